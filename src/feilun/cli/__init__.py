@@ -1,0 +1,1 @@
+"""The command line: arguments to life cycle, results to text or JSON."""

@@ -1,0 +1,1 @@
+"""The vocabulary: recipe, task, manifest, errors, discovery, protocols."""

@@ -1,0 +1,210 @@
+"""The recipe: what a life cycle is. Everything has a default or is inferred, and is written back resolved."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+
+class Frozen(BaseModel):
+    """A group of recipe keys: frozen, unknown keys forbidden."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+class Split(Frozen):
+    """Shares of rows; what is left is for training. Given test or validation files replace their share."""
+
+    by: Literal["hash"] = Field(
+        "hash", description="how rows are dealt: by a hash of their content, so that it never changes"
+    )
+    validation: float = Field(0.1, ge=0, lt=1, description="share that decides when to stop and where thresholds lie")
+    gate: float = Field(0.1, ge=0, lt=1, description="share on which a challenger must beat the champion")
+    test: float = Field(0.2, ge=0, lt=1, description="share that is only ever scored")
+
+
+class Data(Frozen):
+    """Where the rows come from."""
+
+    source: str | None = Field(None, description="file, folder, or builtin:<name>; relative to the recipe file")
+    test: str | None = Field(None, description="a file or folder of test rows, where you were given one")
+    validation: str | None = Field(None, description="a file or folder of validation rows, where you were given one")
+    format: str | None = Field(None, description="csv, parquet, image_folder or idx; found out where left out")
+    columns: tuple[str, ...] | None = Field(None, description="column names, for files without a header")
+    missing: tuple[str, ...] = Field(
+        ("", "?", "NA", "N/A", "NaN", "nan", "null", "None"), description="texts that mean: no value"
+    )
+    drop: tuple[str, ...] = Field((), description="columns to leave out")
+    limit: int | None = Field(None, ge=1, description="use only the first so many rows")
+    split: Split = Split()
+
+
+class Input(BaseModel):
+    """One input column: its kind, and options of that kind's feature (checked against the feature)."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+    kind: str = Field(description="number, category, text, image, ... : a file in parts/features")
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Everything but the kind."""
+        return dict(self.model_extra or {})
+
+
+class Target(BaseModel):
+    """What is predicted. Several columns mean several labels (classification) or numbers (regression)."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+    columns: tuple[str, ...] = Field(min_length=1, description="the column, or several")
+    separator: str | None = Field(None, description="text between several labels in one cell, such as |")
+
+    @property
+    def column(self) -> str:
+        """The first column, for tasks with one."""
+        return self.columns[0]
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Options of the task's target feature."""
+        return dict(self.model_extra or {})
+
+
+class Model(BaseModel):
+    """A network by name, with options of that family (checked against the family)."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+    name: str | None = Field(None, description="a file in parts/models, such as mlp or cnn; found out where left out")
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Everything but the name."""
+        return dict(self.model_extra or {})
+
+
+class Train(Frozen):
+    """How the network learns."""
+
+    epochs: int = Field(30, ge=1, description="passes over the training rows, at most")
+    batch_size: int = Field(64, ge=1, description="rows per step")
+    optimizer: Literal["sgd", "momentum", "rmsprop", "adam", "adamw"] = Field("adamw", description="the update rule")
+    learning_rate: float = Field(1e-3, gt=0, description="peak learning rate")
+    momentum: float = Field(
+        0.9, ge=0, lt=1, description="for momentum and rmsprop: share of the last step kept (classical form)"
+    )
+    betas: tuple[float, float] = Field((0.9, 0.999), description="for adam and adamw")
+    l2: float = Field(0.0, ge=0, description="adds l2/2 times the squared weights to the loss")
+    weight_decay: float = Field(0.01, ge=0, description="for adamw: decoupled decay per step, times the learning rate")
+    l1: float = Field(0.0, ge=0, description="adds l1 times the absolute weights to the loss")
+    warmup: float = Field(0.05, ge=0, lt=1, description="share of all steps in which the rate climbs to its peak")
+    decay: Literal["cosine", "linear", "none"] = Field("cosine", description="how the rate falls after warm-up")
+    floor: float = Field(0.0, ge=0, le=1, description="lowest rate as a share of the peak")
+    clip: float | None = Field(1.0, gt=0, description="gradients longer than this are scaled down; null: never")
+    patience: int | None = Field(
+        5, ge=1, description="stop after so many epochs without a better validation loss; null: never"
+    )
+    checkpoint_s: float = Field(30.0, gt=0, description="seconds between checkpoints")
+    threads: int | None = Field(None, ge=1, description="CPU threads; null: all cores")
+
+
+class Evaluate(Frozen):
+    """How answers are judged."""
+
+    score: str | None = Field(None, description="the main score; the task's own where left out")
+    positive: str | None = Field(None, description="the class that counts as yes, for two classes")
+    bootstrap: int = Field(1000, ge=100, description="resamples behind each 95 % interval")
+
+
+class Optimize(Frozen):
+    """What is made of the trained network."""
+
+    quantize: Literal["int8", "none"] = Field("int8", description="also make and measure an int8 variant")
+    tolerance: float = Field(
+        0.0, ge=0, description="serve the int8 variant if the main score falls by no more than this; 0: never"
+    )
+
+
+class Serve(Frozen):
+    """How answers are given over HTTP."""
+
+    host: str = Field("127.0.0.1", description="address to listen on; anything but loopback needs an API key")
+    port: int = Field(8000, ge=0, le=65535, description="port; 0 takes a free one")
+    body_mb: float = Field(10.0, gt=0, description="largest request body")
+    rows: int = Field(256, ge=1, description="most rows in one request")
+    queue: int = Field(64, ge=1, description="requests that may wait; more are told to come back")
+    timeout_s: float = Field(30.0, gt=0, description="longest time for one request")
+
+
+class Improve(Frozen):
+    """How the model learns from its users."""
+
+    audit: float = Field(0.02, ge=0, le=1, description="share of requests drawn for blind labelling")
+    after: int = Field(200, ge=1, description="answers to collect before a lap is advised")
+    hold_back: float = Field(0.33, gt=0, lt=1, description="share of feedback kept for judging, never trained on")
+    share: float = Field(0.5, gt=0, lt=1, description="least share of training rows drawn from feedback in a lap")
+    significance: float = Field(
+        0.05, gt=0, lt=1, description="promote only if chance explains the difference less often"
+    )
+
+
+class Recipe(Frozen):
+    """A whole life cycle. Key order here is the key order of every file we write."""
+
+    name: str | None = Field(None, description="what runs and versions are called; the file's name where left out")
+    task: str | None = Field(None, description="a file in tasks/; found out from the target where left out")
+    seed: int = Field(0, ge=0, description="everything random follows from it")
+    data: Data = Data()
+    inputs: dict[str, Input] = Field(
+        default_factory=dict, description="columns the model may see, with kind and options"
+    )
+    target: Target | None = Field(None, description="what to predict")
+    model: Model = Model()
+    train: Train = Train()
+    evaluate: Evaluate = Evaluate()
+    optimize: Optimize = Optimize()
+    serve: Serve = Serve()
+    improve: Improve = Improve()
+
+    @field_validator("model", mode="before")
+    @classmethod
+    def _model_by_name(cls, value: Any) -> Any:
+        return {"name": value} if isinstance(value, str) else value
+
+    @field_validator("target", mode="before")
+    @classmethod
+    def _target_by_name(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return {"columns": (value,)}
+        if isinstance(value, list | tuple):
+            return {"columns": tuple(value)}
+        if isinstance(value, dict) and "column" in value:
+            rest = {key: item for key, item in value.items() if key != "column"}
+            return {"columns": (value["column"],), **rest}
+        return value
+
+    @field_validator("inputs", mode="before")
+    @classmethod
+    def _inputs_by_kind(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        return {name: {"kind": item} if isinstance(item, str) else item for name, item in value.items()}
+
+    @model_validator(mode="after")
+    def _target_is_no_input(self) -> Recipe:
+        both = set(self.inputs) & set(self.target.columns if self.target else ())
+        if both:
+            raise ValueError(f"target {', '.join(sorted(both))} is also listed under inputs; take it out there")
+        return self
+
+    def part(self, *keys: str) -> dict[str, Any]:
+        """These top-level keys as JSON: what a stage's result depends on. Dotted keys go one level down."""
+        full = self.model_dump(mode="json")
+        chosen: dict[str, Any] = {}
+        for key in keys:
+            head, _, rest = key.partition(".")
+            chosen[key] = full[head][rest] if rest else full[head]
+        return chosen
+
+    def but(self, **changes: Any) -> Recipe:
+        """A copy with these top-level keys replaced, validated again."""
+        return Recipe.model_validate({**self.model_dump(mode="json"), **changes})

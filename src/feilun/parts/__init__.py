@@ -1,0 +1,1 @@
+"""Bricks that stages and tasks are built of; no brick imports another."""

@@ -1,0 +1,1 @@
+"""Pure arithmetic that several bricks need; imports nothing of ours."""

@@ -1,0 +1,1 @@
+"""The stages of the loop, one folder each: manifest in, manifest out."""

@@ -1,0 +1,1 @@
+"""From feedback to a challenger, and from a paired test to a decision."""

@@ -1,0 +1,1 @@
+"""From weights to graphs that are small and quick, each measured."""

@@ -1,0 +1,1 @@
+"""From encoded arrays to weights."""

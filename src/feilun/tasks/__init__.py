@@ -1,0 +1,1 @@
+"""The kinds of problem, one file each. Copy one to add your own."""
