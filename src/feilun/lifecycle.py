@@ -7,6 +7,7 @@ key is already made, in this run or an earlier one of the same name, is not made
 
 from __future__ import annotations
 
+import difflib
 import shutil
 import time
 from collections.abc import Mapping
@@ -15,11 +16,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from feilun.core import discover, manifest, progress, sources
+from feilun.core import discover, manifest, progress, reading, sources
 from feilun.core.errors import InputError
 from feilun.core.manifest import Manifest
 from feilun.core.protocols import Say
-from feilun.core.recipe import Recipe
+from feilun.core.recipe import Data, Recipe
 from feilun.core.work import Made, Work
 
 STAGES = ("data", "training", "evaluation", "optimization", "deployment")  # then improvement, and data again
@@ -64,6 +65,88 @@ class Run:
         return found
 
 
+def run(
+    what: Any,
+    *,
+    target: str | list[str] | None = None,
+    name: str | None = None,
+    home: str | Path = "runs",
+    say: Say | None = None,
+    **changes: Any,
+) -> Run:
+    """Take a recipe or a table through every stage, from Python.
+
+    what: a Recipe, a path to a recipe (.yaml) or to data, or a pandas or Arrow table.  changes: recipe keys with
+    dots as double underscores (`train__epochs=3`).  The result holds the scores; `feilun.load(run.version)` answers.
+    """
+    base, frame = Path.cwd(), None
+    if isinstance(what, Recipe):
+        recipe = what
+    elif isinstance(what, str | Path) and Path(what).suffix in (".yaml", ".yml"):
+        recipe, base = reading.read_recipe(Path(what)), Path(what).resolve().parent
+    elif isinstance(what, str | Path):
+        recipe = Recipe(data=Data(source=str(what)))
+    else:
+        recipe, frame = Recipe(name=name or "table"), what
+    given = {"target": target, "name": name}
+    settings = {key.replace("__", "."): value for key, value in changes.items()}
+    recipe = recipe.changed({**{key: value for key, value in given.items() if value is not None}, **settings})
+    return run_recipe(recipe, home=Path(home), base=base, say=say, frame=frame)
+
+
+def improve(name: str, *, home: str | Path = "runs", say: Say | None = None) -> dict[str, Any]:
+    """One lap: feedback, new data version, retraining from the champion, a paired test, promote or keep.
+
+    Returns the decision with its reason and evidence, the number of answers used, and the challenger's version.
+    """
+    home = Path(home).resolve()
+    name, number, parent = find(name, home)
+    collected = call("improvement", "collect", home, name, lambda at: run_folder(home, name, at))
+    recipe = Recipe.model_validate(manifest.read_json(parent / "run.json")["recipe"])
+    lap = Lap(parent=parent, rows=collected["rows"])
+    challenger = run_recipe(recipe, home=home, base=parent, say=say, lap=lap)
+    decision = call("improvement", "decide", home, name, challenger.number, lambda at: run_folder(home, name, at))
+    return {**decision, "champion": f"{name}@{number}", "challenger": challenger.version, **collected, "run": challenger}
+
+
+def load(thing: str | Path, *, home: str | Path = "runs") -> Any:
+    """The bundle of a version, every hash verified: `my` (the champion), `my@3`, or a path. `.predict(rows)` answers."""
+    return call("deployment", "load", bundle_folder(thing, Path(home)))
+
+
+def bundle_folder(thing: str | Path, home: Path) -> Path:
+    """Where the bundle of a version lies; a path to a bundle, a run or a deployment folder is taken as it is."""
+    for folder in (Path(thing), Path(thing) / "bundle", Path(thing) / "deployment" / "bundle"):
+        if (folder / "predict.py").is_file():
+            return folder
+    return find(str(thing), home)[2] / "deployment" / "bundle"
+
+
+def find(thing: str, home: Path) -> tuple[str, int, Path]:
+    """(name, number, run folder) of `my` (its champion) or `my@3`. InputError if there is none, with the nearest name."""
+    name, _, number = thing.partition("@")
+    if not (home / name).is_dir():
+        there = sorted(path.name for path in home.glob("*") if path.is_dir())
+        near = difflib.get_close_matches(name, there, n=1)
+        hint = f"Did you mean {near[0]}?" if near else "`feilun runs` lists what there is."
+        raise InputError(f"There is no {name!r} in {home}. {hint}", where=str(home), got=thing, fix=hint)
+    at = number or call("improvement", "champion", home, name)
+    if at is None or not str(at).isdigit() or not run_folder(home, name, int(at)).is_dir():
+        there = ", ".join(f"{name}@{row['number']}" for row in call("improvement", "versions", home, name))
+        raise InputError(f"There is no version {thing!r}. There are: {there or 'none yet; run it first'}.", got=thing)
+    return name, int(at), run_folder(home, name, int(at))
+
+
+def run_folder(home: Path, name: str, number: int) -> Path:
+    """The folder of a version."""
+    return home / name / str(number)
+
+
+def stage_folders(folder: Path) -> dict[str, Path]:
+    """{stage: folder} of a run; a stage that was not made again lies in the run that made it."""
+    return {stage: folder.parent / place for stage, place in manifest.read_json(folder / "run.json")["stages"].items()}
+
+
 def run_recipe(
     recipe: Recipe,
     *,
@@ -76,7 +159,8 @@ def run_recipe(
     """Take a recipe through every stage; skip what is made, resume what was interrupted, register the version."""
     say = say or progress.Quiet()
     started = time.monotonic()
-    recipe = call("data", "resolve", recipe, base=base, frame=frame)
+    home = home.resolve()
+    recipe = recipe if lap else call("data", "resolve", recipe, base=base, frame=frame)
     name = str(recipe.name)
     with progress.locked(home / name):
         folder = _folder(home / name, recipe, lap)

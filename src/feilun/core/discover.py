@@ -1,4 +1,4 @@
-"""A name in a recipe is a file name: finds tasks, models, features, metrics and stage verbs. The only importlib here."""
+"""A name in a recipe is a file name: finds tasks, models, features, metrics, stage verbs. The only importlib here."""
 
 from __future__ import annotations
 

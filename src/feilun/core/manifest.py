@@ -1,4 +1,4 @@
-"""What a stage made: inputs, recipe part, code, versions, files with SHA-256, scores, cost. Written last, atomically."""
+"""What a stage made: inputs, recipe, code, versions, files with SHA-256, scores, cost. Written last, atomically."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def verify(folder: Path, files: Mapping[str, Mapping[str, Any]]) -> None:
         path = folder / name
         if not path.is_file() or path.stat().st_size != facts["size_bytes"] or hash_file(path) != facts["sha256"]:
             raise IntegrityError(
-                f"{path} is not what was written (SHA-256 or size differs). Restore the folder from a copy, or run again.",
+                f"{path} is not what was written (SHA-256 or size differs). Restore it from a copy, or run again.",
                 where=str(path),
                 expected=str(facts["sha256"]),
                 fix="restore the folder, or run again",

@@ -22,6 +22,10 @@ class Feature(Protocol):
     def columns(self) -> tuple[str, ...]:
         """The columns it reads."""
 
+    @property
+    def fitted(self) -> bool:
+        """Whether it has learnt from training rows."""
+
     def fit(self, rows: Rows) -> Feature:
         """A fitted copy. Raises DataError if nothing can be learnt from these rows."""
 
@@ -35,7 +39,7 @@ class Feature(Protocol):
 class Runner(Protocol):
     """Runs one named graph: torch or onnxruntime behind the same call."""
 
-    def __call__(self, graph: str, **arrays: np.ndarray) -> dict[str, np.ndarray]: ...
+    def __call__(self, graph: str, /, **arrays: np.ndarray) -> dict[str, np.ndarray]: ...
 
 
 class Say(Protocol):

@@ -90,7 +90,10 @@ class Train(Frozen):
     optimizer: Literal["sgd", "momentum", "rmsprop", "adam", "adamw"] = Field("adamw", description="the update rule")
     learning_rate: float = Field(1e-3, gt=0, description="peak learning rate")
     momentum: float = Field(
-        0.9, ge=0, lt=1, description="for momentum and rmsprop: share of the last step kept (classical form)"
+        0.9,
+        ge=0,
+        lt=1,
+        description="for momentum: share of the last step kept (classical form); for rmsprop: of the mean square",
     )
     betas: tuple[float, float] = Field((0.9, 0.999), description="for adam and adamw")
     l2: float = Field(0.0, ge=0, description="adds l2/2 times the squared weights to the loss")
@@ -150,7 +153,12 @@ class Improve(Frozen):
 class Recipe(Frozen):
     """A whole life cycle. Key order here is the key order of every file we write."""
 
-    name: str | None = Field(None, description="what runs and versions are called; the file's name where left out")
+    name: str | None = Field(
+        None,
+        max_length=100,
+        pattern=r"^[^\s./\\:*?\"<>|@][^/\\:*?\"<>|@\r\n]*$",  # a folder's name on every system, and `name@3`
+        description="what runs and versions are called (no / \\ : @); the file's name where left out",
+    )
     task: str | None = Field(None, description="a file in tasks/; found out from the target where left out")
     seed: int = Field(0, ge=0, description="everything random follows from it")
     data: Data = Data()
@@ -204,6 +212,17 @@ class Recipe(Frozen):
             head, _, rest = key.partition(".")
             chosen[key] = full[head][rest] if rest else full[head]
         return chosen
+
+    def changed(self, settings: dict[str, Any]) -> Recipe:
+        """A copy with dotted keys set (`{"train.epochs": 3}`), validated again; what was not set stays unset."""
+        plain = self.model_dump(mode="json", exclude_unset=True)
+        for key, value in settings.items():
+            *groups, last = key.split(".")
+            place = plain
+            for group in groups:
+                place = place.setdefault(group, {})
+            place[last] = value
+        return Recipe.model_validate(plain)
 
     def but(self, **changes: Any) -> Recipe:
         """A copy with these top-level keys replaced, validated again."""

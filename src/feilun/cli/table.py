@@ -1,0 +1,16 @@
+"""Every verb, in the order of `feilun --help`. A verb is added by adding it to a group's file."""
+
+from __future__ import annotations
+
+from feilun.cli import house, improving, looking, shipping, starting
+from feilun.cli.record import Verb
+
+GROUPS = ("Start", "Look", "Ship", "Improve", "House")
+
+VERBS: tuple[Verb, ...] = (
+    *starting.VERBS,
+    *looking.VERBS,
+    *shipping.VERBS,
+    *improving.VERBS,
+    *house.VERBS,
+)

@@ -1,0 +1,41 @@
+"""The main sentences in Chinese; the English template is the key, so a missing one falls back to English."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+CHINESE: Mapping[str, str] = {
+    "Next: {next}": "下一步:{next}",
+    "wrote {path}": "已写入 {path}",
+    "{rows:,} rows, {columns} columns.": "{rows:,} 行,{columns} 列。",
+    "left out": "未使用",
+    "look at": "请留意",
+    "nothing had changed; this is {version}": "没有变化;仍是 {version}",
+    "promote {version}: {reason}": "升级到 {version}:{reason}",
+    "keep {version}: {reason}": "保留 {version}:{reason}",
+    "{name} serves {version}": "{name} 现在使用 {version}",
+    "Stopped. The same command goes on from here.": "已停止。重新运行同一命令即可继续。",
+    "Would {what}. Nothing was changed (--dry-run).": "将会{what}。未作任何更改(--dry-run)。",
+    "This is a bug in Feilun: {what}. Run again with --debug for the traceback, and please report it.": (
+        "这是飞轮的错误:{what}。请加 --debug 重新运行查看详情,并告诉我们。"
+    ),
+    "nothing here yet": "这里还没有内容",
+    "{count} rows answered": "已回答 {count} 行",
+    "nothing to clean": "没有可清理的内容",
+    "ready: {rows:,} rows, task {task}, model {model}": "可以运行:{rows:,} 行,任务 {task},模型 {model}",
+    "the recipe is right; nothing was trained": "配方正确;未进行训练",
+}
+
+
+def language(asked: str | None) -> str:
+    """`zh` or `en`: what was asked for, else what the system speaks."""
+    if asked:
+        return asked
+    spoken = next((os.environ[name] for name in ("LC_ALL", "LC_MESSAGES", "LANG") if os.environ.get(name)), "")
+    return "zh" if spoken.lower().startswith("zh") else "en"
+
+
+def tell(lang: str, template: str, **values: object) -> str:
+    """The sentence in this language, filled in."""
+    return (CHINESE.get(template, template) if lang == "zh" else template).format(**values)

@@ -1,0 +1,118 @@
+"""From raw rows to answers: encode, order by length, collate, let the task answer. Evaluation and serving share it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from feilun.core.errors import DataError, FeilunError, InputError
+from feilun.parts.ops.ragged import Ragged, collate, take
+
+if TYPE_CHECKING:
+    from feilun.core.protocols import Runner
+    from feilun.core.task import Features, Json, Row, Rows, State, Task
+
+BLOCK = 16  # batches encoded at a time: enough rows to sort by length, few enough to keep pictures out of memory
+
+
+def answer_rows(
+    task: Task,
+    run: Runner,
+    features: Features,
+    state: State,
+    rows: Rows | Sequence[Row],
+    batch_size: int = 256,
+    **options: Any,
+) -> list[Json]:
+    """One JSON answer per row, in the order of the rows.
+
+    rows: `{column: [value, ...]}` or `[{column: value}, ...]`; target columns are not needed.
+    options: those of `task.answer`, over its defaults.
+    Raises DataError if a column is missing or a value wrong, InputError for an option the task does not have.
+    """
+    rows = rows if isinstance(rows, Mapping) else by_column(rows)
+    options = {**task.options, **_known(task, options)}
+    inputs = input_features(task, features)
+    count = _count(inputs, rows)
+    answers: list[Json] = []
+    for block in _slices(count, batch_size * BLOCK):
+        arrays = encode(inputs, {column: values[block] for column, values in rows.items()})
+        order = _by_length(arrays, block.stop - block.start)
+        sorted_answers: list[Json] = []
+        for part in _slices(len(order), batch_size):
+            batch = collate({name: take(array, order[part]) for name, array in arrays.items()})
+            got = task.answer(run, batch, features, state, **options)
+            if len(got) != part.stop - part.start:
+                raise FeilunError(f"The task gave {len(got)} answers to {part.stop - part.start} rows.")
+            sorted_answers += got
+        answers += [sorted_answers[place] for place in np.argsort(order)]
+    return answers
+
+
+def input_features(task: Task, features: Features) -> Features:
+    """The features whose columns exist when serving."""
+    return {name: feature for name, feature in features.items() if name not in task.targets}
+
+
+def encode(inputs: Features, rows: Rows) -> dict[str, Any]:
+    """{feature name: array or Ragged} of these rows."""
+    return {name: feature.encode(rows) for name, feature in inputs.items()}
+
+
+def by_column(rows: Sequence[Row]) -> Rows:
+    """Rows as a list of dicts, turned by column; a column that a row leaves out is None there."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    return {name: [row.get(name) for row in rows] for name in names}
+
+
+def by_row(rows: Rows) -> list[Row]:
+    """Rows by column, turned into a list of dicts."""
+    return [dict(zip(rows, values, strict=True)) for values in zip(*rows.values(), strict=True)]
+
+
+def _known(task: Task, options: Mapping[str, Any]) -> Mapping[str, Any]:
+    unknown = sorted(set(options) - set(task.options))
+    if unknown:
+        there = ", ".join(sorted(task.options)) or "none"
+        raise InputError(
+            f"This task has no option {', '.join(map(repr, unknown))}. Its options: {there}.",
+            where="options",
+            got=", ".join(unknown),
+            expected=there,
+            fix="leave it out, or take one from this list",
+        )
+    return options
+
+
+def _count(inputs: Features, rows: Rows) -> int:
+    """The number of rows; every column that the inputs read must be there, all equally long."""
+    needed = {column for feature in inputs.values() for column in feature.columns}
+    missing = sorted(needed - set(rows))
+    lengths = {column: len(rows[column]) for column in rows}
+    if missing and any(lengths.values()):
+        raise DataError(
+            f"The rows have no column {', '.join(map(repr, missing))}. They have: {', '.join(map(repr, rows))}.",
+            where=missing[0],
+            expected=", ".join(sorted(needed)),
+            got=", ".join(map(str, rows)),
+            fix="add the column; an unknown value is null",
+        )
+    if len(set(lengths.values())) > 1:
+        raise DataError(f"The columns are not equally long: {lengths}.", got=str(lengths), fix="give every row a value")
+    return next(iter(lengths.values()), 0)
+
+
+def _slices(count: int, size: int) -> Iterator[slice]:
+    for start in range(0, count, size):
+        yield slice(start, min(start + size, count))
+
+
+def _by_length(arrays: Mapping[str, Any], count: int) -> np.ndarray:
+    """Row order in which rows of like length stand together, so that little is padded."""
+    total = np.zeros(count, np.int64)
+    for array in arrays.values():
+        if isinstance(array, Ragged):
+            total += np.diff(array.offsets)
+    return np.argsort(total, kind="stable")

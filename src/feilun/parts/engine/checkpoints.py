@@ -1,0 +1,98 @@
+"""Checkpoints of a training: everything that the next step depends on, in one file whose hash is kept beside it.
+
+`step-<number>.safetensors` holds weights, best weights, optimizer state and, in its header, the progress as JSON;
+`checkpoint.json`, written last, names it with its SHA-256. At any instant the named file is whole: a kill between the
+two writes leaves a newer file that nobody names, and the next checkpoint removes it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from feilun.core.errors import InputError, IntegrityError
+from feilun.core.manifest import hash_file, read_json, write_bytes, write_json
+
+FILE = "checkpoint.json"
+
+
+def write(folder: Path, step: int, tensors: Mapping[str, Tensor], progress: Mapping[str, Any]) -> None:
+    """Make a checkpoint durable, then remove older ones. On a full disk the old one stays, and InputError says so."""
+    content = safetensors.torch.save(dict(tensors), metadata={"progress": json.dumps(progress)})
+    name = f"step-{step:08d}.safetensors"
+    try:
+        write_bytes(folder / name, content)
+        write_json(folder / FILE, {"file": name, "sha256": hashlib.sha256(content).hexdigest(), "step": step})
+    except OSError as error:
+        raise InputError(
+            f"The checkpoint of step {step} ({len(content) / 1e6:.1f} MB) could not be written to {folder}: "
+            f"{error.strerror or error}. Make room and type the same command again: it goes on from the one before.",
+            where=str(folder),
+            fix="make room on the disk, then type the same command again",
+        ) from error
+    _remove(folder, keep=name)
+
+
+def read(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+    """Tensors and progress of the newest checkpoint, or None if there is none. Raises IntegrityError if damaged."""
+    if not (folder / FILE).is_file():
+        return None
+    named = read_json(folder / FILE)
+    try:
+        path, expected = folder / str(named["file"]), str(named["sha256"])
+        got = hash_file(path)
+        if got != expected:
+            raise ValueError(f"SHA-256 is {got[:12]}…, expected {expected[:12]}…")
+        with safetensors.safe_open(path, "pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+            return tensors, json.loads(file.metadata()["progress"])
+    except (OSError, KeyError, TypeError, ValueError, safetensors.SafetensorError) as error:
+        raise IntegrityError(
+            f"The checkpoint in {folder} is damaged ({error}). Delete this folder to train from the start.",
+            where=str(folder),
+            fix=f"delete {folder} and type the same command again",
+        ) from error
+
+
+def clear(folder: Path) -> None:
+    """Remove what training no longer needs once its result is saved."""
+    (folder / FILE).unlink(missing_ok=True)
+    _remove(folder, keep="")
+
+
+def optimizer_tensors(optimizers: Mapping[str, Optimizer]) -> dict[str, Tensor]:
+    """{optimizer/player/parameter number/name: tensor}: moments and step counts."""
+    return {
+        f"optimizer/{player}/{number}/{name}": value.detach()
+        for player, optimizer in optimizers.items()
+        for number, values in optimizer.state_dict()["state"].items()
+        for name, value in values.items()
+        if value is not None
+    }
+
+
+def put_optimizers(optimizers: Mapping[str, Optimizer], tensors: Mapping[str, Tensor]) -> None:
+    """Give the optimizers back what `optimizer_tensors` took."""
+    for player, optimizer in optimizers.items():
+        state: dict[int, dict[str, Tensor]] = {}
+        for key, tensor in tensors.items():
+            if key.startswith(f"optimizer/{player}/"):
+                number, name = key.removeprefix(f"optimizer/{player}/").split("/", 1)
+                state.setdefault(int(number), {})[name] = tensor
+        optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def _remove(folder: Path, keep: str) -> None:
+    """Every other checkpoint, and the temporary files that a kill left half written."""
+    for pattern in ("step-*.safetensors", ".step-*", f".{FILE}.*"):
+        for path in folder.glob(pattern):
+            if path.name != keep:
+                path.unlink(missing_ok=True)

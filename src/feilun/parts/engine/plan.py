@@ -1,0 +1,84 @@
+"""What `fit` is told and what it gives back: the records, without the loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from feilun.core.progress import Quiet
+from feilun.core.protocols import Say
+from feilun.core.task import Shape
+
+Batch = dict[str, Tensor]
+Objective = Callable[[Mapping[str, Callable[..., Any]], Mapping[str, Tensor], str], Tensor]
+Augment = Callable[[Batch, torch.Generator], Batch]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Index:
+    """Numbers of the examples, int64 (N,): an example listed twice is drawn twice. validation may be empty."""
+
+    train: np.ndarray
+    validation: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Learning:
+    """What is learnt: the task's objective, who learns when, and what is drawn for every batch."""
+
+    objective: Objective
+    turns: tuple[str, ...] = ("main",)  # the player of step t is turns[t % len(turns)]
+    noise: Mapping[str, Shape] = field(default_factory=dict)  # N(0, 1) per example, added to the batch
+    augment: Augment | None = None  # whole training batches, never validation
+    early_stop: bool = True  # whether the validation loss means anything
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Run:
+    """Where and how: the seed, the folder of checkpoints (None: none are made), who is told."""
+
+    seed: int = 0
+    folder: Path | None = None
+    say: Say = field(default_factory=Quiet)
+    again: str = "the same command"  # what to type to go on
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Fitted:
+    """What came of it. The networks hold the best weights where validation chose, else the last.
+
+    curves: per epoch `{epoch, loss, validation_loss, rows_per_s, learning_rate}`, and `losses` by player if several.
+    """
+
+    epochs: int
+    best_epoch: int
+    steps: int
+    parameters: int
+    rows_per_s: float
+    threads: int
+    curves: tuple[dict[str, Any], ...]
+
+
+@dataclass(kw_only=True, slots=True)
+class Progress:
+    """How far a training is: with weights and optimizer state, all that the next step depends on."""
+
+    step: int = 0
+    best_loss: float | None = None
+    best_epoch: int = 0
+    waited: int = 0  # epochs since the best
+    sums: dict[str, float] = field(default_factory=dict)  # player -> summed loss over the rows of this epoch
+    rows: dict[str, int] = field(default_factory=dict)
+    seconds: float = 0.0  # spent in this epoch
+    curves: list[dict[str, Any]] = field(default_factory=list)
+    best: dict[str, Tensor] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything but the best weights; a float survives JSON exactly."""
+        return {item.name: getattr(self, item.name) for item in fields(self) if item.name != "best"}

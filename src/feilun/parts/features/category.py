@@ -1,0 +1,151 @@
+"""Categories: the place of a value in its column's vocabulary, the most frequent first; 0 is unknown or missing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+
+from feilun.core.errors import DataError
+from feilun.core.task import Rows
+
+
+@dataclass(frozen=True, kw_only=True)
+class Category:
+    """Several category columns as one array, int32 (N, columns).
+
+    most: values kept per column, the most frequent first.  at_least: rows a value needs to be kept.  What is not kept
+    is unknown, so that the network learns what unknown means.
+    target: what is predicted, one column: class numbers int64 (N,) from 0, and an unknown value is an error.
+    """
+
+    kind: ClassVar[str] = "category"
+
+    columns: tuple[str, ...]
+    most: int = 10_000
+    at_least: int = 1
+    target: bool = False
+    vocabularies: tuple[tuple[str, ...], ...] = ()  # per column, fitted
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "columns", tuple(self.columns))
+        object.__setattr__(self, "vocabularies", tuple(map(tuple, self.vocabularies)))
+
+    @property
+    def fitted(self) -> bool:
+        """Whether `encode` can be called."""
+        return bool(self.vocabularies)
+
+    @property
+    def names_the_question(self) -> bool:
+        """A target's classes are what is asked, not what is learnt: they are taken from all rows."""
+        return self.target
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """How many numbers each column of `encode` can hold, unknown included: the rows of an embedding."""
+        return tuple(len(values) + (not self.target) for values in self.vocabularies)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The classes of a target, by class number."""
+        return self.vocabularies[0]
+
+    def fit(self, rows: Rows) -> Category:
+        """Learn each column's values. Raises DataError if a column has none."""
+        return replace(self, vocabularies=tuple(self._vocabulary(column, rows[column]) for column in self.columns))
+
+    def encode(self, rows: Rows) -> np.ndarray:
+        """int32 (N, columns), or for a target int64 (N,). Raises DataError for a list, or a target's unknown value."""
+        if self.target:
+            return self._classes(self.columns[0], rows[self.columns[0]])
+        found = [
+            [places.get(value, 0) for value in spelled(column, rows[column])]
+            for column, places in zip(self.columns, self._places, strict=True)
+        ]
+        return np.array(found, dtype=np.int32).reshape(len(self.columns), -1).T.copy()
+
+    def to_json(self) -> dict[str, Any]:
+        """Options and fitted state."""
+        return asdict(self)
+
+    @cached_property
+    def _places(self) -> list[dict[str | None, int]]:
+        start = 0 if self.target else 1
+        return [{value: place for place, value in enumerate(values, start)} for values in self.vocabularies]
+
+    def _vocabulary(self, column: str, values: Sequence[Any]) -> tuple[str, ...]:
+        counts = Counter(value for value in spelled(column, values) if value is not None)
+        if not counts:
+            raise DataError(
+                f"Column {column!r} has no value in its {len(values):,} training rows. Fill it, or add it to data.drop.",
+                where=column,
+                expected="at least one value",
+                got="none",
+                fix=f"data.drop: [{column}]",
+            )
+        if self.target:
+            return in_order(counts)
+        ranked = sorted(counts, key=lambda value: (-counts[value], value))
+        return tuple(value for value in ranked[: self.most] if counts[value] >= self.at_least)
+
+    def _classes(self, column: str, values: Sequence[Any]) -> np.ndarray:
+        places = self._places[0]
+        texts = spelled(column, values)
+        for text, value in zip(texts, values, strict=True):
+            if text not in places:
+                raise unknown_label(column, value, self.labels)
+        return np.array([places[text] for text in texts], dtype=np.int64)
+
+
+FEATURE = Category
+
+
+def spelled(column: str, values: Sequence[Any]) -> list[str | None]:
+    """Values as they are written: True as "true", 3.0 as "3", None and "" as None. Raises DataError for a list."""
+    return [(value or None) if isinstance(value, str) else _spelled(column, value) for value in values]
+
+
+def in_order(labels: Counter[str]) -> tuple[str, ...]:
+    """Labels in the order people expect: whole numbers by size, else alphabetically."""
+    whole = all(label.lstrip("-").isdecimal() and label.lstrip("-").isascii() for label in labels)
+    return tuple(sorted(labels, key=(lambda label: (int(label), label)) if whole else None))
+
+
+def unknown_label(column: str, value: Any, labels: Sequence[str]) -> DataError:
+    """The error for a target value that is none of the known labels."""
+    shown = ", ".join(labels[:30]) + (", ..." if len(labels) > 30 else "")
+    missing = value is None or value == ""
+    return DataError(
+        f"Target {column!r} is missing in a row; it must be one of: {shown}."
+        if missing
+        else f"Label {value!r} of {column!r} is not one of: {shown}. Correct the row, or start a new run that knows it.",
+        where=column,
+        expected=shown,
+        got="missing" if missing else str(value),
+        fix="leave the row out" if missing else "correct the label",
+    )
+
+
+def _spelled(column: str, value: Any) -> str | None:
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or value != value:
+        return None
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e16:
+        return str(int(value))
+    if isinstance(value, str | int | float):
+        return str(value) or None
+    raise DataError(
+        f"Column {column!r} holds one category per row; {value!r:.60} is not one. Give text, a number, true, false or null.",
+        where=column,
+        expected="text, a number, true, false or null",
+        got=f"{value!r:.60}",
+        fix="give one value per row",
+    )

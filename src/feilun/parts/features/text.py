@@ -1,0 +1,206 @@
+"""Text: characters, words or trained pieces (BPE) as numbers, in any language; 0 is padding, 1 is unknown."""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from itertools import chain
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from feilun.core.errors import DataError, RecipeError
+from feilun.core.task import Rows
+from feilun.parts.ops.ragged import Ragged
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+TOKENS = ("auto", "characters", "words", "bpe")
+PADDING, UNKNOWN, START, END = 0, 1, 2, 3
+# Scripts written without spaces: Han, kana, Thai, Lao, Khmer, Burmese. Each character is a word of its own.
+UNSPACED = (
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+)
+WORD = re.compile(rf"[{UNSPACED}]|[^\W{UNSPACED}]+|[^\w\s]")
+ALONE = re.compile(rf"[{UNSPACED}]")
+SAMPLE = 2000  # texts looked at to choose between characters and words
+
+
+@dataclass(frozen=True, kw_only=True)
+class Text:
+    """One text column as ragged int32 token numbers, at least one per text.
+
+    tokens: "characters", "words", "bpe" (pieces trained on the training rows), or "auto": characters where the texts
+    are written without spaces, such as Chinese, else words.
+    max_length: tokens kept, from the start.  vocabulary: most token numbers, the most frequent tokens first.
+    marks: put START before and END behind every text, for networks that write text.
+    """
+
+    kind: ClassVar[str] = "text"
+
+    columns: tuple[str, ...]
+    tokens: str = "auto"
+    max_length: int = 256
+    vocabulary: int = 8000
+    lowercase: bool = True
+    marks: bool = False
+    known: tuple[str, ...] = ()  # fitted, for characters and words
+    tokenizer: str = ""  # fitted, for bpe: the JSON of the tokenizers library
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "columns", tuple(self.columns))
+        object.__setattr__(self, "known", tuple(self.known))
+        if self.tokens not in TOKENS:
+            raise RecipeError(
+                f"tokens {self.tokens!r} of {self.columns[0]} is not one of {', '.join(TOKENS)}.",
+                where=f"inputs.{self.columns[0]}.tokens",
+                expected=", ".join(TOKENS),
+                got=str(self.tokens),
+                fix="leave the key out",
+            )
+
+    @property
+    def fitted(self) -> bool:
+        """Whether `encode` can be called."""
+        return bool(self.known or self.tokenizer)
+
+    @property
+    def vocabulary_size(self) -> int:
+        """How many token numbers there are: the rows of an embedding."""
+        return self._first + (self._bpe.get_vocab_size() - self._first if self.tokenizer else len(self.known))
+
+    def fit(self, rows: Rows) -> Text:
+        """Learn the vocabulary. Raises DataError if no row has text."""
+        texts = self._texts(rows[self.columns[0]])
+        if not any(texts):
+            raise DataError(
+                f"Column {self.columns[0]!r} has no text in its {len(texts):,} training rows. Fill it, or drop it.",
+                where=self.columns[0],
+                expected="at least one text",
+                got="none",
+                fix=f"data.drop: [{self.columns[0]}]",
+            )
+        chosen = replace(self, tokens=_suited(texts) if self.tokens == "auto" else self.tokens)
+        if chosen.tokens == "bpe":
+            return replace(chosen, tokenizer=_train_bpe(texts, self.vocabulary, self._reserved))
+        counts = Counter(chain.from_iterable(map(chosen._split, texts)))
+        ranked = sorted(counts, key=lambda token: (-counts[token], token))
+        return replace(chosen, known=tuple(ranked[: max(1, self.vocabulary - self._first)]))
+
+    def encode(self, rows: Rows) -> Ragged:
+        """int32 values. A text without a token, or a missing one, is one unknown token."""
+        room = self.max_length - 2 * self.marks
+        tokens = [row[:room] or [UNKNOWN] for row in self._numbers(self._texts(rows[self.columns[0]]))]
+        if self.marks:
+            tokens = [[START, *row, END] for row in tokens]
+        offsets = np.zeros(len(tokens) + 1, np.int64)
+        np.cumsum(np.fromiter(map(len, tokens), np.int64, len(tokens)), out=offsets[1:])
+        values = np.fromiter(chain.from_iterable(tokens), np.int32, int(offsets[-1]))
+        return Ragged(values, offsets)
+
+    def decode(self, numbers: Iterable[int]) -> str:
+        """Text from token numbers; reading ends at END, unknown tokens are left out."""
+        kept: list[int] = []
+        for number in map(int, numbers):
+            if self.marks and number == END:
+                break
+            kept += [number] if number >= self._first else []
+        if self.tokenizer:
+            return str(self._bpe.decode(kept)).strip()
+        return _joined([self.known[number - self._first] for number in kept], words=self.tokens == "words")
+
+    def to_json(self) -> dict[str, Any]:
+        """Options and fitted state."""
+        return asdict(self)
+
+    @property
+    def _reserved(self) -> list[str]:
+        return ["[PAD]", "[UNK]", "[START]", "[END]"][: self._first]
+
+    @property
+    def _first(self) -> int:
+        return 4 if self.marks else 2
+
+    @cached_property
+    def _bpe(self) -> Tokenizer:
+        from tokenizers import Tokenizer
+
+        return Tokenizer.from_str(self.tokenizer)
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return {token: place for place, token in enumerate(self.known, self._first)}
+
+    def _texts(self, values: Sequence[Any]) -> list[str]:
+        texts = [value if isinstance(value, str) else self._text(value) for value in values]
+        texts = [text if text.isascii() else unicodedata.normalize("NFC", text) for text in texts]
+        return [text.lower() for text in texts] if self.lowercase else texts
+
+    def _text(self, value: Any) -> str:
+        if value is None or value != value:
+            return ""
+        if isinstance(value, int | float):
+            return str(value)
+        raise DataError(
+            f"Column {self.columns[0]!r} holds text; {value!r:.60} is not text.",
+            where=self.columns[0],
+            expected="text or null",
+            got=f"{value!r:.60}",
+            fix="give a string",
+        )
+
+    def _numbers(self, texts: Sequence[str]) -> Iterator[list[int]]:
+        if self.tokenizer:
+            # Special tokens written out in a text are text, not padding.
+            return (encoding.ids for encoding in self._bpe.encode_batch_fast(list(texts), add_special_tokens=False))
+        place = self._places.get
+        return ([place(token, UNKNOWN) for token in self._split(text)] for text in texts)
+
+    def _split(self, text: str) -> Sequence[str]:
+        return WORD.findall(text) if self.tokens == "words" else text[: self.max_length]
+
+
+FEATURE = Text
+
+
+def _suited(texts: Sequence[str]) -> str:
+    """Characters if more than a third of the letters belong to scripts without spaces."""
+    text = "".join(texts[:: max(1, len(texts) // SAMPLE)])
+    alone = len(ALONE.findall(text))
+    return "characters" if alone * 3 > sum(map(str.isalpha, text)) else "words"
+
+
+def _joined(tokens: Sequence[str], *, words: bool) -> str:
+    """Words with spaces between them, but none around characters of unspaced scripts or before punctuation."""
+    if not words:
+        return "".join(tokens)
+    text = ""
+    for token in tokens:
+        close = not text or ALONE.match(token) or ALONE.match(text[-1]) or (len(token) == 1 and token in ".,;:!?%)")
+        text += token if close else f" {token}"
+    return text
+
+
+def _train_bpe(texts: Sequence[str], size: int, reserved: Sequence[str]) -> str:
+    """Byte-pair encoding (Sennrich et al. 2016) over characters, within words and apart from punctuation."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+    tokenizer = Tokenizer(models.BPE(unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Metaspace(), pre_tokenizers.Punctuation()])
+    tokenizer.decoder = decoders.Metaspace()
+    trainer = trainers.BpeTrainer(
+        vocab_size=size,
+        special_tokens=list(reserved),
+        show_progress=False,
+        limit_alphabet=max(1, size // 2),
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    plain = json.loads(tokenizer.to_str())
+    plain["added_tokens"] = []  # else "[PAD]" in a text would become padding
+    return json.dumps(plain, ensure_ascii=False)

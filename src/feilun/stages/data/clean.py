@@ -1,0 +1,157 @@
+"""From cells as they came to values of a kind: whitespace and missing values first, then numbers, texts, pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from feilun.core.errors import DataError
+
+NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
+NOT_NUMBERS = 0.05  # a column of numbers may hold this share of words; they count as missing, and that is said
+CODED_ZERO = r"^-?0\d"  # 007 is a code: as a number it would lose its zeros
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cleaned:
+    """A table in which every column is of its kind, and what must be said about it."""
+
+    table: pa.Table
+    notes: tuple[str, ...] = ()
+
+
+def strip(table: pa.Table, missing: Sequence[str]) -> pa.Table:
+    """Text without space around it, and null for missing values: listed texts, NaN, infinity."""
+    words = pa.array([word.strip() for word in missing], pa.string())
+    columns = {name: _stripped(column, words) for name, column in zip(table.column_names, table.columns, strict=True)}
+    return pa.table(columns)
+
+
+def to_kinds(table: pa.Table, kinds: Mapping[str, str], targets: Sequence[str], where: str) -> Cleaned:
+    """Columns of `kinds` in their Arrow type: number float64, category and text string, image binary; others as is.
+
+    Raises DataError naming column, row and value where a value is not of its kind.
+    """
+    columns, notes = {}, []
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        kind = kinds.get(name)
+        if kind == "number":
+            column, words = _numbers(column, name, where, strict=name in targets)
+            notes += [f"{name}: {words}"] if words else []
+        elif kind in ("category", "text"):
+            column = texts(column, whole_numbers=kind == "category")
+        elif kind == "image":
+            column = _images(column, name, where)
+        columns[name] = column
+    return Cleaned(table=pa.table(columns), notes=tuple(notes))
+
+
+def number_share(column: pa.ChunkedArray) -> tuple[float, list[str]]:
+    """Share of the values that are numbers, and up to three of those that are not. Codes such as 007 are not."""
+    known = column.drop_null()
+    if not is_text(known.type) or len(known) == 0:
+        return float(is_numeric(known.type)), []
+    matches = _is_number(known)
+    others = pc.unique(known.filter(pc.invert(matches))).slice(0, 3).to_pylist()
+    return pc.mean(matches.cast(pa.float64())).as_py(), others
+
+
+def texts(column: pa.ChunkedArray, *, whole_numbers: bool) -> pa.ChunkedArray:
+    """As text. whole_numbers: 1.0 and 1 are one class, written 1; booleans are written true and false."""
+    if is_text(column.type):
+        return _without_fraction(column) if whole_numbers else column
+    if pa.types.is_nested(column.type) or pa.types.is_binary(column.type):
+        return column
+    if is_numeric(column.type):
+        whole = pc.all(pc.equal(pc.floor(column), column)).as_py()
+        fits = pc.max(pc.abs(column.cast(pa.float64(), safe=False))).as_py()
+        column = column.cast(pa.int64()) if whole and fits is not None and fits < 2**53 else column
+    return column.cast(pa.string())
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Whether a column holds text."""
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def is_numeric(kind: pa.DataType) -> bool:
+    """Whether a column holds numbers; booleans are not."""
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
+
+
+def _stripped(column: pa.ChunkedArray, words: pa.Array) -> pa.ChunkedArray:
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if pa.types.is_large_string(column.type) or pa.types.is_null(column.type):
+        column = column.cast(pa.string())
+    if pa.types.is_string(column.type):
+        column = pc.utf8_trim_whitespace(column)
+        return pc.if_else(pc.is_in(column, value_set=words), pa.scalar(None, pa.string()), column)
+    if pa.types.is_floating(column.type):
+        return pc.if_else(pc.is_finite(column), column, pa.scalar(None, column.type))
+    return column
+
+
+def _numbers(column: pa.ChunkedArray, name: str, where: str, *, strict: bool) -> tuple[pa.ChunkedArray, str]:
+    """float64, and a note if words were counted as missing. strict: no word is allowed (a target)."""
+    if pa.types.is_boolean(column.type) or is_numeric(column.type):
+        return column.cast(pa.float64(), safe=False), ""
+    note = ""
+    if is_text(column.type):
+        try:
+            return _finite(column.cast(pa.float64())), ""
+        except pa.ArrowInvalid:
+            pass
+        good = pc.match_substring_regex(column, NUMBER)
+        bad = column.filter(pc.fill_null(pc.invert(good), False))
+        share = len(bad) / max(1, len(column) - column.null_count)
+        if not strict and share <= NOT_NUMBERS:
+            shown = ", ".join(repr(word) for word in pc.unique(bad).slice(0, 3).to_pylist())
+            note = f"{len(bad)} values are no numbers ({shown}) and count as missing"
+            column = pc.if_else(pc.fill_null(good, False), column, pa.scalar(None, pa.string()))
+            return _finite(column.cast(pa.float64())), note
+        row, value = pc.index(pc.fill_null(good, True), False).as_py(), bad[0].as_py()
+    else:
+        row, value = 0, column.drop_null()[0].as_py() if len(column.drop_null()) else None
+    short = str(value)[:60]
+    fix = "predict it as a category (task: classification)" if strict else f"set inputs: {{{name}: category}}"
+    raise DataError(
+        f"{where}, row {row + 1}: {name} should be a number and is {short!r}. "
+        f"Correct it, list it in data.missing, or {fix}.",
+        where=f"{where}, row {row + 1}, {name}",
+        expected="a number",
+        got=short,
+        fix=f"correct it, list it in data.missing, or {fix}",
+    )
+
+
+def _finite(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pc.if_else(pc.is_finite(column), column, pa.scalar(None, pa.float64()))
+
+
+def _images(column: pa.ChunkedArray, name: str, where: str) -> pa.ChunkedArray:
+    if pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
+        return column
+    raise DataError(
+        f"{where}: column {name} should hold pictures and holds {column.type}. "
+        "Give a folder of pictures, or bytes of encoded pictures.",
+        where=f"{where}, {name}",
+        expected="pictures",
+        got=str(column.type),
+        fix="give a folder of pictures",
+    )
+
+
+def _is_number(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pc.and_(pc.match_substring_regex(column, NUMBER), pc.invert(pc.match_substring_regex(column, CODED_ZERO)))
+
+
+def _without_fraction(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """ "1.0" as "1" in a column whose every value is such a number."""
+    known = column.drop_null()
+    if len(known) == 0 or not pc.all(pc.match_substring_regex(known, r"^[+-]?(0|[1-9]\d{0,14})\.0+$")).as_py():
+        return column
+    return pc.replace_substring_regex(column, r"\.0+$", "")

@@ -1,0 +1,49 @@
+"""Options under inputs and model are checked against what the feature and the model really take."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Iterable
+
+from feilun.core import discover
+from feilun.core.errors import RecipeError
+from feilun.core.recipe import Recipe
+
+
+def check(recipe: Recipe) -> None:
+    """Raises RecipeError, with the nearest name, for a kind, an option or a model that does not exist."""
+    for name, column in recipe.inputs.items():
+        where = f"inputs.{name}"
+        require(column.kind, discover.names("features"), f"{where}.kind", "There is no kind")
+        if column.options:
+            feature = discover.find("features", column.kind).FEATURE
+            allowed = getattr(feature, "OPTIONS", None) or _fields(feature)
+            for option in column.options:
+                require(option, allowed, f"{where}.{option}", f"{column.kind} has no option")
+    model = discover.aliases("models").get(str(recipe.model.name), str(recipe.model.name))
+    require(model, discover.names("models"), "model.name", "There is no model")
+    if recipe.model.options:  # only then: finding the model imports torch
+        allowed = _fields(discover.find("models", model).MODEL)
+        for option in recipe.model.options:
+            require(option, allowed, f"model.{option}", f"{model} has no option")
+
+
+def require(name: str, there: Iterable[str], where: str, problem: str) -> None:
+    """Raises RecipeError unless the name is there."""
+    known = sorted(there)
+    if name in known:
+        return
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"Did you mean {near[0]}? " if near else ""
+    raise RecipeError(
+        f"{where}: {problem} {name!r}. {hint}There are: {', '.join(known) or 'none'}.",
+        where=where,
+        expected=", ".join(known),
+        got=name,
+        fix=f"use {near[0]}" if near else "take a name from this list",
+    )
+
+
+def _fields(record: type) -> list[str]:
+    return [field.name for field in dataclasses.fields(record) if field.name not in ("column", "columns")]

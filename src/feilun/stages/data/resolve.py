@@ -1,0 +1,121 @@
+"""Fills in what the recipe left out: name, task, inputs with kinds, target, model and the task's training defaults.
+
+What the user wrote always wins; what is filled in is written back into the run, so that a second time nothing changes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from feilun.core import discover
+from feilun.core.errors import DataError, RecipeError
+from feilun.core.recipe import Recipe
+from feilun.stages.data import builtin, options, survey, targets
+
+MODELS = {frozenset({"image"}): "cnn", frozenset({"text"}): "gru"}  # columns of one kind; every other mix: mlp
+FORBIDDEN = re.compile(r'[/\\:*?"<>|@\x00-\x1f]')
+
+
+def resolve(recipe: Recipe, base: Path, frame: Any = None) -> Recipe:
+    """The whole recipe. Raises RecipeError for a wrong key or value, DataError for a source that does not fit."""
+    recipe = _named(recipe)
+    if recipe.task is not None:
+        recipe = _set(recipe, task=_task_name(recipe.task))
+    if builtin.is_task(recipe.data.source) and frame is None:
+        recipe = _with_example(recipe)
+    if not _is_complete(recipe):
+        recipe = _with_data(recipe, survey.take(recipe, base, frame))
+    recipe = _with_defaults(recipe)
+    options.check(recipe)
+    return recipe
+
+
+def _named(recipe: Recipe) -> Recipe:
+    if recipe.name is None:
+        source = recipe.data.source or "table"
+        stem = source.removeprefix(builtin.PREFIX) if source.startswith(builtin.PREFIX) else Path(source).stem
+        return _set(recipe, name=re.sub(r"[^\w.-]+", "-", stem).strip("-._") or "data")
+    if FORBIDDEN.search(recipe.name) or recipe.name.startswith(".") or not recipe.name.strip():
+        raise RecipeError(
+            f'name {recipe.name!r} cannot be a folder: leave out / \\ : * ? " < > | @ and a dot in front.',
+            where="name",
+            got=recipe.name,
+            fix="use letters, digits, - and _",
+        )
+    return recipe
+
+
+def _task_name(task: str) -> str:
+    """The task's own name. Raises RecipeError, with the nearest name, if there is none."""
+    name = discover.aliases("tasks").get(task, task)
+    options.require(name, discover.names("tasks"), "task", "There is no task")
+    return name
+
+
+def _with_example(recipe: Recipe) -> Recipe:
+    """The recipe that goes with a task's own example, under what the user set."""
+    task = builtin.task_of(str(recipe.data.source))
+    if recipe.task not in (None, task):
+        return recipe
+    return _under(_set(recipe, task=task), discover.task(task).example_recipe)
+
+
+def _is_complete(recipe: Recipe) -> bool:
+    kinds = [column.kind for column in recipe.inputs.values()]
+    return bool(recipe.task and recipe.target and kinds and all(kinds) and recipe.model.name)
+
+
+def _with_data(recipe: Recipe, found: survey.Survey) -> Recipe:
+    if not found.targets and recipe.task is None:
+        raise targets.missing([entry["column"] for entry in found.columns], found.name)
+    recipe = _set(recipe, task=_task_name(str(found.task)))
+    if recipe.target is None and found.targets:
+        recipe = _set(recipe, target=list(found.targets))
+    if not found.inputs:
+        why = "; ".join(f"{entry['column']} {entry['why']}" for entry in found.columns if entry["role"] == "left out")
+        raise DataError(
+            f"{found.name} has no column to learn from: {why or 'there is only the target'}. "
+            "Add columns, or name one under inputs with its kind.",
+            where=found.name,
+            expected="a column besides the target",
+            fix="name a column under inputs",
+        )
+    given = {name: column.model_dump(mode="json") for name, column in recipe.inputs.items()}
+    names = recipe.inputs or found.inputs
+    inputs = {name: {**given.get(name, {}), "kind": found.inputs[name]} for name in names}
+    return _set(recipe, inputs=inputs)
+
+
+def _with_defaults(recipe: Recipe) -> Recipe:
+    """The task's measured defaults, then a model that fits the kinds."""
+    recipe = _under(recipe, discover.task(str(recipe.task)).defaults)
+    if recipe.model.name is not None:
+        return recipe
+    kinds = frozenset(column.kind for column in recipe.inputs.values())
+    return _set(recipe, model={**recipe.model.options, "name": MODELS.get(kinds, "mlp")})
+
+
+def _under(recipe: Recipe, below: Mapping[str, Any]) -> Recipe:
+    """The recipe with these keys where the user set none. Defaults of another model than the user's are left out."""
+    user = recipe.model_dump(mode="json", exclude_unset=True)
+    below = dict(Recipe.model_validate(below).model_dump(mode="json", exclude_unset=True))
+    theirs, ours = user.get("model", {}).get("name"), below.get("model", {}).get("name")
+    if theirs and ours and theirs != ours:
+        below.pop("model")
+    return Recipe.model_validate(_merged(user, below))
+
+
+def _merged(user: Mapping[str, Any], below: Mapping[str, Any]) -> dict[str, Any]:
+    merged = {**below, **user}
+    for key in ("data", "model", "train", "evaluate", "optimize", "serve", "improve"):
+        if key in user and key in below:
+            merged[key] = {**below[key], **user[key]}
+    return merged
+
+
+def _set(recipe: Recipe, **changes: Any) -> Recipe:
+    """A copy with these keys; what was not set stays unset."""
+    return Recipe.model_validate({**recipe.model_dump(mode="json", exclude_unset=True), **changes})

@@ -1,0 +1,1 @@
+"""Answers over HTTP: FastAPI and uvicorn over a bundle, without torch."""

@@ -1,0 +1,159 @@
+"""The routes. One /v1/predict serves every task, so a task stays one file."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from fastapi import FastAPI, Request
+from fastapi.routing import APIRoute
+from starlette.responses import Response
+
+from feilun import __version__
+from feilun.core.errors import FeilunError
+from feilun.stages.deployment.serving import access, correcting, limits, replies, schemas
+from feilun.stages.deployment.serving.gate import Gate
+
+if TYPE_CHECKING:
+    from feilun.core.recipe import Serve
+    from feilun.parts.store import PredictionLog, Store
+    from feilun.stages.deployment.serving.counters import Counters
+    from feilun.stages.deployment.serving.desk import Desk
+    from feilun.stages.deployment.serving.models import Served, Shelf
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Parts:
+    """What the routes work with."""
+
+    settings: Serve
+    store: Store
+    log: PredictionLog
+    shelf: Shelf
+    predicting: Desk
+    correcting: Desk
+    counters: Counters
+
+
+def application(parts: Parts, door: access.Door, pages: Mapping[str, bytes]) -> Gate:
+    """The whole ASGI application. Raises FeilunError if a route has no rule."""
+    app = FastAPI(title=f"{parts.shelf.name} by Feilun", version=__version__, docs_url=None, redoc_url=None)
+    app.add_exception_handler(FeilunError, _refused)
+    _models(app, parts)
+    _answers(app, parts)
+    _health(app, parts)
+    for path, content in pages.items():
+        _page(app, path, content)
+    rules = {**door.rules, **{("GET", path): access.OPEN for path in pages}}
+    access.complete(_routes(app), rules)
+    door.rules = rules
+    return Gate(inner=app, door=door, settings=parts.settings, counters=parts.counters)
+
+
+def _answers(app: FastAPI, parts: Parts) -> None:
+    @app.post("/v1/predict", openapi_extra=schemas.PREDICT, summary="Answer rows")
+    async def predict(request: Request) -> Response:
+        rows, options = limits.asked(limits.parsed(await request.body()), parts.settings.rows)
+        size = int(request.headers.get("content-length") or 1024)
+        served, started = parts.shelf.current, time.perf_counter()
+        answers = await parts.predicting.ask(lambda: served.bundle.predict(rows, **options))
+        ids = _logged(parts, served, rows, answers, {"latency_s": round(time.perf_counter() - started, 6)}, size)
+        parts.counters.plain["rows"] += len(rows)
+        predictions = [{"id": id, "answer": answer} for id, answer in zip(ids, answers, strict=True)]
+        return replies.answer({"model": served.bundle.called, "predictions": predictions})
+
+    @app.post("/v1/feedback", openapi_extra=schemas.FEEDBACK, summary="Say what would have been right")
+    async def feedback(request: Request) -> Response:
+        body, bundle = limits.parsed(await request.body()), parts.shelf.current.bundle
+        saved = await parts.correcting.ask(lambda: correcting.correct(parts.store, parts.log, bundle, body))
+        parts.counters.plain["feedback"] += saved["saved"] == "new"
+        return replies.answer(saved)
+
+
+def _models(app: FastAPI, parts: Parts) -> None:
+    @app.get("/v1/models", summary="Versions, and which one serves")
+    async def models(_: Request) -> Response:
+        rows = await parts.correcting.ask(lambda: parts.store.versions(parts.shelf.name))
+        serving = parts.shelf.current.bundle.called
+        kept = [
+            {"model": f"{row['name']}@{row['number']}", "created": row["created"], "champion": row["champion"]}
+            for row in rows
+        ]
+        return replies.answer({"serving": serving, "models": kept})
+
+    @app.get("/v1/schema", summary="Columns, options and an example of what the model takes")
+    async def schema(_: Request) -> Response:
+        bundle = parts.shelf.current.bundle
+        return replies.answer(
+            {
+                "model": bundle.called,
+                "task": bundle.manifest["task"],
+                "summary": bundle.task.summary,
+                "inputs": bundle.signature,
+                "options": dict(bundle.task.options),
+                "rows": parts.settings.rows,
+            }
+        )
+
+
+def _health(app: FastAPI, parts: Parts) -> None:
+    @app.get("/health/live", summary="Is the process alive?")
+    async def live(_: Request) -> Response:
+        return replies.answer({"live": True})
+
+    @app.get("/health/ready", summary="Can it answer, and is it what should serve?")
+    async def ready(_: Request) -> Response:
+        shelf = parts.shelf
+        told: dict[str, Any] = {"ready": True, "model": shelf.current.bundle.called}
+        return replies.answer({**told, "refused": shelf.refused} if shelf.refused else told)
+
+    @app.get("/metrics", summary="Counts for Prometheus")
+    async def metrics(_: Request) -> Response:
+        shelf, kept = parts.shelf, parts.log.stats()
+        gauges = {
+            "requests_inside": parts.predicting.inside,
+            "model_swaps": shelf.swaps,
+            "model_refused": int(bool(shelf.refused)),
+            **{f"log_{name}": count for name, count in kept.items()},
+        }
+        text = parts.counters.text(gauges, {"name": shelf.name, "version": str(shelf.current.bundle.version)})
+        return Response(text, media_type="text/plain; version=0.0.4")
+
+
+def _page(app: FastAPI, path: str, content: bytes) -> None:
+    async def page(_: Request) -> Response:
+        return Response(content, media_type="text/html; charset=utf-8")
+
+    app.add_api_route(path, page, include_in_schema=False)
+
+
+def _logged(
+    parts: Parts, served: Served, rows: Sequence[Any], answers: Sequence[Any], facts: Mapping[str, Any], size_bytes: int
+) -> list[str]:
+    """Ids of the predictions, each noted in the log; that costs the request nothing."""
+    share, now = size_bytes // max(1, len(rows)) + 256, round(time.time(), 3)
+    ids: list[str] = []
+    for row, answer in zip(rows, answers, strict=True):
+        id = parts.log.new_id()
+        who = {"id": id, "at": now, "name": served.bundle.name, "version": served.bundle.version}
+        parts.log.append({**who, "row": row, "answer": answer, **facts}, share + len(json.dumps(answer)))
+        ids.append(id)
+    return ids
+
+
+async def _refused(_: Request, error: Exception) -> Response:
+    if isinstance(error, FeilunError) and replies.status_of(error) != 500:
+        return replies.error(error)
+    raise error  # the gate answers and writes it down
+
+
+def _routes(app: FastAPI) -> list[tuple[str, str]]:
+    """(method, path) of everything that can be asked."""
+    found = []
+    for route in app.routes:
+        methods = route.methods if isinstance(route, APIRoute) else {"GET"}
+        found += [(method, str(getattr(route, "path", ""))) for method in methods]
+    return found

@@ -1,0 +1,76 @@
+"""Deployment: pack the bundle, prove that it answers without torch, open it, ask it, serve it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from feilun.core import manifest
+from feilun.core.recipe import Recipe
+from feilun.core.work import Made, Work
+from feilun.parts.bundle import layout, loading, packing
+
+if TYPE_CHECKING:
+    from feilun.core.protocols import Say
+    from feilun.core.recipe import Serve
+    from feilun.core.task import Json
+    from feilun.parts.bundle.loading import Bundle
+
+USES = tuple(Recipe.model_fields)  # the bundle carries the whole recipe
+CODE = ("features",)
+BUNDLE = "bundle"
+
+
+def make(work: Work) -> Made:
+    """Pack `bundle/` from what the earlier stages made, then let it answer test rows, with and without torch around."""
+    from feilun.stages.deployment import smoke
+
+    optimized, evaluated = work.before["optimization"], work.before["evaluation"]
+    folder = work.folder / BUNDLE
+    parts = packing.Parts(
+        recipe=work.recipe,
+        task=work.task,
+        version=work.version,
+        features=work.before["data"] / "features.json",
+        weights=work.before["training"] / "weights.safetensors",
+        state=evaluated,
+        graphs=optimized / "graphs",
+        about=manifest.read_json(optimized / "variants.json"),
+        card=evaluated / layout.CARD,
+    )
+    packing.pack(folder, parts)
+    facts = smoke.check(folder, work.before["data"], evaluated)
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    sealed = manifest.read_json(folder / layout.MANIFEST)
+    work.say.line(f"packed {work.recipe.name}@{work.version}, {size / 1e6:.1f} MB, {sealed['variant']}")
+    return Made(facts={**facts, "size_bytes": size, "variant": sealed["variant"], "sha256": sealed["sha256"]})
+
+
+def load(folder: Path, variant: str | None = None, threads: int | None = None) -> Bundle:
+    """The bundle in this folder or in its `bundle/`, every hash verified."""
+    folder = Path(folder)
+    inner = folder / BUNDLE
+    return loading.load(inner if (inner / layout.MANIFEST).is_file() else folder, variant, threads)
+
+
+def predict(
+    folder: Path, source: Any, options: Mapping[str, Any] | None = None, out: Path | None = None
+) -> list[dict[str, Any] | Json]:
+    """Answers to the rows of a file, folder of pictures, JSON text or list of rows, in order.
+
+    out: a .jsonl or .csv file; then answers are written there block by block, and `[{file, rows}]` comes back.
+    """
+    from feilun.stages.deployment import asking
+
+    return asking.predict(load(folder), source, dict(options or {}), out)
+
+
+def serve(home: Path, name: str, settings: Serve, pages: Mapping[str, bytes], say: Say) -> None:
+    """Serve the champion of this name over HTTP until stopped; a new champion is taken up without a failed request."""
+    from feilun.stages.deployment.serving import server
+
+    server.serve(home, name, settings, pages, say)
+
+
+__all__: Sequence[str] = ("CODE", "USES", "load", "make", "predict", "serve")

@@ -1,0 +1,150 @@
+"""Evaluation: settle on validation rows, answer the test rows as in serving, score them beside baselines."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from feilun.core.errors import DataError, FeilunError
+from feilun.core.manifest import write_bytes, write_json
+from feilun.core.work import Made, Work
+from feilun.parts.bundle import state as states
+from feilun.parts.bundle.answering import answer_rows, by_row
+from feilun.parts.dataset import Table
+from feilun.stages.evaluation import card, examples, judging
+from feilun.stages.evaluation.report import report as _report
+
+if TYPE_CHECKING:
+    from feilun.core.recipe import Recipe
+    from feilun.core.task import Features, Json, Picture, Row, Rows, State
+
+USES = ("task", "seed", "inputs", "target", "model", "evaluate")
+CODE = ("features", "models")
+
+
+def make(work: Work) -> Made:
+    """state, answers, scores, pictures, examples and the card. The test rows are read here, once per version."""
+    task, recipe = work.task, work.recipe
+    table = Table.open(work.before["data"])
+    test = table.columns("test")
+    rows = by_row(test)
+    if not rows:
+        raise DataError(
+            "There are no test rows, so no score can be believed.",
+            where="data.split.test",
+            expected="at least one test row",
+            got="0",
+            fix="raise data.split.test, or give more rows",
+        )
+    work.say.progress("evaluation", doing="settling on validation rows")
+    runner, state = _settled(work, table)
+    work.say.progress("evaluation", doing=f"answering {len(rows):,} test rows")
+    answers = _plain(answer_rows(task, runner, table.features, state, test), "answers")
+    truths = _plain([task.truth(row, recipe) for row in rows], "truths")
+    others = _baselines(work, table, test)
+    work.say.progress("evaluation", doing="drawing intervals")
+    found = judging.judge(task, recipe, truths, answers, others)
+    write_json(work.folder / "scores.json", found)
+    _write_answers(work.folder / "answers.jsonl", rows, answers, truths)
+    _write_examples(work, rows, answers, truths)
+    drawn = task.pictures(answers, truths, test, recipe) if task.pictures else []
+    write_json(work.folder / "pictures.json", [_picture(picture) for picture in drawn])
+    write_bytes(work.folder / card.FILE, card.text(recipe, work.before, found, _lineage(work)).encode())
+    for line in judging.table(found, str(recipe.model.name or task.summary)):
+        work.say.line(line)
+    main = found["main"]
+    return Made(
+        scores={main: found["scores"][main], **{k: v for k, v in found["scores"].items() if k != main}},
+        facts={"main": main, "n": len(rows), "verdict": found["verdict"], "test_rows_read": 1},
+    )
+
+
+def report(run_folder: Path, stages: Mapping[str, Path], recipe: Recipe) -> Path:
+    """report.html of this run, from what its stages left; also the newest in the folder above. Returns its path."""
+    return _report(Path(run_folder), stages, recipe)
+
+
+def _settled(work: Work, table: Table) -> tuple[Any, State]:
+    """The torch runner, and the state as it will be read back when serving."""
+    import numpy as np
+
+    from feilun.parts.engine import trained
+    from feilun.parts.engine.runner import TorchRunner
+
+    task, recipe = work.task, work.recipe
+    networks = trained.networks(task, recipe, table.features, work.before["training"])
+    example = trained.batch(task, recipe, table.arrays, np.asarray(table.index("train")[:2]))
+    runner = TorchRunner(task.graphs(networks, example))
+    state: State = {}
+    if task.settle is not None:
+        seen = {split: table.columns(split) for split in ("train", "validation")}
+        state = task.settle(runner, seen, table.features, recipe)
+    states.save(work.folder, state)
+    return runner, states.load(work.folder)
+
+
+def _baselines(work: Work, table: Table, test: Rows) -> dict[str, list[Json]]:
+    """{baseline: answers to the test rows}, fitted on training rows; the columns they must not see are taken out."""
+    work.say.progress("evaluation", doing="fitting baselines")
+    fitted = work.task.baselines(table.columns("train"), work.recipe)
+    inputs = _inputs(work, table.features, test)
+    given = {}
+    for name, answer in fitted.items():
+        given[name] = _plain(answer(inputs), f"answers of {name}")
+        if len(given[name]) != len(next(iter(test.values()))):
+            raise FeilunError(f"Baseline {name!r} gave {len(given[name])} answers; there is one test row each.")
+    return given
+
+
+def _inputs(work: Work, features: Features, rows: Rows) -> Rows:
+    """What may be seen when answering: every column but those that only targets read."""
+    targets = {column for name in work.task.targets if name in features for column in features[name].columns}
+    seen = {c for name, f in features.items() if name not in work.task.targets for c in f.columns}
+    return {column: values for column, values in rows.items() if column not in targets - seen}
+
+
+def _plain(values: Sequence[Json], what: str) -> list[Json]:
+    """As they will read from the file. Raises FeilunError if a value is not JSON, such as NaN."""
+    try:
+        return [json.loads(json.dumps(value, allow_nan=False)) for value in values]
+    except (TypeError, ValueError) as error:
+        raise FeilunError(f"The task's {what} are not JSON: {error}.") from error
+
+
+def _write_answers(path: Path, rows: Sequence[Row], answers: Sequence[Json], truths: Sequence[Json]) -> None:
+    lines = [
+        json.dumps({"id": row.get("_id"), "answer": answer, "truth": truth}, ensure_ascii=False)
+        for row, answer, truth in zip(rows, answers, truths, strict=True)
+    ]
+    write_bytes(path, ("\n".join(lines) + "\n").encode())
+
+
+def _write_examples(work: Work, rows: Sequence[Row], answers: Sequence[Json], truths: Sequence[Json]) -> None:
+    scores = work.task.scores(answers, truths, work.recipe)
+    main = judging.main_score(scores, work.recipe)
+    groups = examples.chosen(scores, work.task.paired if work.task.paired in scores else main, work.recipe.seed)
+    columns = {name: item.kind for name, item in work.recipe.inputs.items()}
+    columns = columns or {name: "" for name in rows[0] if name != "_id"}
+    kept = {
+        group: examples.shown(
+            [rows[i] for i in places], columns, [answers[i] for i in places], [truths[i] for i in places]
+        )
+        for group, places in groups.items()
+    }
+    write_json(work.folder / "examples.json", kept)
+
+
+def _picture(picture: Picture) -> dict[str, Any]:
+    png = base64.b64encode(picture.png).decode()
+    return {"title": picture.title, "where": picture.where.lower(), "svg": picture.svg, "png": png} | {
+        "caption": picture.caption
+    }
+
+
+def _lineage(work: Work) -> dict[str, Any]:
+    """Where this version comes from, for the card."""
+    parent = f"{work.parent.parent.name}@{work.parent.name}" if work.parent else ""
+    return {"version": work.version, "parent": parent, "lap": work.lap.name if work.lap else ""}

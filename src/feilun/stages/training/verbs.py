@@ -1,0 +1,84 @@
+"""The training stage: encoded rows and a task in, weights and curves out; in a lap it goes on from the champion."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from feilun.core.manifest import read_json, write_json
+from feilun.core.recipe import Recipe, Train
+from feilun.core.work import Made, Work
+from feilun.parts.dataset import Table
+from feilun.parts.engine import checkpoints, weights
+from feilun.parts.engine.fit import fit
+from feilun.parts.engine.plan import Fitted, Index, Learning, Run
+from feilun.parts.engine.randomness import initialised
+from feilun.stages.training.draw import augmentation, with_share
+
+# How often a checkpoint is made does not change the result.
+USES = (
+    *("seed", "task", "inputs", "target", "model"),
+    *(f"train.{key}" for key in Train.model_fields if key != "checkpoint_s"),
+)
+CODE = ("models", "features")
+
+
+def depends(recipe: Recipe, base: Path, lap: Path | None, frame: Any) -> str:
+    """In a lap the share drawn from feedback matters too."""
+    return str(recipe.improve.share) if lap else ""
+
+
+def make(work: Work) -> Made:
+    """Train from the start, from a checkpoint, or in a lap from the champion's weights."""
+    task, recipe = work.task, work.recipe
+    table = Table.open(work.before["data"])
+    arrays: Mapping[str, Any] = table.arrays
+    rows = np.arange(len(table.splits))
+    if task.examples is not None:
+        arrays, rows = task.examples(arrays, recipe)
+    with initialised(recipe.seed):
+        networks = task.build(recipe, table.features)
+    if work.parent is not None:
+        weights.load(networks, _trained(work.parent) / weights.FILE)
+    inputs = {name: feature for name, feature in table.features.items() if name not in task.targets}
+    learning = Learning(
+        objective=task.objective,
+        turns=task.turns,
+        noise=task.noise(recipe) if task.noise else {},
+        augment=augmentation(inputs),
+        early_stop=task.early_stop,
+    )
+    run = Run(seed=recipe.seed, folder=work.folder, say=work.say, again=_again(work))
+    fitted = fit(networks, arrays, _index(work, table, rows), learning, recipe.train, run)
+    weights.save(networks, work.folder / weights.FILE)
+    write_json(work.folder / "curves.json", list(fitted.curves))
+    checkpoints.clear(work.folder)
+    return Made(facts=_facts(fitted))
+
+
+def _index(work: Work, table: Table, rows: np.ndarray) -> Index:
+    """Which examples train and which validate; rows: int64 (examples,), the row behind each example."""
+    train = np.flatnonzero(np.isin(rows, table.index("train")))
+    validation = np.flatnonzero(np.isin(rows, table.index("validation")))
+    if work.lap is not None:
+        train = with_share(train, table.origin[rows[train]] > 0, work.recipe.improve.share)
+    return Index(train=train, validation=validation)
+
+
+def _trained(parent: Path) -> Path:
+    """The training folder of a run, which may be another run's: run.json says where."""
+    places = read_json(parent / "run.json")["stages"]
+    return parent.parent / str(places["training"])
+
+
+def _again(work: Work) -> str:
+    """What a person types to go on."""
+    return f"feilun {'run' if work.lap is None else 'improve'} {work.recipe.name} (the same command)"
+
+
+def _facts(fitted: Fitted) -> dict[str, Any]:
+    names = ("parameters", "epochs", "best_epoch", "steps", "rows_per_s", "threads")
+    return {name: getattr(fitted, name) for name in names}

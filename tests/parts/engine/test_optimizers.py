@@ -1,0 +1,103 @@
+"""One and two updates of each rule against the formula of its paper, penalties, and the learning rate's values."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from feilun.core.recipe import Train
+from feilun.parts.engine import optimizers
+from feilun.parts.engine.schedule import learning_rate
+
+WEIGHTS = torch.tensor([[1.0, -2.0]], dtype=torch.float32)
+FIRST, SECOND = torch.tensor([[0.5, -0.25]]), torch.tensor([[-1.0, 2.0]])
+CLOSE = {"rtol": 1e-6, "atol": 1e-7}  # float32 arithmetic in another order
+
+
+def updated(plan: Train, start: torch.Tensor = WEIGHTS) -> list[torch.Tensor]:
+    """The weights after one and after two updates with the gradients FIRST and SECOND."""
+    weight = torch.nn.Parameter(start.clone())
+    optimizer = optimizers.make(plan, [weight])
+    seen = []
+    for gradient in (FIRST, SECOND):
+        weight.grad = gradient.clone()
+        optimizer.step()
+        seen.append(weight.detach().clone())
+    return seen
+
+
+def test_sgd() -> None:
+    one, two = updated(Train(optimizer="sgd", learning_rate=0.1))
+    torch.testing.assert_close(one, WEIGHTS - 0.1 * FIRST, **CLOSE)
+    torch.testing.assert_close(two, one - 0.1 * SECOND, **CLOSE)
+
+
+def test_momentum_is_the_classical_form() -> None:
+    one, two = updated(Train(optimizer="momentum", learning_rate=0.1, momentum=0.8))
+    torch.testing.assert_close(one, WEIGHTS - 0.1 * FIRST, **CLOSE)  # not 0.1 * (1 - 0.8)
+    torch.testing.assert_close(two, one - 0.1 * (0.8 * FIRST + SECOND), **CLOSE)
+
+
+def test_rmsprop_updates_the_mean_square_first() -> None:
+    one, two = updated(Train(optimizer="rmsprop", learning_rate=0.1))
+    square = 0.1 * FIRST**2
+    torch.testing.assert_close(one, WEIGHTS - 0.1 * FIRST / (square.sqrt() + 1e-8), **CLOSE)
+    square = 0.9 * square + 0.1 * SECOND**2
+    torch.testing.assert_close(two, one - 0.1 * SECOND / (square.sqrt() + 1e-8), **CLOSE)
+
+
+def by_adam(start: torch.Tensor, shrink: float) -> list[torch.Tensor]:
+    """Kingma & Ba 2015, algorithm 1; shrink: the decoupled decay of a step."""
+    weight, first, second, seen = start.clone(), torch.zeros_like(start), torch.zeros_like(start), []
+    for step, gradient in enumerate((FIRST, SECOND), 1):
+        first, second = 0.9 * first + 0.1 * gradient, 0.999 * second + 0.001 * gradient**2
+        mean, square = first / (1 - 0.9**step), second / (1 - 0.999**step)
+        weight = weight * (1 - shrink) - 0.1 * mean / (square.sqrt() + 1e-8)
+        seen.append(weight)
+    return seen
+
+
+def test_adam_is_bias_corrected() -> None:
+    seen = updated(Train(optimizer="adam", learning_rate=0.1))
+    for got, expected in zip(seen, by_adam(WEIGHTS, 0.0), strict=True):
+        torch.testing.assert_close(got, expected, rtol=1e-5, atol=1e-6)
+    # the corrected first step is the learning rate long, whatever the gradient; uncorrected it is 3.16 times that
+    torch.testing.assert_close((WEIGHTS - seen[0]).abs(), torch.full_like(WEIGHTS, 0.1), rtol=1e-5, atol=0)
+
+
+def test_adamw_decays_weights_but_not_biases() -> None:
+    plan = Train(optimizer="adamw", learning_rate=0.1, weight_decay=0.5)
+    for got, expected in zip(updated(plan), by_adam(WEIGHTS, 0.05), strict=True):
+        torch.testing.assert_close(got, expected, rtol=1e-5, atol=1e-6)
+    bias = torch.nn.Parameter(torch.tensor([1.0]))
+    bias.grad = torch.zeros(1)
+    optimizers.make(plan, [bias]).step()
+    assert bias.item() == 1.0
+
+
+def test_penalties_add_the_gradient_of_l1_and_half_l2() -> None:
+    weight = torch.nn.Parameter(torch.tensor([[2.0, -3.0, 0.0]]))
+    weight.grad = torch.ones(1, 3)
+    optimizers.add_penalties([weight], l1=0.1, l2=0.01)
+    torch.testing.assert_close(weight.grad, torch.tensor([[1 + 0.1 + 0.02, 1 - 0.1 - 0.03, 1.0]]), **CLOSE)
+
+
+def test_penalties_spare_biases() -> None:
+    linear = torch.nn.Linear(3, 2)
+    assert optimizers.weights(list(linear.parameters())) == [linear.weight]
+
+
+@pytest.mark.parametrize(
+    ("decay", "floor", "expected"),
+    [
+        ("none", 0.0, [0.5, 1.0, 1.0, 1.0, 1.0, 1.0]),
+        ("linear", 0.0, [0.5, 1.0, 1.0, 0.75, 0.5, 0.25]),
+        ("linear", 0.2, [0.5, 1.0, 1.0, 0.8, 0.6, 0.4]),
+        ("cosine", 0.0, [0.5, 1.0, 1.0, 0.5 + math.sqrt(2) / 4, 0.5, 0.5 - math.sqrt(2) / 4]),
+    ],
+)
+def test_learning_rate(decay: str, floor: float, expected: list[float]) -> None:
+    plan = Train(learning_rate=1.0, warmup=0.34, decay=decay, floor=floor)
+    assert [learning_rate(plan, step, 6) for step in range(6)] == pytest.approx(expected)

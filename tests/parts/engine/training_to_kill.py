@@ -1,0 +1,91 @@
+"""A training with everything random in it, as a program that kills itself: used by test_resume.py.
+
+python training_to_kill.py FOLDER KILLS SEED trains in children of this process, kills KILLS of them with SIGKILL at
+random instants, lets the last one finish, and prints how many died and at which checkpointed steps.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import select
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim import AdamW
+
+from feilun.core.recipe import Train
+from feilun.parts.engine import weights
+from feilun.parts.engine.fit import fit
+from feilun.parts.engine.plan import Fitted, Index, Learning, Run
+from feilun.parts.engine.randomness import initialised
+from feilun.parts.ops.ragged import Ragged
+
+PLAN = Train(epochs=100, batch_size=16, patience=90, checkpoint_s=0.002, optimizer="adamw", l1=1e-4, l2=1e-4)
+ROWS = 100
+
+
+def networks() -> dict[str, nn.Module]:
+    """Two players with dropout and a norm that keeps running means."""
+    with initialised(3):
+        maker = nn.Sequential(nn.Linear(7, 32), nn.BatchNorm1d(32), nn.ReLU(), nn.Dropout(0.3), nn.Linear(32, 3))
+        critic = nn.Sequential(nn.Linear(3, 32), nn.ReLU(), nn.Dropout(0.3), nn.Linear(32, 1))
+    return {"critic": critic, "maker": maker}
+
+
+def objective(players: Any, batch: dict[str, Tensor], player: str) -> Tensor:
+    """A little adversarial game; `x` is dense, `t` ragged, `z` noise."""
+    made = players["maker"](torch.cat([batch["x"], batch["t"].float().mean(1, keepdim=True) / 9, batch["z"]], 1))
+    if player == "critic":
+        truth = players["critic"](batch["x"][:, :3])
+        return (nn.functional.softplus(players["critic"](made)) + nn.functional.softplus(-truth)).sum(1)
+    return nn.functional.softplus(-players["critic"](made)).sum(1) + (made - batch["x"][:, :3]).square().sum(1)
+
+
+def augment(batch: dict[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
+    """A little jitter."""
+    return batch | {"x": batch["x"] + 0.01 * torch.randn(batch["x"].shape, generator=generator)}
+
+
+def train(folder: Path | None, plan: Train = PLAN, step: Any = objective) -> tuple[dict[str, nn.Module], Fitted]:
+    """Start, or go on from what the folder holds."""
+    drawn = np.random.default_rng(5)
+    texts = Ragged.of([drawn.integers(1, 9, size=size) for size in drawn.integers(0, 6, size=ROWS)])
+    arrays = {"x": drawn.normal(size=(ROWS, 4)).astype(np.float32), "t": texts}
+    index = Index(train=np.arange(80), validation=np.arange(80, ROWS))
+    learning = Learning(objective=step, turns=("critic", "maker"), noise={"z": (2,)}, augment=augment)
+    made = networks()
+    return made, fit(made, arrays, index, learning, plan, Run(seed=11, folder=folder))
+
+
+def survive(folder: Path, kills: int, seed: int) -> None:
+    """Fork, kill, and so on; then finish."""
+    AdamW([nn.Parameter(torch.zeros(1))])  # its first use imports for a second: once here, not in every child
+    drawn, steps = random.Random(seed), []
+    for _ in range(kills):
+        reading, writing = os.pipe()
+        child = os.fork()
+        if not child:
+            train(folder)
+            os._exit(0)
+        os.close(writing)  # the child's end closes when it dies: select returns then, or when the time is up
+        select.select([reading], [], [], drawn.uniform(0.0, 0.2))
+        os.kill(child, signal.SIGKILL)
+        _, status = os.waitpid(child, 0)
+        os.close(reading)
+        if os.WIFSIGNALED(status) and (folder / "checkpoint.json").is_file():
+            steps.append(json.loads((folder / "checkpoint.json").read_text())["step"])
+    made, fitted = train(folder)
+    weights.save(made, folder / weights.FILE)
+    print(json.dumps({"died_at": steps, "epochs": fitted.epochs}))
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    survive(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
