@@ -130,10 +130,10 @@ def find(thing: str, home: Path) -> tuple[str, int, Path]:
         near = difflib.get_close_matches(name, there, n=1)
         hint = f"Did you mean {near[0]}?" if near else "`feilun runs` lists what there is."
         raise InputError(f"There is no {name!r} in {home}. {hint}", where=str(home), got=thing, fix=hint)
-    at = number or call("improvement", "champion", home, name)
+    at: Any = number or call("improvement", "champion", home, name)
     if at is None or not str(at).isdigit() or not run_folder(home, name, int(at)).is_dir():
-        there = ", ".join(f"{name}@{row['number']}" for row in call("improvement", "versions", home, name))
-        raise InputError(f"There is no version {thing!r}. There are: {there or 'none yet; run it first'}.", got=thing)
+        known = ", ".join(f"{name}@{row['number']}" for row in call("improvement", "versions", home, name))
+        raise InputError(f"There is no version {thing!r}. There are: {known or 'none yet; run it first'}.", got=thing)
     return name, int(at), run_folder(home, name, int(at))
 
 

@@ -44,7 +44,7 @@ class Input(BaseModel):
     """One input column: its kind, and options of that kind's feature (checked against the feature)."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
-    kind: str = Field(description="number, category, text, image, ... : a file in parts/features")
+    kind: str = Field("", description="number, category, text, image, ...; found out where left out")
 
     @property
     def options(self) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from feilun.parts.metrics.wording import full, interval, shown, title
     ("value", "unit", "text"),
     [
         (0.9143, "%", "91.4 %"),
+        (0.0213, "points", "2.1 points"),
         (0.846, "", "0.846"),
         (51987.3, "", "51,987"),
         (51987.3, "USD", "51,987 USD"),

@@ -162,8 +162,8 @@ def test_a_full_database_says_so_and_acknowledges_nothing(store, tmp_path):
 
 
 def test_keys_open_only_what_they_are_for(store, tmp_path):
-    token = store.add_key("phone", "feedback")
-    assert store.check_key(token) == "feedback"
+    token = store.add_key("phone", "user")
+    assert store.check_key(token) == "user"
     wrong = token[:-1] + ("A" if token[-1] != "A" else "B")
     assert store.check_key(wrong) is None and store.check_key("") is None and store.check_key("fl_x_y") is None
     assert token.split("_", 2)[2].encode() not in (tmp_path / "store.db").read_bytes()

@@ -42,8 +42,7 @@ def build(recipe: Recipe, features: Any) -> dict[str, Any]:
         def forward(self, **batch: Any) -> dict[str, Any]:
             import torch
 
-            columns = [batch[name].reshape(len(batch[name]), -1)[:, :1] for name in ("温度.1", "other")]
-            return {"logits": self.layer(torch.cat(columns, 1))}
+            return {"logits": self.layer(torch.cat([batch["温度.1"], batch["other"]], 1))}
 
     return {"main": Sign()}
 
@@ -96,9 +95,9 @@ TASK = Task(
     example=lambda seed: [],
     example_recipe={},
     features=lambda recipe: {
-        "温度.1": feature("number", column="温度.1"),
-        "other": feature("number", column="other"),
-        "target": feature("category", column="答案"),
+        "温度.1": feature("number", columns=("温度.1",), transform="standard"),
+        "other": feature("number", columns=("other",), transform="standard"),
+        "target": feature("category", columns=("答案",), target=True),
     },
     build=build,
     objective=lambda *given: None,  # type: ignore[arg-type, return-value]
@@ -144,7 +143,7 @@ def stages(folder: Path, weights: Any, test_rows: int = 100) -> dict[str, Path]:
     }
     splits = np.array([0] * 200 + [1] * 50 + [2] * 50 + [3] * test_rows, np.int8)
     recipe = Recipe.model_validate(RECIPE)
-    made = {stage: folder / "1" / stage for stage in ("data", "training", "evaluation", "optimization")}
+    made = {stage: folder / "vorzeichen" / "1" / stage for stage in ("data", "training", "evaluation", "optimization")}
     for path in made.values():
         path.mkdir(parents=True)
     profile = [
@@ -201,7 +200,7 @@ def test_a_perfect_network_scores_one_beside_both_baselines(tmp_path: Path) -> N
     assert found["scores"]["accuracy"]["value"] > 0.94  # a fitted mean moves the border a little
     assert set(found["baselines"]) == {"always_yes", "always_no"}
     assert {gap["words"] for gap in found["against"].values()} == {"clearly better"}
-    assert what.facts["verdict"]["level"] == "good" and list(what.scores)[0] == "accuracy"
+    assert what.facts["verdict"]["level"] == "good" and next(iter(what.scores)) == "accuracy"
     assert say.lines[0] == "accuracy, 100 untouched rows" and "this model (linear)" in say.lines[1]
     lines = [json.loads(line) for line in (made["evaluation"] / "answers.jsonl").read_text("utf-8").splitlines()]
     assert [line["id"] for line in lines] == [f"r{place}" for place in range(300, 400)]
@@ -230,9 +229,10 @@ def test_the_report_escapes_data_and_stands_alone(tmp_path: Path) -> None:
     made = stages(tmp_path, RIGHT)
     finish(made, "evaluation", evaluation.make(work(made, "evaluation")))
     finish(made, "optimization", optimization.make(work(made, "optimization")))
-    path = evaluation.report(tmp_path / "1", made, Recipe.model_validate(RECIPE))
+    path = evaluation.report(tmp_path / "vorzeichen" / "1", made, Recipe.model_validate(RECIPE))
     page = path.read_text("utf-8")
-    assert path == tmp_path / "1" / "report.html" and page == (tmp_path / "report.html").read_text("utf-8")
+    assert path == tmp_path / "vorzeichen" / "1" / "report.html"
+    assert page == (tmp_path / "vorzeichen" / "report.html").read_text("utf-8")
     assert "<script" not in page and "&lt;script&gt;" in page and "&lt;i&gt;" in page
     assert "http:" not in page and "https:" not in page and len(page) < 3_000_000
     for word in ("Use it", "温度.1", "always yes", "int8", "Loss by epoch", "train 200", "Reproduce", "vorzeichen@1"):

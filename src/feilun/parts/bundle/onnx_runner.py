@@ -88,7 +88,7 @@ def _session(graph: str, model: bytes, threads: int | None) -> Any:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # errors are raised; they need not be printed as well
     options.intra_op_num_threads = threads or 0
     options.inter_op_num_threads = 1
     # Waiting threads sleep: a server shares its cores with others.

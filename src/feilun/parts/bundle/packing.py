@@ -61,8 +61,8 @@ def pack(folder: Path, parts: Parts) -> None:
     write_bytes(folder / layout.RECIPE, recipe.encode())
     shutil.copyfile(standalone.__file__, folder / layout.PREDICT)
     kinds = read_json(parts.features)
-    features = [discover.module_name("features", facts["kind"]) for facts in kinds.values()]
-    _copy_source(folder / layout.CODE, [discover.module_name("tasks", str(parts.recipe.task)), *features])
+    seeds = [discover.module_name("features", facts["kind"]) for facts in kinds.values()]
+    _copy_source(folder / layout.CODE, [discover.module_name("tasks", str(parts.recipe.task)), *seeds])
     layout.write(folder, _facts(parts, kinds))
 
 
@@ -92,9 +92,15 @@ def _variants(graph: str, files: Iterable[str]) -> dict[str, str]:
 
 
 def _copy_source(folder: Path, modules: Iterable[str]) -> None:
-    """The source of these modules and of what they import at the top; nothing there may need torch or pydantic."""
+    """The source of these modules and of what they import at the top; nothing there may need torch or pydantic.
+
+    A task or feature of an outside package is not copied: predict.py then needs that package.
+    """
     answering = [f"{__package__}.{name}" for name in ANSWERING]
-    for module, path in sources.closure([*modules, *answering, "feilun.core.discover"], lazy=False).items():
+    found = sources.closure([*modules, *answering, "feilun.core.discover"], lazy=False)
+    for module, path in found.items():
+        if module.partition(".")[0] != sources.PACKAGE:
+            continue
         if module == "feilun.core.recipe" or module.startswith(("feilun.parts.models.", "feilun.parts.engine.")):
             raise FeilunError(
                 f"{module} is imported at the top of a file that answers; import it inside the function that needs it.",

@@ -23,8 +23,9 @@ def columns(features: Mapping[str, Feature], targets: Collection[str]) -> dict[s
     found: dict[str, dict[str, Any]] = {}
     for name, feature in features.items():
         if name not in targets:
-            for column in feature.columns:
-                found.setdefault(column, _column(feature.kind, feature.to_json()))
+            fitted = feature.to_json()
+            for place, column in enumerate(feature.columns):
+                found.setdefault(column, _column(feature.kind, fitted, place))
     return found
 
 
@@ -33,23 +34,20 @@ def example(signature: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     return {column: facts["example"] for column, facts in signature.items()}
 
 
-def _column(kind: str, fitted: Mapping[str, Any]) -> dict[str, Any]:
+def _column(kind: str, fitted: Mapping[str, Any], place: int) -> dict[str, Any]:
+    """What is known of the feature's column at this place."""
     if kind == "image":
         height, width = _size(fitted.get("size"))
-        channels = int(fitted.get("channels") or 3)
-        return {
-            "kind": kind,
-            "example": base64.b64encode(blank_png(height, width)).decode(),
-            "size": [height, width],
-            "channels": channels,
-        }
-    choices = next((fitted[key] for key in ("categories", "vocabulary", "values") if _is_list(fitted.get(key))), None)
-    if kind in ("category", "identifier", "user", "item") and choices:
-        return {"kind": kind, "example": choices[0], "choices": list(choices[:MOST_CHOICES])}
+        picture = base64.b64encode(blank_png(height, width)).decode()
+        return {"kind": kind, "example": picture, "size": [height, width], "channels": int(fitted.get("channels") or 3)}
     if kind == "number":
-        mean = fitted.get("mean", fitted.get("median"))
-        return {"kind": kind, "example": round(float(mean), 4) if isinstance(mean, int | float) else 0.0}
-    return {"kind": kind, "example": "1" if kind == "category" else "text"}
+        scale = _at(fitted.get("scales"), place) or {}
+        mean = scale.get("mean") if isinstance(scale, Mapping) else None
+        return {"kind": kind, "example": float(f"{mean:.4g}") if isinstance(mean, int | float) else 0.0}
+    choices = _at(fitted.get("vocabularies"), place)
+    if isinstance(choices, list | tuple) and choices:
+        return {"kind": kind, "example": choices[0], "choices": list(choices[:MOST_CHOICES]), "distinct": len(choices)}
+    return {"kind": kind, "example": "text"}
 
 
 def blank_png(height: int, width: int) -> bytes:
@@ -70,5 +68,5 @@ def _size(size: Any) -> tuple[int, int]:
     return (height, width) if 0 < height * width <= MOST_PIXELS else (32, 32)
 
 
-def _is_list(value: Any) -> bool:
-    return isinstance(value, list | tuple) and len(value) > 0 and all(isinstance(item, str) for item in value)
+def _at(values: Any, place: int) -> Any:
+    return values[place] if isinstance(values, list | tuple) and place < len(values) else None

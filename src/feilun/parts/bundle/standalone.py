@@ -1,4 +1,4 @@
-"""Answers rows with this bundle alone: `python predict.py rows.json`. Needs numpy, onnxruntime and the features' library.
+"""Answers rows with this bundle alone: `python predict.py rows.json`. Needs numpy, onnxruntime, the features' library.
 
     python predict.py rows.json          a row {column: value}, or a list of rows
     python predict.py rows.jsonl         one row a line
@@ -6,7 +6,7 @@
     python predict.py - < rows.json      from standard input
     python predict.py --example          a row as this model takes it
 
-Pictures are given as base64 text, or as {"file": "cat.png"}. Answers go to standard output as JSON, one a row, in order.
+Pictures are given as base64 text, or as {"file": "cat.png"}. Answers go to standard output as JSON, in order.
 This file lies in every bundle as predict.py; graphs/ holds the network, code/ the source that encodes and answers.
 """
 

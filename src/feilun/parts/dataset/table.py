@@ -41,12 +41,12 @@ class Table:
     @cached_property
     def splits(self) -> np.ndarray:
         """int8 (N,): place in SPLITS."""
-        return np.load(self.folder / "splits.npy", allow_pickle=False)
+        return _loaded(self.folder / "splits.npy")
 
     @cached_property
     def origin(self) -> np.ndarray:
         """int16 (N,): 0 for the source, k for feedback of lap k."""
-        return np.load(self.folder / "origin.npy", allow_pickle=False)
+        return _loaded(self.folder / "origin.npy")
 
     @cached_property
     def features(self) -> dict[str, Any]:
@@ -160,12 +160,17 @@ def _encode(folder: Path, name: str, feature: Any, rows: Dataset) -> None:
     out.flush()
 
 
+def _loaded(path: Path) -> np.ndarray:
+    array: np.ndarray = np.load(path, allow_pickle=False)
+    return array
+
+
 def _mapped(folder: Path, name: str) -> Any:
     dense = folder / f"{_file(name)}.npy"
     if dense.is_file():
         return np.load(dense, mmap_mode="r", allow_pickle=False)
     values, offsets = (folder / f"{_file(name)}.{part}.npy" for part in ("values", "offsets"))
-    return Ragged(np.load(values, mmap_mode="r", allow_pickle=False), np.load(offsets, allow_pickle=False))
+    return Ragged(np.load(values, mmap_mode="r", allow_pickle=False), _loaded(offsets))
 
 
 def _columns(rows: Dataset, columns: Sequence[str], index: np.ndarray) -> Rows:

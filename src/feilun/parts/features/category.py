@@ -82,7 +82,7 @@ class Category:
         counts = Counter(value for value in spelled(column, values) if value is not None)
         if not counts:
             raise DataError(
-                f"Column {column!r} has no value in its {len(values):,} training rows. Fill it, or add it to data.drop.",
+                f"Column {column!r} has no value in {len(values):,} training rows. Fill it, or add it to data.drop.",
                 where=column,
                 expected="at least one value",
                 got="none",
@@ -123,7 +123,7 @@ def unknown_label(column: str, value: Any, labels: Sequence[str]) -> DataError:
     return DataError(
         f"Target {column!r} is missing in a row; it must be one of: {shown}."
         if missing
-        else f"Label {value!r} of {column!r} is not one of: {shown}. Correct the row, or start a new run that knows it.",
+        else f"Label {value!r} of {column!r} is not one of: {shown}. Correct the row, or train a model that knows it.",
         where=column,
         expected=shown,
         got="missing" if missing else str(value),
@@ -143,7 +143,7 @@ def _spelled(column: str, value: Any) -> str | None:
     if isinstance(value, str | int | float):
         return str(value) or None
     raise DataError(
-        f"Column {column!r} holds one category per row; {value!r:.60} is not one. Give text, a number, true, false or null.",
+        f"Column {column!r} holds one category per row; {value!r:.60} is not one. Give text or a number, or null.",
         where=column,
         expected="text, a number, true, false or null",
         got=f"{value!r:.60}",

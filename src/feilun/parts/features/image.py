@@ -204,8 +204,8 @@ def _in_mode(picture: Picture, channels: int) -> Picture:
 
 def _wrong(column: str, got: str) -> DataError:
     return DataError(
-        f"Column {column!r} holds pictures; this row has {got}. Give the bytes of a PNG or JPEG file, in JSON as base64 "
-        "text, from Python also a pathlib.Path or a uint8 array (H, W) or (H, W, 3).",
+        f"Column {column!r} holds pictures; this row has {got}. Give the bytes of a PNG or JPEG file, in JSON as "
+        "base64 text, from Python also a pathlib.Path or a uint8 array (H, W) or (H, W, 3).",
         where=column,
         expected="a picture",
         got=got,
@@ -215,7 +215,7 @@ def _wrong(column: str, got: str) -> DataError:
 
 def _too_large(column: str, got: str) -> DataError:
     return DataError(
-        f"A picture of column {column!r} is too large: {got}; at most {MOST_PIXELS:,} pixels are unpacked. Make it smaller.",
+        f"A picture of column {column!r} is too large: {got}; at most {MOST_PIXELS:,} pixels are read. Shrink it.",
         where=column,
         expected=f"at most {MOST_PIXELS:,} pixels",
         got=got,

@@ -6,16 +6,21 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-SHORT = frozenset({"auc", "rmse", "mae", "r2", "map", "bleu", "fid", "mse", "ndcg", "mrr", "f1", "chrf", "iou"})
+SHORT = {"r2": "R²", "map": "mAP", "chrf": "chrF", "ndcg": "nDCG", "iou": "IoU"} | {
+    name: name.upper() for name in ("auc", "rmse", "mae", "mse", "bleu", "fid", "kid", "mrr", "f1")
+}
 
 
 def shown(value: float | None, unit: str = "", *, sign: bool = False) -> str:
-    """A number with about three digits that matter. unit "%": a share, shown in percent. sign: + as well as -."""
+    """A number with about three digits that matter. sign: + as well as -.
+
+    unit "%": a share, shown in percent; "points": a difference of two shares, in percentage points.
+    """
     if value is None or not math.isfinite(value):
         return "not known"
     plus = "+" if sign else ""
-    if unit == "%":
-        return f"{100 * value:{plus}.1f} %"
+    if unit in ("%", "points"):
+        return f"{100 * value:{plus}.1f} {unit}"
     size = abs(value)
     if size >= 1000:
         text = f"{value:{plus},.0f}"
@@ -41,4 +46,4 @@ def full(score: Mapping[str, Any]) -> str:
 def title(name: str) -> str:
     """A score's or baseline's name for a sentence: `AUC`, `log loss`, `accuracy`."""
     words = name.replace("_", " ").split(" ")
-    return " ".join(word.upper() if word.lower() in SHORT else word for word in words)
+    return " ".join(SHORT.get(word.lower(), word) for word in words)

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-BEGIN, END, SPECIAL = 0, 1, 2  # ids the decoder adds in front of the target feature's own
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Seq2Seq:
@@ -37,15 +35,15 @@ class Network(nn.Module):
         self.forwards = nn.GRU(width, hidden // 2, batch_first=True)
         self.backwards = nn.GRU(width, hidden // 2, batch_first=True)
         self.first_state = nn.Linear(hidden, hidden)
-        self.target_embedding = nn.Embedding(target_size + SPECIAL, width)
+        self.target_embedding = nn.Embedding(target_size, width)
         self.decoder = nn.GRU(width, hidden, batch_first=True)
         self.query = nn.Linear(hidden, hidden, bias=False)
         self.combine = nn.Linear(2 * hidden, hidden)
-        self.last = nn.Linear(hidden, target_size + SPECIAL)
+        self.last = nn.Linear(hidden, target_size)
         self.dropout = nn.Dropout(options.dropout)
 
     def forward(self, source: Tensor, source_length: Tensor, prefix: Tensor) -> dict[str, Tensor]:
-        """source int64 (B, S), source_length int64 (B,), prefix int64 (B, T) -> logits (B, T, target_size + 2)."""
+        """source int64 (B, S), source_length int64 (B,), prefix int64 (B, T) -> logits (B, T, target_size)."""
         memory, state = self.encode(source, source_length)
         logits, _ = self.decode(prefix, state, memory, source_length)
         return {"logits": logits}
@@ -99,15 +97,12 @@ class Step(nn.Module):
 
 
 def loss(logits_of: Callable[..., dict[str, Tensor]], batch: Mapping[str, Tensor]) -> Tensor:
-    """Cross-entropy per row (B,), mean over its tokens and its end, the right tokens given as prefix (teacher forcing).
+    """Cross-entropy per row (B,), mean over its tokens, the right tokens given as prefix (teacher forcing).
 
-    batch: source, source_length, target int64 (B, T) padded with 0, target_length.
+    batch: source, source_length, and target int64 (B, T) with start and end marks, padded with 0, target_length.
     """
-    target, length = batch["target"], batch["target_length"]
-    blank = target.new_zeros((len(target), 1))
-    prefix = torch.cat([blank + BEGIN, target + SPECIAL], 1)
-    wanted = torch.cat([target + SPECIAL, blank], 1).scatter(1, length[:, None], END)
+    prefix, wanted = batch["target"][:, :-1], batch["target"][:, 1:]
     logits = logits_of(source=batch["source"], source_length=batch["source_length"], prefix=prefix)["logits"]
     losses = nn.functional.cross_entropy(logits.transpose(1, 2), wanted, reduction="none")
-    inside = torch.arange(wanted.shape[1], device=wanted.device)[None, :] <= length[:, None]
+    inside = torch.arange(wanted.shape[1], device=wanted.device)[None, :] < batch["target_length"][:, None] - 1
     return (losses * inside).sum(1) / inside.sum(1)

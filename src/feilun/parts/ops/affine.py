@@ -39,7 +39,7 @@ def draw(
 
 
 def resample(pictures: torch.Tensor, matrices: torch.Tensor) -> torch.Tensor:
-    """pictures: float (B, C, H, W); matrices: (B, 2, 3) as `draw` gives them. Bilinear; the edge is continued outwards."""
+    """pictures: float (B, C, H, W); matrices: (B, 2, 3) from `draw`. Bilinear; the edge is continued outwards."""
     import torch
     from torch.nn import functional
 

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, insert, select, update
 from feilun.core.errors import InputError
 from feilun.parts.store.schema import KEYS
 
-ROLES = ("predict", "feedback", "admin")  # ask; ask and correct; also metrics and all that changes what serves
+ROLES = ("user", "admin")  # user: ask and correct; admin: also metrics and everything that changes what serves
 _FORM = re.compile(r"fl_([0-9a-f]{12})_([A-Za-z0-9_-]{43})")
 
 

@@ -112,7 +112,7 @@ class Store:
 
     # Keys
 
-    def add_key(self, label: str, role: str = "predict") -> str:
+    def add_key(self, label: str, role: str = "user") -> str:
         """A new API key; it is not kept in readable form and cannot be shown again."""
         with self.database.write() as connection:
             token = keys.add(connection, label, role)

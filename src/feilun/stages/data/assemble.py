@@ -122,6 +122,8 @@ def _labels(table: pa.Table, wanted: Wanted) -> np.ndarray | None:
     """int64 class codes where the target is one column of classes. Raises DataError if there is one class only."""
     if len(wanted.targets) != 1 or not clean.is_text(table.schema.field(wanted.targets[0]).type):
         return None
+    if wanted.kinds.get(wanted.targets[0]) not in (None, "labels", "category"):  # texts to write are no classes
+        return None
     coded = table.column(wanted.targets[0]).combine_chunks().dictionary_encode()
     return np.asarray(pc.fill_null(coded.indices, -1).to_numpy(zero_copy_only=False), np.int64)
 

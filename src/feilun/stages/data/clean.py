@@ -41,8 +41,8 @@ def to_kinds(table: pa.Table, kinds: Mapping[str, str], targets: Sequence[str], 
         if kind == "number":
             column, words = _numbers(column, name, where, strict=name in targets)
             notes += [f"{name}: {words}"] if words else []
-        elif kind in ("category", "text"):
-            column = texts(column, whole_numbers=kind == "category")
+        elif kind in ("category", "labels", "text"):
+            column = texts(column, whole_numbers=kind != "text")
         elif kind == "image":
             column = _images(column, name, where)
         columns[name] = column

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +32,11 @@ def read(path: Path, data: Data, most: raw.Most) -> raw.Raw:
         delimiter = _delimiter(records)
         header = next(csv.reader(io.StringIO(records), delimiter=delimiter), [])
         names = _names(path, header, data.columns)
+        _require_rows(path, records, delimiter, headless=data.columns is not None)
         table = _table(path, code, delimiter, header, data.columns is not None, most.rows)
-    if table.num_rows == 0:
-        raise DataError(f"{path} has a header and no rows. Add rows.", where=str(path), fix="add rows")
-    whole = most.rows is None or table.num_rows < most.rows
+        whole = most.rows is None or table.num_rows < most.rows
+        if whole:
+            _refuse_open_quote(path, table)
     return raw.of(table.rename_columns(names), str(path), notes=tuple(notes), rows=table.num_rows if whole else None)
 
 
@@ -70,6 +72,15 @@ def _widths(text: str, delimiter: str) -> list[int]:
     except csv.Error:
         pass
     return widths[:-1] if len(widths) > 2 else widths  # the text may end within the last record
+
+
+def _require_rows(path: Path, text: str, delimiter: str, *, headless: bool) -> None:
+    try:
+        records = [record for record in islice(csv.reader(io.StringIO(text), delimiter=delimiter), 1000) if record]
+    except csv.Error:  # a cell longer than the csv module takes; pyarrow takes it
+        return
+    if len(records) < 2 and not headless:
+        raise DataError(f"{path} has a header and no rows. Add rows.", where=str(path), fix="add rows")
 
 
 def _names(path: Path, header: Sequence[str], given: Sequence[str] | None) -> list[str]:
@@ -127,6 +138,24 @@ def _table(path: Path, code: str, delimiter: str, header: list[str], headless: b
             return pa.Table.from_batches(batches, reader.schema).slice(0, limit)
     except pa.ArrowInvalid as error:
         raise _explained(path, code, delimiter, len(header), error) from error
+
+
+def _refuse_open_quote(path: Path, table: pa.Table) -> None:
+    """A quote that is never closed swallows the rest of the file into the last cell, and nothing complains."""
+    last = table.column(table.num_columns - 1)[-1].as_py() or ""
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - 16))
+        closed = file.read().rstrip(b"\x00 \r\n\t").endswith(b'"')
+        if "\n" not in last or closed:
+            return
+        file.seek(0)
+        lines = sum(chunk.count(b"\n") for chunk in iter(lambda: file.read(1 << 20), b""))
+    line = max(1, lines - last.count("\n") + 1)
+    raise DataError(
+        f"{path}:{line}: a quote opens here and is never closed: {last[:40]!r}. Close it, or take it out.",
+        where=f"{path}:{line}",
+        fix="close the quote",
+    )
 
 
 def _explained(path: Path, code: str, delimiter: str, width: int, error: Exception) -> DataError:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -58,10 +57,8 @@ def _data_folder(run: Path) -> Path:
 
 def _lap_rows(folder: Path, work: Work, schema: pa.Schema) -> tuple[pa.Table, np.ndarray]:
     """The lap's rows in the parent's types, and their splits."""
-    from datasets import load_from_disk
-
     with raw.opened(folder / "rows"):
-        loaded: Any = load_from_disk(str(folder / "rows"))
+        loaded = dataset.load_rows(folder / "rows")
         of_rows = np.load(folder / "splits.npy").astype(np.int8)
     table = clean.strip(loaded.with_format("arrow")[:], work.recipe.data.missing)
     columns = [name for name in schema.names if name != assemble.ID]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 from feilun.core import discover
 from feilun.core.errors import RecipeError
@@ -18,13 +19,13 @@ def check(recipe: Recipe) -> None:
         require(column.kind, discover.names("features"), f"{where}.kind", "There is no kind")
         if column.options:
             feature = discover.find("features", column.kind).FEATURE
-            allowed = getattr(feature, "OPTIONS", None) or _fields(feature)
             for option in column.options:
-                require(option, allowed, f"{where}.{option}", f"{column.kind} has no option")
+                require(option, _options(feature), f"{where}.{option}", f"{column.kind} has no option")
+            feature(columns=(name,), **column.options)  # raises RecipeError for a value it does not take
     model = discover.aliases("models").get(str(recipe.model.name), str(recipe.model.name))
     require(model, discover.names("models"), "model.name", "There is no model")
     if recipe.model.options:  # only then: finding the model imports torch
-        allowed = _fields(discover.find("models", model).MODEL)
+        allowed = _options(discover.find("models", model).MODEL)
         for option in recipe.model.options:
             require(option, allowed, f"model.{option}", f"{model} has no option")
 
@@ -45,5 +46,7 @@ def require(name: str, there: Iterable[str], where: str, problem: str) -> None:
     )
 
 
-def _fields(record: type) -> list[str]:
-    return [field.name for field in dataclasses.fields(record) if field.name not in ("column", "columns")]
+def _options(record: Any) -> list[str]:
+    """Fields a user may set: not the columns, and not what is learnt (learnt fields start empty)."""
+    fields = [field for field in dataclasses.fields(record) if field.default not in ((), "")]
+    return [field.name for field in fields if field.name not in ("column", "columns", "target")]

@@ -28,7 +28,10 @@ def resolve(recipe: Recipe, base: Path, frame: Any = None) -> Recipe:
         recipe = _with_example(recipe)
     if not _is_complete(recipe):
         recipe = _with_data(recipe, survey.take(recipe, base, frame))
-    recipe = _with_defaults(recipe)
+    recipe = _under(recipe, discover.task(str(recipe.task)).defaults)
+    if recipe.model.name is None:
+        kinds = frozenset(column.kind for column in recipe.inputs.values())
+        recipe = _set(recipe, model={**recipe.model.options, "name": MODELS.get(kinds, "mlp")})
     options.check(recipe)
     return recipe
 
@@ -65,7 +68,7 @@ def _with_example(recipe: Recipe) -> Recipe:
 
 def _is_complete(recipe: Recipe) -> bool:
     kinds = [column.kind for column in recipe.inputs.values()]
-    return bool(recipe.task and recipe.target and kinds and all(kinds) and recipe.model.name)
+    return bool(recipe.task and recipe.target and kinds and all(kinds))
 
 
 def _with_data(recipe: Recipe, found: survey.Survey) -> Recipe:
@@ -87,15 +90,6 @@ def _with_data(recipe: Recipe, found: survey.Survey) -> Recipe:
     names = recipe.inputs or found.inputs
     inputs = {name: {**given.get(name, {}), "kind": found.inputs[name]} for name in names}
     return _set(recipe, inputs=inputs)
-
-
-def _with_defaults(recipe: Recipe) -> Recipe:
-    """The task's measured defaults, then a model that fits the kinds."""
-    recipe = _under(recipe, discover.task(str(recipe.task)).defaults)
-    if recipe.model.name is not None:
-        return recipe
-    kinds = frozenset(column.kind for column in recipe.inputs.values())
-    return _set(recipe, model={**recipe.model.options, "name": MODELS.get(kinds, "mlp")})
 
 
 def _under(recipe: Recipe, below: Mapping[str, Any]) -> Recipe:

@@ -21,7 +21,7 @@ FORMATS = ".csv, .tsv, .json, .jsonl, .parquet, a picture, or a folder of pictur
 
 
 def predict(bundle: Bundle, source: Any, options: Mapping[str, Any], out: Path | None) -> list[Any]:
-    """Answers in order; with `out` (.jsonl or .csv) they are written there instead, and `[{file, rows}]` is returned."""
+    """Answers in order; with `out` (.jsonl or .csv) they are written there, and `[{file, rows}]` is returned."""
     blocks = _blocks(rows_of(source, bundle.signature))
     answered = ((block, bundle.predict(block, **options)) for block in blocks)
     if out is None:
@@ -149,10 +149,11 @@ def _blocks(rows: Iterator[Row]) -> Iterator[list[Row]]:
 
 def _write(out: Path, answers: Iterable[Json]) -> int:
     """One answer a line. Of CSV every part of an answer is a column, nested parts as JSON."""
-    count = 0
+    written = 0
     with out.open("w", encoding="utf-8", newline="") as file:
         table: Any = None
-        for count, answer in enumerate(answers, 1):
+        for answer in answers:
+            written += 1
             if out.suffix.lower() == ".jsonl":
                 file.write(json.dumps(answer, ensure_ascii=False) + "\n")
                 continue
@@ -161,7 +162,7 @@ def _write(out: Path, answers: Iterable[Json]) -> int:
                 table = csv.DictWriter(file, list(cells), extrasaction="ignore")
                 table.writeheader()
             table.writerow({name: _cell(value) for name, value in cells.items()})
-    return count
+    return written
 
 
 def _cell(value: Any) -> Any:

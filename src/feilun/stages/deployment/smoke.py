@@ -46,7 +46,7 @@ def outside_answers(bundle: Path, rows: Sequence[Row]) -> list[Json]:
     )
     asked = json.dumps([{name: _as_json(value) for name, value in row.items()} for row in rows])
     done = subprocess.run(
-        [sys.executable, "-I", "-c", command], input=asked, capture_output=True, encoding="utf-8", timeout=TIMEOUT_S
+        [sys.executable, "-B", "-c", command], input=asked, capture_output=True, encoding="utf-8", timeout=TIMEOUT_S
     )
     if done.returncode != 0:
         raise FeilunError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from feilun.core.errors import FeilunError, RecipeError
@@ -35,9 +35,9 @@ def judge(
     Raises RecipeError if `evaluate.score` is no score of this task.
     """
     draw = Draw(n=len(truths), seed=recipe.seed, resamples=recipe.evaluate.bootstrap)
-    ours = task.scores(answers, truths, recipe)
+    ours = sized(task.scores(answers, truths, recipe), draw.n)
     main = main_score(ours, recipe)
-    theirs = {name: task.scores(given, truths, recipe) for name, given in others.items()}
+    theirs = {name: sized(task.scores(given, truths, recipe), draw.n) for name, given in others.items()}
     against = {name: difference(ours[main], made[main], draw) for name, made in theirs.items()}
     found = {
         "main": main,
@@ -49,6 +49,11 @@ def judge(
         "against": against,
     }
     return {**found, "verdict": verdict(found)}
+
+
+def sized(scores: Mapping[str, Score], n: int) -> dict[str, Score]:
+    """The scores, each knowing that it is over n rows."""
+    return {name: replace(score, n=score.n if score.n is not None else n) for name, score in scores.items()}
 
 
 def main_score(scores: Mapping[str, Score], recipe: Recipe) -> str:
@@ -70,7 +75,7 @@ def described(scores: Mapping[str, Score], draw: Draw) -> dict[str, dict[str, An
     """{name: {value, low, high, better, unit}}; low and high are the ends of the 95 % interval."""
     found = {}
     for name, score in scores.items():
-        value, low, high = bootstrap(score, draw.seed, draw.resamples)
+        value, low, high = bootstrap(score, draw.seed, draw.resamples, draw.n)
         found[name] = {"value": value, "low": low, "high": high, "better": score.better, "unit": score.unit}
     return found
 
@@ -80,7 +85,7 @@ def difference(ours: Score, theirs: Score, draw: Draw) -> dict[str, Any]:
 
     Paired, so that rows that are easy for both widen nothing. The words say whether the interval leaves out 0.
     """
-    value, low, high = bootstrap(_gap(ours, theirs), draw.seed, draw.resamples)
+    value, low, high = bootstrap(_gap(ours, theirs), draw.seed, draw.resamples, draw.n)
     up, down = (BETTER, WORSE) if ours.better == "higher" else (WORSE, BETTER)
     words = up if low > 0 else down if high < 0 else EVEN
     return {"difference": value, "low": low, "high": high, "words": words, "unit": ours.unit, "better": ours.better}
@@ -96,7 +101,7 @@ def verdict(found: Mapping[str, Any]) -> dict[str, str]:
     strongest = (max if better == "higher" else min)(values, key=lambda name: values[name])
     worst = next((name for name in against if against[name]["words"] == WORSE), strongest)
     gap = against[worst]
-    by = f"{shown(abs(gap['difference']), unit)}, 95 % interval of the difference {span(gap)}"
+    by = f"{shown(abs(gap['difference']), points(unit))}, 95 % interval of the difference {span(gap)}"
     if gap["words"] == WORSE:
         words = f"Not yet: {title(worst)} does better on {title(main)} by {by}. Use that, or improve this model."
         return {"level": "bad", "baseline": worst, "words": words}
@@ -109,7 +114,12 @@ def verdict(found: Mapping[str, Any]) -> dict[str, str]:
 
 def span(gap: Mapping[str, Any]) -> str:
     """The interval of a difference, with signs."""
-    return interval(gap["low"], gap["high"], gap["unit"], sign=True)
+    return interval(gap["low"], gap["high"], points(gap["unit"]), sign=True)
+
+
+def points(unit: str) -> str:
+    """The unit of a difference: two percentages differ by points."""
+    return "points" if unit == "%" else unit
 
 
 def table(found: Mapping[str, Any], model: str) -> list[str]:
@@ -134,4 +144,4 @@ def _gap(ours: Score, theirs: Score) -> Score:
     if ours.statistic is None or theirs.statistic is None:
         raise FeilunError("A score must have the same form, rows or statistic, for every set of answers.")
     one, other = ours.statistic, theirs.statistic
-    return Score(statistic=lambda index: one(index) - other(index), better=ours.better, unit=ours.unit)
+    return Score(statistic=lambda index: one(index) - other(index), n=ours.n, better=ours.better, unit=ours.unit)

@@ -102,6 +102,8 @@ def _plain_facts(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Counts that are not zero, and texts."""
     lines = []
     for name, value in facts.items():
+        if name == "rows":  # said already
+            continue
         words = name.replace("_", " ")
         if isinstance(value, str) and value:
             lines.append((words, value))

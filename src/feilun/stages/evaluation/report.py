@@ -21,6 +21,7 @@ FILE = "report.html"
 SECTIONS = ("examples", "mistakes", "certainty", "groups", "why", "stress", "data", "cost")  # where pictures may stand
 MARKS = {"good": "✓", "even": "≈", "bad": "✗"}
 MOST_BYTES = 3_000_000
+SMALL = 64  # pixels: pictures up to this are enlarged with their pixels showing
 LEVELS = {
     "good": "Use it",
     "even": "No better than a simple method",
@@ -77,8 +78,12 @@ def _verdict(scores: Any) -> dict[str, str]:
     """What the first screen says."""
     found = (scores or {}).get("verdict", {})
     level = str(found.get("level", ""))
+    main = scores["scores"][scores["main"]] if scores else {}
+    enough = (
+        f"Whether {wording.shown(main['value'], main['unit'])} is enough is for you to say." if level == "good" else ""
+    )
     words = str(found.get("words", "This run has no scores: nothing here says whether it may be used."))
-    return {"level": level, "title": LEVELS[level], "mark": MARKS.get(level, "?"), "words": words}
+    return {"level": level, "title": LEVELS[level], "mark": MARKS.get(level, "?"), "words": f"{words} {enough}".strip()}
 
 
 def _dots(scores: Any, recipe: Recipe) -> list[dict[str, Any]]:
@@ -90,10 +95,9 @@ def _dots(scores: Any, recipe: Recipe) -> list[dict[str, Any]]:
     rows = [{**ours, "score": scores["scores"][main]}]
     for name, found in scores["baselines"].items():
         gap = scores["against"][name]
-        words = f"{judging.against_words(gap['words'])}: {wording.shown(gap['difference'], gap['unit'], sign=True)}"
-        rows.append(
-            {"label": wording.title(name), "score": found[main], "words": f"{words} {judging.span(gap)}"},
-        )
+        by = wording.shown(gap["difference"], judging.points(gap["unit"]), sign=True)
+        words = f"{judging.against_words(gap['words'])}: {by} {judging.span(gap)}"
+        rows.append({"label": wording.title(name), "score": found[main], "words": words})
     drawn = charts.dots([row["score"] for row in rows])
     return [{**row, "svg": svg, "ours": place == 0} for place, (row, svg) in enumerate(zip(rows, drawn, strict=True))]
 
@@ -128,7 +132,9 @@ def _example(row: dict[str, Any]) -> dict[str, Any]:
     cells = []
     for cell in row["columns"]:
         boxes = phrases.boxed(cell["png"], tuple(cell["size"]), row["answer"], row["truth"]) if "png" in cell else ""
-        cells.append({"name": cell["name"], "text": cell.get("text", ""), "png": cell.get("png", ""), "boxes": boxes})
+        small = max(cell.get("size", (0,))) <= SMALL
+        found = {"png": cell.get("png", ""), "text": cell.get("text", ""), "small": small, "boxes": boxes}
+        cells.append({"name": cell["name"], **found})
     shown = {word: (row[word], phrases.picture(row[word])) for word in ("answer", "truth")}
     return {"id": row["id"], "cells": cells, "more": row["more"], **shown}
 

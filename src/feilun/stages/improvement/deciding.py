@@ -72,8 +72,7 @@ def decide(home: Path, name: str, number: int, run_folder_of: Callable[[int], Pa
             "reason": reason,
             **found,
         }
-        place = home / name / places.LAPS / str(lap) if lap else challenger
-        evidence = {**record, "rows": _recorded(place, record, duels), "significance": recipe.improve.significance}
+        evidence = {**record, "rows": _recorded(challenger, record, duels), "significance": recipe.improve.significance}
         if decision == "promote":
             store.promote(name, number, reason=reason, evidence=evidence, actor="improve")
         else:

@@ -63,6 +63,8 @@ def _parsed(line: str, where: str) -> dict[str, Any]:
         given = json.loads(line)
     except (ValueError, RecursionError) as error:
         raise DataError(f"{where} is not JSON: {error}.", where=where, fix="one JSON object a line") from error
+    if isinstance(given, dict) and "id" in given:  # as /v1/feedback calls it
+        given.setdefault("prediction_id", given["id"])
     if not isinstance(given, dict) or not {"prediction_id", "answer"} <= set(given):
         raise DataError(
             f'{where}: expected {{"prediction_id": ..., "answer": ...}}, got {line[:80]}.',

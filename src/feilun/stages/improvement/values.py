@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from feilun.core.errors import DataError
+from feilun.parts.dataset import load_rows, save_rows
 
 if TYPE_CHECKING:
     from feilun.core.task import Row
@@ -27,16 +28,13 @@ def save(folder: Path, rows: Sequence[Row], columns: Any) -> None:
     import pyarrow as pa
     from datasets import Dataset
 
-    table = pa.table({name: [row[name] for row in rows] for name in columns}, schema=columns.arrow_schema)
-    data = Dataset(table)
-    data.save_to_disk(str(folder))
+    schema = columns.arrow_schema
+    save_rows(Dataset(pa.table({name: [row[name] for row in rows] for name in columns}, schema=schema)), folder)
 
 
 def ids(folder: Path) -> list[str]:
     """The `_id` of every row, in order."""
-    from datasets import load_from_disk
-
-    return list(load_from_disk(str(folder))["_id"])
+    return list(load_rows(folder)["_id"])
 
 
 def _value(column: str, value: Any, dtype: str) -> Any:

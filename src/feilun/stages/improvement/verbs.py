@@ -122,7 +122,7 @@ def trace(home: Path, thing: str) -> dict[str, Any] | None:
     return importing.trace(home, thing)
 
 
-def add_key(home: Path, label: str, role: str = "predict") -> str:
+def add_key(home: Path, label: str, role: str = "user") -> str:
     """A new API key; shown once."""
     with Store.open(home) as store:
         return store.add_key(label, role)

@@ -12,7 +12,6 @@ from fastapi import FastAPI, Request
 from fastapi.routing import APIRoute
 from starlette.responses import Response
 
-from feilun import __version__
 from feilun.core.errors import FeilunError
 from feilun.stages.deployment.serving import access, correcting, limits, replies, schemas
 from feilun.stages.deployment.serving.gate import Gate
@@ -40,8 +39,9 @@ class Parts:
 
 def application(parts: Parts, door: access.Door, pages: Mapping[str, bytes]) -> Gate:
     """The whole ASGI application. Raises FeilunError if a route has no rule."""
-    app = FastAPI(title=f"{parts.shelf.name} by Feilun", version=__version__, docs_url=None, redoc_url=None)
+    app = FastAPI(title=f"{parts.shelf.name} by Feilun", version="1", docs_url=None, redoc_url=None)
     app.add_exception_handler(FeilunError, _refused)
+    app.add_exception_handler(Exception, _failed)
     _models(app, parts)
     _answers(app, parts)
     _health(app, parts)
@@ -147,13 +147,18 @@ def _logged(
 async def _refused(_: Request, error: Exception) -> Response:
     if isinstance(error, FeilunError) and replies.status_of(error) != 500:
         return replies.error(error)
-    raise error  # the gate answers and writes it down
+    raise error
+
+
+async def _failed(_: Request, __: Exception) -> Response:
+    """Starlette sends this and raises the error again; the gate writes it down."""
+    return replies.fault()
 
 
 def _routes(app: FastAPI) -> list[tuple[str, str]]:
     """(method, path) of everything that can be asked."""
     found = []
     for route in app.routes:
-        methods = route.methods if isinstance(route, APIRoute) else {"GET"}
+        methods = (route.methods if isinstance(route, APIRoute) else None) or {"GET"}
         found += [(method, str(getattr(route, "path", ""))) for method in methods]
     return found

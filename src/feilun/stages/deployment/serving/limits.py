@@ -22,7 +22,7 @@ _STRING = re.compile(rb'"(?:[^"\\]++|\\.?)*+(?:"|\Z)', re.DOTALL)
 
 
 async def read_body(scope: Scope, receive: Receive, limit_bytes: int, timeout_s: float) -> bytes | None:
-    """The whole body, or None if the client went away. Raises Refused 413 if it is too large, 408 if it takes too long."""
+    """The whole body, or None if the client went away. Raises Refused 413 if too large, 408 if it takes too long."""
     declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
     size = int(declared) if declared.isdigit() else 0
     if size > limit_bytes * DRAINED:

@@ -66,7 +66,7 @@ class Shelf:
 
 
 def open_shelf(store: Store, home: Path, name: str, threads: int) -> Shelf:
-    """The champion of this name, ready to answer. Raises InputError if there is none, IntegrityError if it is damaged."""
+    """The champion of this name, warm. Raises InputError if there is none, IntegrityError if it is damaged."""
     version, folder = _champion(store, home, name)
     served = _loaded(version, folder, threads)
     return Shelf(store=store, home=home, name=name, threads=threads, current=served)

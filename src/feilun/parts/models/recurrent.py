@@ -1,0 +1,116 @@
+"""Recurrent networks over text: GRU, LSTM or the plain RNN, read forwards and backwards."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from feilun.parts.models import stems
+
+NAMES = ("gru", "lstm", "rnn")
+CELLS: dict[str, type[nn.RNNBase]] = {"gru": nn.GRU, "lstm": nn.LSTM, "rnn": nn.RNN}
+LOWEST = -1e4  # stands for minus infinity under a maximum, and survives half precision
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recurrent:
+    """width: units per direction.  layers: stacked.  bidirectional: also read from the end.
+
+    embedding: width of a token's vector.  dropout: share left out of token vectors, between layers and before the
+    answer, while training.  token_dropout: share of whole tokens left out while training.
+    """
+
+    width: int = 128
+    layers: int = 1
+    bidirectional: bool = True
+    embedding: int = 128
+    dropout: float = 0.3
+    token_dropout: float = 0.1
+
+
+MODEL = Recurrent
+KINDS = ("text",)
+
+
+class Encoder(nn.Module):
+    """int64 (B, T) and lengths -> (B, 2 * width * directions): mean and maximum over the tokens that are there.
+
+    Packed sequences do not export; instead the backward direction reads each row reversed within its own length, so
+    that padding comes last for both directions and no answer depends on it.
+    """
+
+    def __init__(self, options: Recurrent, cell: str, vocabulary: int) -> None:
+        super().__init__()
+        self.vectors = nn.Embedding(vocabulary, options.embedding)
+        nn.init.normal_(self.vectors.weight, std=options.embedding**-0.5)
+        self.directions = 2 if options.bidirectional else 1
+        joined = options.width * self.directions
+        self.layers = nn.ModuleList(
+            nn.ModuleList(
+                _started(CELLS[cell](joined if number else options.embedding, options.width, batch_first=True))
+                for _ in range(self.directions)
+            )
+            for number in range(options.layers)
+        )
+        self.dropout = nn.Dropout(options.dropout)
+        self.token_dropout = options.token_dropout
+        self.width = 2 * joined
+
+    def forward(self, tokens: Tensor, length: Tensor) -> Tensor:
+        """Padding may be of any length."""
+        mask = stems.present(tokens, length).unsqueeze(-1)
+        turned = _turned(tokens, length)
+        state = self.dropout(self._thinned(self.vectors(tokens)))
+        for number, cells in enumerate(self.layers):
+            state = self.dropout(state) if number else state
+            parts = [cells[0](state)[0]]
+            if self.directions == 2:
+                parts.append(_reordered(cells[1](_reordered(state, turned))[0], turned))
+            state = torch.cat(parts, dim=2)
+        mean = (state * mask).sum(1) / mask.sum(1).clamp(min=1)
+        highest = (state * mask + (1 - mask) * LOWEST).amax(1)
+        made: Tensor = self.dropout(torch.cat([mean, highest], dim=1))
+        return made
+
+    def _thinned(self, vectors: Tensor) -> Tensor:
+        """Whole tokens left out while training: no single word may carry the answer."""
+        if not self.training or not self.token_dropout:
+            return vectors
+        kept = torch.rand(vectors.shape[:2], device=vectors.device) >= self.token_dropout
+        return vectors * kept.unsqueeze(-1) / (1 - self.token_dropout)
+
+
+def encoder(options: Recurrent, feature: Any, name: str = "gru") -> nn.Module:
+    """A text read by the cell of this name."""
+    return Encoder(options, name, feature.vocabulary_size)
+
+
+def _turned(tokens: Tensor, length: Tensor) -> Tensor:
+    """(B, T): place t of a row reversed within its length; padding stays where it is."""
+    places = torch.arange(tokens.shape[1], device=tokens.device).unsqueeze(0)
+    back = length.unsqueeze(1) - 1 - places
+    return torch.where(back >= 0, back, places.expand_as(back))
+
+
+def _reordered(state: Tensor, places: Tensor) -> Tensor:
+    """(B, T, width) with the places of each row in this order."""
+    return state.gather(1, places.unsqueeze(-1).expand(-1, -1, state.shape[2]))
+
+
+def _started(cell: nn.RNNBase) -> nn.RNNBase:
+    """Xavier from the input, orthogonal from the state (Saxe et al. 2014); an LSTM's forget gate starts open (Gers)."""
+    for name, weight in cell.named_parameters():
+        if "weight_ih" in name:
+            nn.init.xavier_uniform_(weight)
+        elif "weight_hh" in name:
+            for gate in weight.detach().split(cell.hidden_size):
+                nn.init.orthogonal_(gate)
+        else:
+            nn.init.zeros_(weight)
+    if isinstance(cell, nn.LSTM):
+        with torch.no_grad():
+            cell.bias_ih_l0[cell.hidden_size : 2 * cell.hidden_size] = 1.0
+    return cell

@@ -1,0 +1,138 @@
+"""Transformer encoder over text (Vaswani et al. 2017), normalised before each part, mean over tokens at the end."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from feilun.core.errors import RecipeError
+from feilun.parts.models import initial, stems
+
+POSITIONS = ("learned", "sinusoidal")
+HIDDEN = -1e9  # added to the attention of padding
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transformer:
+    """width: of every token's state.  depth: layers.  heads: of attention; width must divide by it.
+
+    inner: width of the middle of each feed-forward part, as a multiple of width.  positions: learned or sinusoidal.
+    dropout: share left out while training.
+    """
+
+    width: int = 128
+    depth: int = 2
+    heads: int = 4
+    inner: int = 2
+    positions: str = "sinusoidal"
+    dropout: float = 0.2
+
+
+MODEL = Transformer
+KINDS = ("text",)
+
+
+class Attention(nn.Module):
+    """Every token looks at every token that is there."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.query_key_value = nn.Linear(width, 3 * width)
+        self.join = nn.Linear(width, width)
+        for layer in (self.query_key_value, self.join):
+            initial.start(layer, "linear")
+
+    def forward(self, state: Tensor, hidden: Tensor) -> Tensor:
+        """state: (B, T, width); hidden: (B, 1, 1, T), added to the scores."""
+        rows, tokens, width = state.shape
+        parts = self.query_key_value(state).reshape(rows, tokens, 3, self.heads, width // self.heads)
+        query, key, value = parts.permute(2, 0, 3, 1, 4).unbind(0)
+        scores = query @ key.transpose(-1, -2) / math.sqrt(width // self.heads) + hidden
+        looked = scores.softmax(-1) @ value  # (B, heads, T, width / heads)
+        made: Tensor = self.join(looked.transpose(1, 2).reshape(rows, tokens, width))
+        return made
+
+
+class Layer(nn.Module):
+    """Attention, then a feed-forward part, each added to what came in (norm first: Xiong et al. 2020)."""
+
+    def __init__(self, options: Transformer) -> None:
+        super().__init__()
+        inner = options.inner * options.width
+        self.norms = nn.ModuleList(nn.LayerNorm(options.width) for _ in range(2))
+        self.attention = Attention(options.width, options.heads)
+        self.wide, self.narrow = nn.Linear(options.width, inner), nn.Linear(inner, options.width)
+        initial.start(self.wide, "gelu")
+        initial.start(self.narrow, "linear")
+        self.dropout = nn.Dropout(options.dropout)
+
+    def forward(self, state: Tensor, hidden: Tensor) -> Tensor:
+        """(B, T, width) -> the same."""
+        state = state + self.dropout(self.attention(self.norms[0](state), hidden))
+        inner = nn.functional.gelu(self.wide(self.norms[1](state)))
+        made: Tensor = state + self.dropout(self.narrow(inner))
+        return made
+
+
+class Encoder(nn.Module):
+    """int64 (B, T) and lengths -> (B, width)."""
+
+    def __init__(self, options: Transformer, vocabulary: int, longest: int) -> None:
+        super().__init__()
+        self.vectors = nn.Embedding(vocabulary, options.width)
+        nn.init.normal_(self.vectors.weight, std=options.width**-0.5)
+        places = _sinusoids(longest, options.width)
+        self.places = nn.Embedding(longest, options.width)
+        with torch.no_grad():
+            self.places.weight.copy_(places * options.width**-0.5)
+        self.places.weight.requires_grad_(options.positions == "learned")
+        self.layers = nn.ModuleList(Layer(options) for _ in range(options.depth))
+        self.norm = nn.LayerNorm(options.width)
+        self.dropout = nn.Dropout(options.dropout)
+        self.width = options.width
+
+    def forward(self, tokens: Tensor, length: Tensor) -> Tensor:
+        """Padding may be of any length up to the longest text."""
+        mask = stems.present(tokens, length)
+        # One row of positions per row of tokens: a shared (1, T) would make gradients per example silently wrong.
+        places = torch.arange(tokens.shape[1], device=tokens.device).unsqueeze(0).expand_as(tokens)
+        state = self.dropout(self.vectors(tokens) + self.places(places))
+        hidden = ((1 - mask) * HIDDEN).unsqueeze(1).unsqueeze(1)
+        for layer in self.layers:
+            state = layer(state, hidden)
+        seen = self.norm(state) * mask.unsqueeze(-1)
+        made: Tensor = self.dropout(seen.sum(1) / mask.sum(1, keepdim=True).clamp(min=1))
+        return made
+
+
+def encoder(options: Transformer, feature: Any) -> nn.Module:
+    """Raises RecipeError for options that do not fit."""
+    if options.positions not in POSITIONS:
+        raise RecipeError(
+            f"model.positions is {options.positions!r}; expected one of: {', '.join(POSITIONS)}.",
+            where="model.positions",
+            expected=", ".join(POSITIONS),
+            got=str(options.positions),
+            fix="use sinusoidal",
+        )
+    if options.width % options.heads:
+        raise RecipeError(
+            f"model.width {options.width} does not divide by model.heads {options.heads}.",
+            where="model.heads",
+            expected=f"a divisor of {options.width}",
+            got=str(options.heads),
+            fix="heads: 4",
+        )
+    return Encoder(options, feature.vocabulary_size, feature.max_length)
+
+
+def _sinusoids(places: int, width: int) -> Tensor:
+    """(places, width): sines in the first half, cosines in the second, wavelengths from 2π to 20,000π."""
+    rates = torch.exp(-math.log(10_000) * torch.arange(0, width, 2) / width)
+    angles = torch.arange(places).unsqueeze(1) * rates
+    return torch.cat([angles.sin(), angles.cos()], dim=1)[:, :width]

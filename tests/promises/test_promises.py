@@ -1,0 +1,215 @@
+"""Every promise, for every task found by name, on the task's built-in example."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import promise_table
+import pytest
+from promise_life import NAME, Life, as_json, recipe_of
+from safetensors.numpy import load_file
+
+from feilun import lifecycle
+from feilun.core import discover, manifest
+from feilun.core.errors import Stopped
+from feilun.lifecycle import STAGES
+from feilun.parts.store import Store
+
+FEW = 40  # rows that parity and serving are compared on
+
+
+def test_the_table_has_every_task_and_every_capability() -> None:
+    """What is not tested says planned, or the task's reason; nothing else may say yes."""
+    if promise_table.is_writing():
+        pytest.skip("the table is being written")
+    table = promise_table.read()
+    assert sorted(table) == sorted(discover.names("tasks"))
+    for task, row in table.items():
+        assert tuple(row) == promise_table.CAPABILITIES
+        for capability in set(row) - set(promise_table.TESTED):
+            assert row[capability] == promise_table.untested(task, capability), f"{task} / {capability}"
+
+
+@pytest.mark.parametrize("task", sorted(discover.names("tasks")))
+def test_a_task_refuses_only_capabilities_that_exist(task: str) -> None:
+    known = {*promise_table.CAPABILITIES, *(name.split()[0] for name in promise_table.CAPABILITIES)}
+    assert set(discover.task(task).cannot) <= known
+
+
+@pytest.mark.promise("train")
+def test_train(life: Life) -> None:
+    """Every stage is made, weights moved and are finite, and the second run finds everything made."""
+    assert tuple(life.run.stages) == STAGES
+    assert life.again.skipped == STAGES
+    assert life.again.version == life.run.version == f"{NAME}@1"
+    weights = load_file(life.run.stages["training"] / "weights.safetensors")
+    assert weights
+    assert all(np.isfinite(value).all() for value in weights.values())
+    curves = life.file("training", "curves.json")
+    losses = [point["loss"] for point in curves]
+    assert all(math.isfinite(loss) for loss in losses)
+    if len(life.task.turns) == 1:  # players that work against each other do not both get better
+        assert min(losses[1:]) < losses[0]
+
+
+@pytest.mark.promise("exact resume")
+def test_exact_resume(life: Life, tmp_path: Path) -> None:
+    """Stopped in the middle of training and run again: the same weights, bit for bit."""
+    recipe, stopper = recipe_of(life.task_name), _StopInTheMiddle()
+    with pytest.raises(Stopped):
+        lifecycle.run_recipe(recipe, home=tmp_path, base=tmp_path, say=stopper)
+    folder = tmp_path / NAME / "1" / "training"
+    assert manifest.read(folder) is None
+    assert (folder / "checkpoint.json").is_file()
+    counter = _StopInTheMiddle(after=10**9)
+    resumed = lifecycle.run_recipe(recipe, home=tmp_path, base=tmp_path, say=counter)
+    assert counter.first_epoch > 1, "training began anew"
+    whole, parts = (run.stages["training"] / "weights.safetensors" for run in (life.run, resumed))
+    assert manifest.hash_file(parts) == manifest.hash_file(whole)
+
+
+@pytest.mark.promise("intervals and baseline")
+def test_intervals_and_baseline(life: Life) -> None:
+    """The main score has an interval, and so have at least two baselines on the same rows."""
+    scores = life.file("evaluation", "scores.json")
+    main = scores["main"]
+    assert scores["n"] == len(life.table.index("test"))
+    for given in (scores["scores"][main], *(baseline[main] for baseline in scores["baselines"].values())):
+        assert given["low"] <= given["value"] <= given["high"]
+    assert scores["scores"][main]["low"] < scores["scores"][main]["high"]
+    assert len(scores["baselines"]) >= 2
+    assert set(scores["against"]) == set(scores["baselines"])
+    assert all(against["words"] for against in scores["against"].values())
+
+
+@pytest.mark.promise("quantize")
+def test_quantize(life: Life) -> None:
+    """There is an int8 variant, measured beside the plain one, and it answers."""
+    measured = json.dumps(life.file("optimization", "variants.json"))
+    assert all(f'"{word}"' in measured for word in ("torch", "fp32", "int8"))
+    graphs = sorted(path.name for path in (life.run.stages["optimization"] / "graphs").glob("*.onnx"))
+    assert any(name.endswith(".int8.onnx") for name in graphs)
+    requests = life.requests("test", 4)
+    assert len(life.load("int8").predict(requests)) == len(requests)
+
+
+@pytest.mark.promise("ONNX parity")
+def test_onnx_parity(life: Life) -> None:
+    """The exported graphs answer the test rows as the torch network did when it was scored."""
+    lines = (life.run.stages["evaluation"] / "answers.jsonl").read_text(encoding="utf-8").splitlines()[:FEW]
+    torch_answers = [json.loads(line)["answer"] for line in lines]
+    graphs_answers = as_json(life.bundle.predict(life.requests("test", FEW)))
+    assert len(graphs_answers) == len(torch_answers) > 0
+    for ours, theirs in zip(graphs_answers, torch_answers, strict=True):
+        assert_alike(ours, theirs)
+
+
+@pytest.mark.promise("serve without torch")
+def test_serve_without_torch(life: Life, tmp_path: Path) -> None:
+    """`predict.py` answers in a process that cannot import torch, nor any other package of training."""
+    requests = life.requests("test", 4)
+    (tmp_path / "rows.json").write_text(json.dumps(as_json(requests)), encoding="utf-8")
+    code = _WITHOUT_TRAINING.format(script=str(life.bundle.folder / "predict.py"), rows=str(tmp_path / "rows.json"))
+    command = [sys.executable, "-I", "-c", code]
+    said = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=False)
+    assert said.returncode == 0, said.stderr
+    answers = json.loads(said.stdout)
+    for ours, theirs in zip(answers, as_json(life.load(None).predict(requests)), strict=True):
+        assert_alike(ours, theirs)
+
+
+@pytest.mark.promise("feedback → retrain → promote")
+def test_feedback_retrain_promote(life: Life, tmp_path: Path) -> None:
+    """Answers are corrected, a lap is trained from the champion, and a paired test decides; one version serves."""
+    home = life.copy(tmp_path / "home")
+    rows, answers = life.rows("test"), life.bundle.predict(life.requests("test"))
+    with Store.open(home) as store:
+        for number, (row, answer) in enumerate(zip(rows, answers, strict=True)):
+            request = {name: as_json(row[name]) for name in life.bundle.signature}
+            correction = as_json(life.task.truth(row, life.run.recipe))
+            entry = {"id": f"answer-{number}", "name": NAME, "version": 1, "row": request, "answer": as_json(answer)}
+            assert store.add_feedback(**entry, correction=correction)
+    told = lifecycle.improve(NAME, home=home)
+    assert told["decision"] in ("promote", "keep")
+    assert told["reason"]
+    assert told["answers"] == len(rows)
+    challenger = lifecycle.stage_folders(home / NAME / "2")
+    origin = np.load(challenger["data"] / "origin.npy")
+    assert (origin == 1).sum() == len(rows) - len(told["left_out"])
+    made = manifest.read(challenger["training"])
+    assert made is not None and made.parent
+    versions = lifecycle.call("improvement", "versions", home, NAME)
+    assert [version["champion"] for version in versions].count(True) == 1
+    assert lifecycle.call("improvement", "champion", home, NAME) == (2 if told["decision"] == "promote" else 1)
+    assert lifecycle.load(f"{NAME}@2", home=home).predict(life.requests("test", 2))
+
+
+def assert_alike(ours: Any, theirs: Any, where: str = "answer") -> None:
+    """Equal, but for rounding: two libraries sum float32 in different orders (relative 1e-3, absolute 1e-4).
+
+    Pictures (base64 of PNG) may differ by one grey level.
+    """
+    if isinstance(theirs, dict):
+        assert sorted(ours) == sorted(theirs), where
+        for key, value in theirs.items():
+            assert_alike(ours[key], value, f"{where}.{key}")
+    elif isinstance(theirs, list):
+        assert len(ours) == len(theirs), where
+        for number, value in enumerate(theirs):
+            assert_alike(ours[number], value, f"{where}[{number}]")
+    elif isinstance(theirs, float):
+        assert ours == pytest.approx(theirs, rel=1e-3, abs=1e-4), where
+    elif isinstance(theirs, str) and theirs.startswith("iVBORw0KGgo"):
+        assert np.abs(_pixels(ours) - _pixels(theirs)).max() <= 1, where
+    else:
+        assert ours == theirs, where
+
+
+def _pixels(picture: str) -> np.ndarray:
+    import io
+
+    from PIL import Image
+
+    with Image.open(io.BytesIO(base64.b64decode(picture))) as image:
+        return np.asarray(image).astype(int)
+
+
+class _StopInTheMiddle:
+    """A Say that presses Ctrl-C once training has come far enough. after: in drawings of epoch 2 or later."""
+
+    def __init__(self, after: int = 1) -> None:
+        self.after, self.first_epoch = after, 0
+
+    def line(self, text: str) -> None:
+        """Drop it."""
+
+    def progress(self, stage: str, **fields: Any) -> None:
+        """Count, and stop."""
+        if stage != "train":
+            return
+        self.first_epoch = self.first_epoch or fields["epoch"]
+        self.after -= fields["epoch"] > 1
+        if self.after == 0:
+            signal.raise_signal(signal.SIGINT)
+
+
+_WITHOUT_TRAINING = """
+import runpy, sys
+
+class Forbidden:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("torch", "datasets", "pyarrow", "sklearn", "onnx", "pandas", "scipy"):
+            raise ImportError(f"{{name}} must not be needed to answer")
+
+sys.meta_path.insert(0, Forbidden())
+sys.argv = [{script!r}, {rows!r}]
+runpy.run_path({script!r}, run_name="__main__")
+"""
