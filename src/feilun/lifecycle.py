@@ -123,7 +123,7 @@ def bundle_folder(thing: str | Path, home: Path) -> Path:
 
 
 def find(thing: str, home: Path) -> tuple[str, int, Path]:
-    """(name, number, run folder) of `my` (its champion) or `my@3`. InputError if there is none, with the nearest name."""
+    """(name, number, run folder) of `my` (its champion) or `my@3`. Raises InputError with the nearest name."""
     name, _, number = thing.partition("@")
     if not (home / name).is_dir():
         there = sorted(path.name for path in home.glob("*") if path.is_dir())

@@ -115,8 +115,8 @@ def test_what_is_written_reads_the_same_under_1_1_and_1_2() -> None:
 
 
 def test_keys_come_in_the_order_asked_for() -> None:
-    text = yaml12.dump({"z": 1, "target": 2, "name": 3}, ("name", "seed", "target"))
-    assert [line.partition(":")[0] for line in text.splitlines()] == ["name", "target", "z"]
+    text = yaml12.dump({"z": 1, "name": 2, "target": {"b": 1, "a": 2}}, ("target", "seed", "name"))
+    assert text == "target: {b: 1, a: 2}\nname: 2\nz: 1\n"
 
 
 def test_the_same_list_twice_is_written_twice() -> None:

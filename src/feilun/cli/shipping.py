@@ -44,7 +44,7 @@ def predict(
 
 def serve(context: Context, name: str, *, host: str | None = None, port: int | None = None) -> Result:
     """Answer over HTTP until stopped; a new champion is taken over without a failed request."""
-    from feilun import lifecycle
+    from feilun import console, lifecycle
     from feilun.core import manifest
     from feilun.core.recipe import Recipe
 
@@ -54,7 +54,7 @@ def serve(context: Context, name: str, *, host: str | None = None, port: int | N
     settings = recipe.serve.model_copy(update=changed)
     if not 0 <= settings.port <= 65535:
         raise InputError(f"--port is {settings.port}; expected 0 to 65535, where 0 takes a free one.", where="--port")
-    lifecycle.call("deployment", "serve", context.home.resolve(), name, settings, pages(), context.say)
+    lifecycle.call("deployment", "serve", context.home.resolve(), name, settings, console.pages(), context.say)
     return Result(name=name)
 
 
@@ -79,13 +79,6 @@ def export(context: Context, thing: str, folder: str) -> Result:
     text = tell(context.lang, "wrote {path}", path=f"{place} ({size_mb:.1f} MB)")
     value = {"path": str(place), "size_mb": round(size_mb, 3)}
     return Result(value=value, text=f"{text}.", name=thing, next=f"python {place / 'predict.py'} --help")
-
-
-def pages() -> Path:
-    """The folder of web pages that the server shows."""
-    from feilun import console
-
-    return Path(str(console.__file__)).parent
 
 
 def _object(text: str) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from feilun.cli.words import tell
 if TYPE_CHECKING:
     from feilun.core.recipe import Recipe
 
+_SAID = ("listed in data.drop", "not listed under inputs")  # the user's own words
 MOST_LISTED = 4  # more plain inputs than this are counted, not written out: the file stays short
 
 
@@ -80,7 +81,8 @@ def findings(draft: Draft, lang: str) -> list[str]:
     """What a person should know: left out and why, look at and why."""
     lines = []
     for words, key, wanted in (("left out", "why", True), ("look at", "warning", False)):
-        found = [item for item in draft.columns if item[key] and (item["role"] == "left out") is wanted]
+        told = [item for item in draft.columns if item[key] and (item["role"] == "left out") is wanted]
+        found = [item for item in told if item["why"] not in _SAID]
         width = max((len(str(item["column"])) for item in found), default=0)
         lines += [f"{tell(lang, words):9}  {item['column']!s:{width}}  {item[key]}" for item in found]
     return lines

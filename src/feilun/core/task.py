@@ -58,7 +58,6 @@ class Score:
 
     rows: np.ndarray | None = None
     statistic: Callable[[np.ndarray], float] | None = None
-    n: int | None = None  # how many rows a statistic is over; filled in by the evaluation where left out
     better: str = "higher"
     unit: str = ""
 

@@ -96,7 +96,7 @@ def dump(data: Mapping[str, Any], order: Iterable[str] = ()) -> str:
     """
     first = [key for key in order if key in data]
     ordered = {key: data[key] for key in [*first, *(key for key in data if key not in first)]}
-    node = _Dumper(io.StringIO(), default_flow_style=None).represent_data(_plain(ordered))
+    node = _Dumper(io.StringIO(), default_flow_style=None, sort_keys=False).represent_data(_plain(ordered))
     if isinstance(node, MappingNode):
         node.flow_style = False
     return str(yaml.serialize(node, Dumper=_Dumper, allow_unicode=True, width=110))

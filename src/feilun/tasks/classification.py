@@ -93,10 +93,10 @@ def answer(
     labels: Sequence[str] = state["labels"]
     if state["several"]:
         marks = chances >= np.asarray(state["thresholds"])
-        said: list[Json] = [{"labels": [labels[i] for i in np.flatnonzero(row)]} for row in marks]
+        said: list[Json] = [{"labels": [labels[i] for i in np.flatnonzero(row).tolist()]} for row in marks]
     else:
         places = _decided(chances, state)
-        said = [{"label": labels[i], "score": float(row[i])} for i, row in zip(places, chances, strict=True)]
+        said = [{"label": labels[i], "score": float(row[i])} for i, row in zip(places.tolist(), chances, strict=True)]
     return [{**one, "scores": _top(labels, row, top_k)} for one, row in zip(said, chances, strict=True)]
 
 
@@ -160,7 +160,8 @@ def baselines(rows: Rows, recipe: Recipe) -> Mapping[str, Callable[[Rows], list[
     cells = zip(*(rows[column] for column in target.columns), strict=True)
     truths = [truth(dict(zip(target.columns, row, strict=True)), recipe) for row in cells]
     kinds = {name: given.kind for name, given in recipe.inputs.items()}
-    return classical.classifiers(rows, truths, kinds, recipe.seed)
+    found: Mapping[str, Callable[[Rows], list[Json]]] = classical.classifiers(rows, truths, kinds, recipe.seed)
+    return found
 
 
 def pictures(answers: Sequence[Json], truths: Sequence[Json], rows: Rows, recipe: Recipe) -> list[Picture]:
@@ -237,7 +238,7 @@ def _decided(chances: np.ndarray, state: State) -> np.ndarray:
     if "positive" not in state:
         return np.asarray(chances.argmax(1))
     place = state["positive"]
-    return np.where(chances[:, place] >= state["thresholds"][0], place, 1 - place)
+    return np.asarray(np.where(chances[:, place] >= state["thresholds"][0], place, 1 - place))
 
 
 def _top(labels: Sequence[str], chances: np.ndarray, top_k: int | None) -> dict[str, float]:

@@ -51,6 +51,8 @@ def test_auto_cuts_only_where_rows_can_fill_the_pieces():
     assert Number(columns=("a",)).fit({"a": rows[:999]}).width == 1
     assert Number(columns=("a",)).fit({"a": [0, 1] * 600}).width == 1
     assert Number(columns=("a",)).fit({"a": [0, 1, 5] * 600}).width == 2
+    many = {str(place): rows for place in range(300)}
+    assert Number(columns=tuple(many)).fit(many).width == 300
 
 
 def test_ties_share_the_score_of_their_middle_rank():

@@ -41,7 +41,9 @@ def test_byte_order_mark_and_spaces_in_the_header(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("code", "said"), [("gb18030", "GB18030"), ("utf-16", ""), ("cp1252", "Windows-1252")])
 def test_other_encodings(tmp_path: Path, code: str, said: str) -> None:
-    text = "café,bière\nnaïve,à la carte\nél,où\n" if code == "cp1252" else "名字,情感\n张三,好\n李四,坏\n"
+    text = "名字,情感\n张三,好\n李四,坏\n"
+    if code == "cp1252":  # é and r, or l, are one Chinese character in GB18030: both readings are possible
+        text = "éla,mère\nnoël,père\nél,très\n"
     path = written(tmp_path, text.encode(code))
     found = csv_file.read(path, Data(), raw.Most())
     assert list(found.table.to_pydict()) == text.splitlines()[0].split(",")

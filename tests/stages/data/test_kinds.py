@@ -35,6 +35,11 @@ def words(count: int, seed: int = 0) -> str:
         ([str(i % 13) for i in range(3000)], "number"),
         ([f"{i / 2}" for i in range(2)] * 300, "number"),  # halves are no codes
         ([str(i) for i in range(1000, 1050)], "identifier"),
+        ([i + (i > 30) for i in range(50)], "identifier"),  # a row was deleted
+        (list(range(250_000)), "identifier"),  # more rows than are looked at
+        ([i * 3 for i in range(50)], "number"),
+        (["no"] * 300_000 + ["yes"] + ["no"] * 99, "category"),
+        ([None] * 300_000 + ["yes"] + [None] * 99, "category"),
         ([str((i * 37) % 1009) for i in range(50)], "number"),  # all different, but no count and no name of a key
         ([f"{i:03d}" for i in range(5)] * 4, "category"),  # 000, 001: codes
         (["red", "blue"] * 10, "category"),
@@ -55,6 +60,8 @@ def words(count: int, seed: int = 0) -> str:
         ([float("nan")] * 3, "constant"),
         ([pictures.MAGIC[0] + b"..."] * 2, "image"),
         ([b"abc", b"def"], "identifier"),
+        (["a/1.png", "b/2.JPG"] * 9, "image"),
+        (["a/1.png", "b/2.txt"] * 9, "category"),
         ([["a"], ["b"]], "list"),
     ],
 )

@@ -18,7 +18,7 @@ from feilun.core.recipe import Recipe
 from feilun.core.task import Task
 from feilun.core.work import Work
 from feilun.parts.dataset import SPLITS, Table, save_rows
-from feilun.stages.data import assemble, verbs
+from feilun.stages.data import assemble, pictures, verbs
 
 
 def features(recipe: Recipe) -> dict[str, Any]:
@@ -106,6 +106,9 @@ def test_making_again_gives_the_same_and_columns_that_were_left_out_are_told(tmp
     assert first.rows.to_dict() == second.rows.to_dict()
     assert (first.splits == second.splits).all()
     assert facts["left_out"] == {"id": "listed in data.drop"}
+    other, facts, _ = made(tmp_path, number=3, data={"source": "my.csv"}, seed=1)
+    assert (other.splits != first.splits).any()
+    assert facts["left_out"] == {"id": "counts the rows"}
     assert [entry["role"] for entry in first.profile] == ["input", "input", "target", "left out"]
 
 
@@ -287,3 +290,34 @@ def test_an_interrupted_attempt_s_folder_does_no_harm(tmp_path: Path) -> None:
     verbs.make(job)
     assert {path: path.read_bytes() for path in job.folder.rglob("*.npy")} == first
     assert len(Table.open(job.folder).rows) == 200
+
+
+def test_pictures_by_their_file_names(tmp_path: Path) -> None:
+    folder = tmp_path / "shop"
+    folder.mkdir()
+    for number in range(30):
+        picture = pictures.to_png(np.full((3, 3), number, np.uint8))
+        (tmp_path / f"{number}.png" if number == 7 else folder / f"{number}.png").write_bytes(picture)
+    rows = [f"{number}.png,{'xy'[number % 2]}" for number in range(30)]
+    (folder / "my.csv").write_text("\n".join(["photo,y", *rows, ",x"]))
+    values = {"data": {"source": "shop/my.csv"}, "inputs": {"photo": "image"}}
+    table, _, _ = made(tmp_path, **{**values, "data": {"source": "shop/my.csv", "limit": 30}})
+    assert table.rows[7]["photo"] == (tmp_path / "7.png").read_bytes()
+    (folder / "my.csv").write_text("\n".join(["photo,y", *rows, "gone.png,x"]))
+    with pytest.raises(DataError, match=r"1 of 31 pictures named in column photo are not there: .*gone\.png"):
+        made(tmp_path, number=2, **values)
+
+
+def test_rare_classes_are_taught_and_rare_items_are_not(tmp_path: Path) -> None:
+    rows = [f"{i},{'ab'[i % 2]},{f'rare{i}' if i % 10 == 0 else 'often'}" for i in range(200)]
+    (tmp_path / "my.csv").write_text("\n".join(["age,group,y", *rows]))
+    table, facts, said = made(tmp_path, data={"source": "my.csv"})
+    assert facts["moved_for_rare_classes"] > 0
+    assert set(table.columns("train")["y"]) == set(table.rows["y"])
+    assert "rows of rare classes were moved to training" in said[0]
+    job = work(tmp_path / "my" / "2" / "data", {"inputs": INPUTS, "data": {"source": "my.csv"}})
+
+    def items(recipe: Recipe) -> dict[str, Any]:
+        return {**features(recipe), "target": discover.feature("category", columns=("y",))}
+
+    assert verbs.make(replace(job, task=replace(job.task, features=items))).facts["moved_for_rare_classes"] == 0

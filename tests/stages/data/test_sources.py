@@ -30,7 +30,7 @@ def given(found: raw.Raw) -> list[str]:
 
 
 def png(value: int, size: int = 4) -> bytes:
-    return pictures.to_png(np.full((size, size), value, np.uint8))
+    return pictures.to_png(np.full((size, size), value % 256, np.uint8))
 
 
 def folder_of_pictures(folder: Path, classes: tuple[str, ...] = ("猫", "dogs"), each: int = 3) -> Path:
@@ -154,6 +154,11 @@ def test_pictures_that_are_wrong(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="4 of 10 pictures do not open") as caught:
         sources.read(recipe("p"), tmp_path)
     assert str(caught.value).count(".png") == 3
+    many = folder_of_pictures(tmp_path / "many", classes=("a",), each=1001) / "a"
+    for name in ("0.png", "1000.png"):
+        (many / name).write_bytes(b"")
+    with pytest.raises(DataError, match="2 of 1001 pictures do not open"):
+        sources.read(recipe("many"), tmp_path)
     (tmp_path / "flat").mkdir()
     (tmp_path / "flat" / "a.png").write_bytes(png(1))
     with pytest.raises(DataError, match="no folders with pictures"):

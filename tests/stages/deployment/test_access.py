@@ -35,7 +35,8 @@ def test_with_a_key_in_the_store_every_request_needs_one(home: Path, monkeypatch
             assert ask(address, "/metrics", None, _bearer(admin))[0] == 200
             assert ask(address, "/v1/predict", {"row": ROW}, _bearer(admin))[0] == 200
             assert [ask(address, path)[0] for path in ("/", "/health/live", "/health/ready")] == [200, 200, 200]
-            store.revoke_key(next(row["id"] for row in store.keys() if row["label"] == "app"))
+            listed = store.keys()
+            store.revoke_key(next(row["id"] for row in listed if row["label"] == "app"))
             assert ask(address, "/v1/predict", {"row": ROW}, _bearer(user))[0] == 401
 
 

@@ -79,6 +79,13 @@ def test_no_bit_of_the_manifest_is_spare(bundle: Path) -> None:
                 layout._parsed(path)
 
 
+def test_the_manifest_has_one_spelling(bundle: Path) -> None:
+    path = bundle / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()), indent=2) + "\n")  # the same content
+    with pytest.raises(IntegrityError, match="its own hash"):
+        loading.load(bundle)
+
+
 def test_added_removed_and_linked_files_are_refused(bundle: Path) -> None:
     stray = bundle / "code" / "stray.pyc"
     stray.write_bytes(b"")

@@ -31,17 +31,20 @@ def test_swaps_under_load_without_a_failed_request(home: Path) -> None:
         while ask(address, "/health/ready")[1]["model"] != model:
             pass
 
-    with Store.open(home) as store, server.background(home, "my", Serve(port=0), {}) as address:
-        with ThreadPoolExecutor(4) as pool:
-            done = [pool.submit(load, address) for _ in range(4)]
-            try:
-                for number in (2, 1, 2):
-                    store.promote("my", number, reason="better")
-                    until(address, f"my@{number}")
-            finally:
-                stop.set()
-            for one in done:
-                one.result()
+    with (
+        Store.open(home) as store,
+        server.background(home, "my", Serve(port=0), {}) as address,
+        ThreadPoolExecutor(4) as pool,
+    ):
+        done = [pool.submit(load, address) for _ in range(4)]
+        try:
+            for number in (2, 1, 2):
+                store.promote("my", number, reason="better")
+                until(address, f"my@{number}")
+        finally:
+            stop.set()
+        for one in done:
+            one.result()
     assert failed == [] and len(seen) > 20
     # Every answer came from the model that it names.
     assert {model for model, _ in seen} == {"my@1", "my@2"}

@@ -15,7 +15,9 @@ from feilun.parts.bundle import loading
 from feilun.stages.deployment import smoke
 
 
-def _run(bundle: Path, environment: dict[str, str], *arguments: str, text: str = "") -> subprocess.CompletedProcess[str]:
+def _run(
+    bundle: Path, environment: dict[str, str], *arguments: str, text: str = ""
+) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(bundle / "predict.py"), *arguments]
     return subprocess.run(command, input=text, capture_output=True, encoding="utf-8", env=environment, timeout=60)
 

@@ -129,6 +129,11 @@ def test_wrong_addresses_methods_and_bytes(address: str) -> None:
     assert ask(address, "/docs")[0] == 404  # FastAPI's own page loads from elsewhere; pages bring their own
 
 
+def test_answers_are_not_held_back_by_the_network_stack() -> None:
+    with server._bound("127.0.0.1", 0) as listening:
+        assert listening.proto == socket.IPPROTO_TCP  # asyncio sets TCP_NODELAY only then
+
+
 def test_a_full_queue_says_when_to_come_back(address: str) -> None:
     slow = {"row": ROW, "options": {"wait_s": 0.3}}
     with ThreadPoolExecutor(12) as pool:

@@ -47,6 +47,12 @@ def test_what_is_no_drawing_is_left_out(text: str) -> None:
     assert markup.safe(text) == ""
 
 
+def test_a_drawing_without_a_width_gets_the_one_of_its_view_box() -> None:
+    assert 'width="200"' in markup.safe('<svg viewBox="0 0 200 9"/>')
+    assert 'width="7"' in markup.safe('<svg viewBox="0 0 200 9" width="7"/>')
+    assert "width" not in markup.safe('<svg viewBox="0 0 x 9"/>')
+
+
 def test_pictures_inside_a_drawing_stay() -> None:
     assert "data:image/png" in markup.safe(f'{START}<image href="data:image/png;base64,iVBORw0K"/></svg>')
 
@@ -82,7 +88,7 @@ def test_curves_leave_gaps_and_need_two_points() -> None:
         (True, "yes"),
         (51987.3, "51,987"),
         ("是", "是"),
-        ({"label": "yes", "probability": 0.834}, "yes (83 %)"),
+        ({"label": "yes", "probability": 0.834}, "yes (83\u00a0%)"),
         ({"value": 1.5}, "1.500"),
         ([{"label": "dog", "box": [0, 0, 1, 1]}] * 2 + [{"label": "cat", "box": [0, 0, 1, 1]}], "2 dog, 1 cat"),
         (["a", "b"], "a, b"),

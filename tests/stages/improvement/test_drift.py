@@ -73,10 +73,11 @@ def test_numbers(shift, is_noticed):
     for seed in SEEDS:
         draw = np.random.default_rng(seed)
         before, now = draw.normal(size=(1000, 2)), draw.normal([0.0, shift], size=(400, 2))
-        found = drift.watch(aspects({"age": before.astype(np.float32)}, {"age": now.astype(np.float32)}))
+        encoded = [{"numbers": array.astype(np.float32)} for array in (before, now)]
+        found = drift.watch(aspects(*encoded, {"numbers": ("income", "age")}))
         assert found["noticed"] is is_noticed
         if is_noticed:
-            assert found["aspects"][0]["aspect"] == "age: part 2"
+            assert [each["aspect"] for each in found["aspects"]] == ["age"]
             assert found["aspects"][0]["now"] > found["aspects"][0]["before"] + 0.5
 
 
@@ -87,6 +88,20 @@ def test_categories(now, is_noticed):
         before = draw.choice(4, 1000, p=[0.5, 0.3, 0.15, 0.05])
         found = drift.watch(aspects({"city": before}, {"city": draw.choice(4, 400, p=now)}))
         assert found["noticed"] is is_noticed
+
+
+def test_pieces_of_a_number_are_one_aspect_and_gaps_another():
+    draw = np.random.default_rng(0)
+
+    def encoded(count, missing):
+        pieces = (draw.random((count, 1)) > [0.2, 0.4, 0.6]).astype(np.float32)
+        gaps = (draw.random((count, 1)) < missing).astype(np.float32)
+        return {"numbers": np.concatenate([pieces, gaps], axis=1)}
+
+    owners = {"numbers": ("age", "age", "city", "age")}
+    watched = aspects(encoded(1000, 0.1), encoded(200, 0.6), owners)
+    assert list(watched) == ["age", "city", "age: missing"]
+    assert [each["aspect"] for each in drift.watch(watched)["aspects"]] == ["age: missing"]
 
 
 @pytest.mark.parametrize("words, is_noticed", [(range(20), False), (range(15, 35), True)])

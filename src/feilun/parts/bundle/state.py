@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors import numpy as safetensors
 
 from feilun.core.errors import FeilunError, IntegrityError
 from feilun.core.manifest import read_json, write_bytes
@@ -18,6 +16,20 @@ if TYPE_CHECKING:
 
 JSON = "state.json"
 ARRAYS = "state.safetensors"
+DTYPES = {  # the format's names; little endian
+    "F64": "<f8",
+    "F32": "<f4",
+    "F16": "<f2",
+    "I64": "<i8",
+    "I32": "<i4",
+    "I16": "<i2",
+    "I8": "i1",
+    "U64": "<u8",
+    "U32": "<u4",
+    "U16": "<u2",
+    "U8": "u1",
+    "BOOL": "?",
+}
 MARK = "$array"  # {"$array": key} in the JSON stands for an array in the other file
 
 
@@ -30,7 +42,9 @@ def save(folder: Path, state: State) -> None:
     plain = _without_arrays(state, "state", arrays)
     text = json.dumps(plain, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
     write_bytes(folder / JSON, text.encode())
-    write_bytes(folder / ARRAYS, safetensors.save(arrays))
+    from safetensors.numpy import save as as_bytes
+
+    write_bytes(folder / ARRAYS, as_bytes(arrays))
 
 
 def load(folder: Path) -> State:
@@ -39,12 +53,33 @@ def load(folder: Path) -> State:
         if not (folder / name).is_file():
             raise IntegrityError(f"{folder / name} is missing. Restore the folder, or run again.", where=str(folder))
     try:
-        arrays = safetensors.load((folder / ARRAYS).read_bytes())
+        arrays = _arrays((folder / ARRAYS).read_bytes())
         return dict(_with_arrays(read_json(folder / JSON), arrays))
-    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise IntegrityError(
             f"{folder / ARRAYS} is damaged: {error}. Restore the folder, or run again.", where=str(folder)
         ) from error
+
+
+def _arrays(content: bytes) -> dict[str, np.ndarray]:
+    """What safetensors wrote, read here, so that predict.py needs no library for it.
+
+    The format: length of the header (8 bytes), the header as JSON {name: {dtype, shape, data_offsets}}, the numbers.
+    """
+    start = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:start])
+    arrays, used = {}, 0
+    for name, facts in header.items():
+        if name == "__metadata__":
+            continue
+        first, last = facts["data_offsets"]
+        arrays[name] = np.frombuffer(content[start + first : start + last], DTYPES[facts["dtype"]]).reshape(
+            facts["shape"]
+        )
+        used = max(used, last)
+    if start + used != len(content):
+        raise ValueError(f"it holds {len(content)} bytes instead of {start + used}")
+    return arrays
 
 
 def _without_arrays(value: Any, path: str, arrays: dict[str, np.ndarray]) -> Any:

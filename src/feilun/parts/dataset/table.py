@@ -95,7 +95,11 @@ def write(
     np.save(folder / "origin.npy", origin.astype(np.int16))
     manifest.write_json(folder / "columns.json", profile)
     fitted = {
-        name: feature if feature.fitted else feature.fit(_columns(rows, feature.columns, _learnt_from(feature, splits)))
+        name: feature
+        if feature.fitted
+        else feature.fit(
+            _columns(rows, getattr(feature, "learns_from", feature.columns), _learnt_from(feature, splits))
+        )
         for name, feature in features.items()
     }
     state = {name: {"kind": feature.kind, **feature.to_json()} for name, feature in fitted.items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -30,9 +30,8 @@ class Network(nn.Module):
         super().__init__()
         self.inputs, self.output = tuple(encoders), output
         self.encoders = nn.ModuleList(encoders.values())
-        joined = sum(int(encoder.width) for encoder in encoders.values())  # type: ignore[arg-type]
         self.trunk = trunk or nn.Identity()
-        self.head = nn.Linear(joined if trunk is None else int(trunk.width), outputs)  # type: ignore[arg-type]
+        self.head = nn.Linear(_width(encoders.values()) if trunk is None else _width([trunk]), outputs)
         initial.start(self.head, "linear")
 
     def forward(self, **batch: Tensor) -> dict[str, Tensor]:
@@ -45,9 +44,7 @@ class Network(nn.Module):
         return {self.output: self.head(self.trunk(joined))}
 
 
-def build(
-    model: Model, features: Features, inputs: Sequence[str], outputs: int, *, name: str = "logits"
-) -> nn.Module:
+def build(model: Model, features: Features, inputs: Sequence[str], outputs: int, *, name: str = "logits") -> nn.Module:
     """The recipe's model over these inputs. name: of the output.
 
     Its family reads the kinds it knows; the others get their kind's own encoder. Raises RecipeError for a family that
@@ -68,8 +65,8 @@ def build(
         )
     options = _options(family, model)
     encoders = {item: _encoder(family, options, family_name, features[item]) for item in inputs}
-    joined = sum(int(encoder.width) for encoder in encoders.values())  # type: ignore[arg-type]
-    return Network(encoders, _trunk(family, options, family_name, joined, len(inputs)), outputs, name)
+    trunk = _trunk(family, options, family_name, _width(encoders.values()), len(inputs))
+    return Network(encoders, trunk, outputs, name)
 
 
 def graph(network: nn.Module, inputs: Mapping[str, Tensor]) -> Graph:
@@ -81,13 +78,21 @@ def graph(network: nn.Module, inputs: Mapping[str, Tensor]) -> Graph:
     return Graph(module=network, inputs=dict(inputs), outputs=(output,), axes=axes)
 
 
+def _width(parts: Iterable[nn.Module]) -> int:
+    """Every encoder and trunk says how many numbers a row it gives."""
+    return sum(int(getattr(part, "width")) for part in parts)  # noqa: B009 - a Module's attributes are typed as tensors
+
+
 def _options(family: Any, model: Model) -> Any:
     try:
         return family.MODEL(**model.options)
     except TypeError as error:
         known = ", ".join(family.MODEL.__dataclass_fields__)
         raise RecipeError(
-            f"model {model.name}: {error}. Its options: {known}.", where="model", expected=known, fix="take one of these"
+            f"model {model.name}: {error}. Its options: {known}.",
+            where="model",
+            expected=known,
+            fix="take one of these",
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""MLP: fully connected layers over all inputs joined; categories and tokens as vectors, numbers as waves or as they are."""
+"""MLP: fully connected layers over all inputs joined; categories as learnt vectors, numbers as waves or plain."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Layers(nn.Module):
 
 def encoder(options: Mlp, feature: Any) -> nn.Module:
     """Waves of numbers, or the plain encoder of the kind."""
-    if feature.kind == "number" and options.numbers == "periodic":
+    if feature.kind == "number" and options.numbers == "periodic" and not feature.pieced:
         return stems.Periodic(
             feature.width,
             frequencies=options.frequencies,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from feilun.parts.models import stems
 
 NAMES = ("gru", "lstm", "rnn")
-CELLS: dict[str, type[nn.RNNBase]] = {"gru": nn.GRU, "lstm": nn.LSTM, "rnn": nn.RNN}
+CELLS: dict[str, Callable[..., nn.RNNBase]] = {"gru": nn.GRU, "lstm": nn.LSTM, "rnn": nn.RNN}
 LOWEST = -1e4  # stands for minus infinity under a maximum, and survives half precision
 
 
@@ -46,12 +47,12 @@ class Encoder(nn.Module):
         super().__init__()
         self.vectors = nn.Embedding(vocabulary, options.embedding)
         nn.init.normal_(self.vectors.weight, std=options.embedding**-0.5)
-        self.directions = 2 if options.bidirectional else 1
-        joined = options.width * self.directions
+        directions = 2 if options.bidirectional else 1
+        joined = options.width * directions
         self.layers = nn.ModuleList(
             nn.ModuleList(
                 _started(CELLS[cell](joined if number else options.embedding, options.width, batch_first=True))
-                for _ in range(self.directions)
+                for _ in range(directions)
             )
             for number in range(options.layers)
         )
@@ -66,9 +67,9 @@ class Encoder(nn.Module):
         state = self.dropout(self._thinned(self.vectors(tokens)))
         for number, cells in enumerate(self.layers):
             state = self.dropout(state) if number else state
-            parts = [cells[0](state)[0]]
-            if self.directions == 2:
-                parts.append(_reordered(cells[1](_reordered(state, turned))[0], turned))
+            forwards, *backwards = cells.children()
+            parts = [forwards(state)[0]]
+            parts += [_reordered(cell(_reordered(state, turned))[0], turned) for cell in backwards]
             state = torch.cat(parts, dim=2)
         mean = (state * mask).sum(1) / mask.sum(1).clamp(min=1)
         highest = (state * mask + (1 - mask) * LOWEST).amax(1)
@@ -106,11 +107,11 @@ def _started(cell: nn.RNNBase) -> nn.RNNBase:
         if "weight_ih" in name:
             nn.init.xavier_uniform_(weight)
         elif "weight_hh" in name:
-            for gate in weight.detach().split(cell.hidden_size):
+            for gate in torch.split(weight.detach(), cell.hidden_size):
                 nn.init.orthogonal_(gate)
         else:
             nn.init.zeros_(weight)
     if isinstance(cell, nn.LSTM):
-        with torch.no_grad():
-            cell.bias_ih_l0[cell.hidden_size : 2 * cell.hidden_size] = 1.0
+        bias: Tensor = cell.get_parameter("bias_ih_l0").detach()
+        bias[cell.hidden_size : 2 * cell.hidden_size] = 1.0
     return cell

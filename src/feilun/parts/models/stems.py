@@ -97,14 +97,15 @@ class MeanTokens(nn.Module):
     def forward(self, tokens: Tensor, length: Tensor | None = None) -> Tensor:
         """int64 (B, T), lengths (B,) -> (B, width); padding counts for nothing."""
         mask = present(tokens, length).unsqueeze(-1)
-        return (self.vectors(tokens) * mask).sum(1) / mask.sum(1).clamp(min=1)
+        mean: Tensor = (self.vectors(tokens) * mask).sum(1) / mask.sum(1).clamp(min=1)
+        return mean
 
 
 def present(tokens: Tensor, length: Tensor | None) -> Tensor:
     """float (B, T): 1 where a row has a token, 0 where it is padded."""
-    places = torch.arange(tokens.shape[1], device=tokens.device)
     if length is None:
-        return torch.ones_like(tokens[..., :], dtype=torch.float32)
+        return torch.ones_like(tokens, dtype=torch.float32)
+    places = torch.arange(tokens.shape[1], device=tokens.device)
     return (places.unsqueeze(0) < length.unsqueeze(1)).to(torch.float32)
 
 
@@ -133,7 +134,7 @@ def plain(feature: Any, *, embedding: int | None = None, one_hot: bool = False) 
 
 def category_width(size: int) -> int:
     """Width of the vectors of a category with so many values: 1.6 size^0.56, at most 64 (as fast.ai found by trial)."""
-    return min(64, max(2, round(1.6 * size**0.56)))
+    return min(64, max(2, int(1.6 * float(size) ** 0.56 + 0.5)))
 
 
 def _embedding(rows: int, width: int) -> nn.Embedding:

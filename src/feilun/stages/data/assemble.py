@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from feilun.core.recipe import Recipe
 from feilun.core.task import Task
 from feilun.core.work import Made, Work
 from feilun.parts import dataset
-from feilun.stages.data import builtin, clean, hashing, raw, sources, splits, survey
+from feilun.stages.data import builtin, clean, hashing, picture_files, raw, sources, splits, survey
 
 ID = "_id"
 
@@ -41,7 +42,9 @@ def make(work: Work) -> Made:
     columns = list(dict.fromkeys([*wanted.kinds, *wanted.targets, *wanted.identity]))
     raw.require(columns, stripped.column_names, whole.name)
     kept = stripped.column_names if builtin.is_task(recipe.data.source) else columns
-    cleaned = clean.to_kinds(stripped.select(kept), wanted.kinds, wanted.targets, whole.name)
+    images = [name for name, kind in wanted.kinds.items() if kind == "image"]
+    loaded = picture_files.load(stripped.select(kept), images, [Path(whole.name).parent, work.base])
+    cleaned = clean.to_kinds(loaded, wanted.kinds, wanted.targets, whole.name)
     table, given, without = _with_target(cleaned.table, whole, wanted.targets)
     dealt = splits.deal(
         hashing.rows(table, wanted.identity), given, recipe.data.split, recipe.seed, _labels(table, wanted)
@@ -72,11 +75,12 @@ def wanted_by(task: Task, recipe: Recipe) -> Wanted:
     inputs = {name: feature for name, feature in features.items() if name not in task.targets}
     found = {column: feature.kind for feature in inputs.values() for column in feature.columns}
     found |= {name: column.kind for name, column in recipe.inputs.items() if name not in found}
-    targets = [column for name in task.targets if name in features for column in features[name].columns]
-    targets += [column for column in (recipe.target.columns if recipe.target else ()) if column not in targets]
-    found |= {
+    read = {
         column: features[name].kind for name in task.targets if name in features for column in features[name].columns
     }
+    targets = list(dict.fromkeys([*read, *(recipe.target.columns if recipe.target else ())]))
+    targets = [column for column in targets if column not in found]  # boxes also read the size of the picture
+    found |= {column: kind for column, kind in read.items() if column not in found}
     identity = task.identity(recipe) if task.identity else tuple(name for name in found if name not in targets)
     return Wanted(
         kinds=found,
@@ -119,10 +123,10 @@ def _with_target(table: pa.Table, whole: raw.Raw, targets: Sequence[str]) -> tup
 
 
 def _labels(table: pa.Table, wanted: Wanted) -> np.ndarray | None:
-    """int64 class codes where the target is one column of classes. Raises DataError if there is one class only."""
-    if len(wanted.targets) != 1 or not clean.is_text(table.schema.field(wanted.targets[0]).type):
-        return None
-    if wanted.kinds.get(wanted.targets[0]) not in (None, "labels", "category"):  # texts to write are no classes
+    """int64 class codes where the target is one column of classes, one a row."""
+    if len(wanted.targets) != 1 or wanted.kinds.get(wanted.targets[0]) != "labels":
+        return None  # texts to write and items to recommend are no classes: new ones belong into the test
+    if not clean.is_text(table.schema.field(wanted.targets[0]).type):
         return None
     coded = table.column(wanted.targets[0]).combine_chunks().dictionary_encode()
     return np.asarray(pc.fill_null(coded.indices, -1).to_numpy(zero_copy_only=False), np.int64)

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from feilun.core.errors import DataError
 from feilun.core.recipe import Data
-from feilun.stages.data import pictures, raw
+from feilun.stages.data import picture_files, pictures, raw
 
 IMAGE, LABEL = "image", "label"
 
@@ -44,8 +44,8 @@ def read(path: Path, data: Data, most: raw.Most) -> raw.Raw:
     if limit is not None and limit < total:
         turns = zip_longest(*([(file, name) for file in files] for name, files in classes.items()))
         pairs = [pair for turn in turns for pair in turn if pair is not None][:limit]
-    contents = _contents([file for file, _ in pairs])
-    table = pa.table({IMAGE: pa.chunked_array(contents), LABEL: pa.array([name for _, name in pairs])})
+    contents = picture_files.read([file for file, _ in pairs])
+    table = pa.table({IMAGE: contents, LABEL: pa.array([name for _, name in pairs])})
     notes = _notes(path, classes)
     return raw.of(table, str(path), kinds={IMAGE: "image"}, target=LABEL, rows=total, notes=notes)
 
@@ -56,31 +56,6 @@ def _files(folder: Path) -> list[Path]:
         for path in folder.rglob("*")
         if path.suffix.lower() in pictures.SUFFIXES and not path.name.startswith(".") and path.is_file()
     )
-
-
-def _contents(files: list[Path]) -> list[pa.Array]:
-    """The files' bytes, in chunks that stay below Arrow's 2 GB per array; every picture was opened once."""
-    chunks: list[pa.Array] = []
-    bad: list[Path] = []
-    for start in range(0, len(files), 1000):
-        some = files[start : start + 1000]
-        contents = []
-        for file in some:
-            with raw.opened(file):
-                contents.append(file.read_bytes())
-        bad += [some[place] for place in pictures.broken(contents)]
-        chunks.append(pa.array(contents, pa.binary()))
-    if bad:
-        shown = ", ".join(str(file) for file in bad[:3])
-        raise DataError(
-            f"{len(bad)} of {len(files)} pictures do not open: {shown}{', ...' if len(bad) > 3 else ''}. "
-            "Replace or delete them.",
-            where=str(bad[0]),
-            expected="a picture",
-            got=f"{len(bad)} broken files",
-            fix="replace or delete these files",
-        )
-    return chunks
 
 
 def _notes(path: Path, classes: dict[str, list[Path]]) -> tuple[str, ...]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from feilun.stages.data import clean, pictures
+from feilun.stages.data import clean, picture_files, pictures
 
 # Whole numbers with few different values and many rows for each are coded classes. Measured with a linear model and a
 # small network on three real tables: one-hot lifts AUC from 0.721 / 0.728 to 0.764 / 0.772 on 8,000 credit rows
@@ -22,6 +23,7 @@ MOST_SEEN = 20_000  # rows read to measure how long texts are
 ID_NAME = re.compile(r"(?i:(^|[_\W])(id|no|nr|index|key|uuid|guid)$)|[a-z]I[Dd]$|编号|序号|编码$")
 DATE = r"^\d{4}[-/.年]\d{1,2}[-/.月]\d{1,2}|^\d{1,2}[-/.]\d{1,2}[-/.]\d{4}"
 NO_TIME = "a date or time, which no input takes yet"
+MOST_BLOCKS, BLOCK_ROWS = 50, 4_000
 USED = ("number", "category", "text", "image")
 
 
@@ -38,9 +40,10 @@ class Finding:
 
 
 def find(name: str, column: pa.ChunkedArray) -> Finding:
-    """The kind of a stripped column."""
-    known = column.drop_null()
-    found = Finding(column=name, kind="", why="", missing=len(column) - len(known))
+    """The kind of a stripped column, from 200,000 rows at most; missing counts them all."""
+    known = _thinned(column).drop_null()
+    known = known if len(known) else column.drop_null()
+    found = Finding(column=name, kind="", why="", missing=column.null_count)
     if len(known) == 0:
         return replace(found, kind="constant", why="empty in every row")
     if pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
@@ -50,10 +53,12 @@ def find(name: str, column: pa.ChunkedArray) -> Finding:
     if pa.types.is_nested(column.type):
         return replace(found, kind="list", why=f"{column.type}, which no input takes yet")
     found = replace(found, distinct=pc.count_distinct(known).as_py())
-    if found.distinct == 1 and found.missing == 0 and len(known) > 1:
+    if found.distinct == 1 and found.missing == 0 and len(known) > 1 and pc.count_distinct(column).as_py() == 1:
         return replace(found, kind="constant", why="the same in every row")
     if pa.types.is_temporal(column.type):
         return replace(found, kind="identifier", why=NO_TIME)
+    if picture_files.are_names(known):
+        return replace(found, kind="image", why="names of picture files")
     share, others = clean.number_share(known)
     if share >= 1 - clean.NOT_NUMBERS:
         return _number(known, others, found)
@@ -63,6 +68,15 @@ def find(name: str, column: pa.ChunkedArray) -> Finding:
 def why_category(distinct: int) -> str:
     """How a category is described."""
     return f"{distinct:,} different values"
+
+
+def _thinned(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Evenly spaced blocks of rows, nothing copied: a file may be sorted."""
+    if len(column) <= MOST_BLOCKS * BLOCK_ROWS:
+        return column
+    starts = np.linspace(0, len(column) - BLOCK_ROWS, MOST_BLOCKS).astype(np.int64)
+    chunks = [chunk for start in starts for chunk in column.slice(start, BLOCK_ROWS).chunks]
+    return pa.chunked_array(chunks, column.type)
 
 
 def _number(known: pa.ChunkedArray, others: list[str], found: Finding) -> Finding:
@@ -75,7 +89,7 @@ def _number(known: pa.ChunkedArray, others: list[str], found: Finding) -> Findin
     values = known.cast(pa.float64(), safe=False)
     whole = bool(pc.all(pc.equal(pc.floor(values), values)).as_py())
     if whole and distinct == rows and rows > 2:
-        if pc.max(values).as_py() - pc.min(values).as_py() == rows - 1 and _climbs(values):
+        if _counts(values):
             return replace(found, kind="identifier", why="counts the rows")
         if ID_NAME.search(found.column):
             return replace(found, kind="identifier", why="different in every row, by its name a key")
@@ -105,6 +119,7 @@ def _units(texts: pa.ChunkedArray) -> float:
     return float(pc.mean(spaced).as_py() + pc.mean(characters).as_py() * 2 / 3)
 
 
-def _climbs(values: pa.ChunkedArray) -> bool:
-    numbers = values.to_numpy()
-    return bool((numbers[1:] > numbers[:-1]).all())
+def _counts(values: pa.ChunkedArray) -> bool:
+    """Whether numbers climb from row to row, nearly always by one: a counter from which a few rows were deleted."""
+    steps = np.diff(values.to_numpy())
+    return bool((steps > 0).all() and (steps == 1).mean() > NEARLY_ALL)

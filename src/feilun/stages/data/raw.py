@@ -106,11 +106,12 @@ def missing(path: Path) -> DataError:
     folder = next(parent for parent in path.absolute().parents if parent.is_dir())
     wanted = path.absolute().relative_to(folder).parts[0]
     there = sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith("."))
-    near = difflib.get_close_matches(wanted, there, n=1, cutoff=0.4)
-    hint = f"Did you mean {folder / near[0]}?" if near else f"{folder} holds: {', '.join(there[:10]) or 'nothing'}."
+    near = difflib.get_close_matches(wanted, there, n=1, cutoff=0.6)
+    shown = path.parent if path.absolute().parent == folder else folder
+    hint = f"Did you mean {shown / near[0]}?" if near else f"{folder} holds: {', '.join(there[:10]) or 'nothing'}."
     return DataError(
         f"There is no file or folder {path}. {hint}",
         where=str(path),
         got=str(path),
-        fix=f"use {folder / near[0]}" if near else "check the path; it starts at the recipe's folder",
+        fix=f"use {shown / near[0]}" if near else "check the path; it starts at the recipe's folder",
     )

@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from feilun.core import discover
-from feilun.core.errors import DataError, RecipeError
+from feilun.core.errors import DataError
 from feilun.core.recipe import Recipe
 from feilun.stages.data import builtin, options, survey, targets
 
 MODELS = {frozenset({"image"}): "cnn", frozenset({"text"}): "gru"}  # columns of one kind; every other mix: mlp
-FORBIDDEN = re.compile(r'[/\\:*?"<>|@\x00-\x1f]')
 
 
 def resolve(recipe: Recipe, base: Path, frame: Any = None) -> Recipe:
@@ -41,13 +40,6 @@ def _named(recipe: Recipe) -> Recipe:
         source = recipe.data.source or "table"
         stem = source.removeprefix(builtin.PREFIX) if source.startswith(builtin.PREFIX) else Path(source).stem
         return _set(recipe, name=re.sub(r"[^\w.-]+", "-", stem).strip("-._") or "data")
-    if FORBIDDEN.search(recipe.name) or recipe.name.startswith(".") or not recipe.name.strip():
-        raise RecipeError(
-            f'name {recipe.name!r} cannot be a folder: leave out / \\ : * ? " < > | @ and a dot in front.',
-            where="name",
-            got=recipe.name,
-            fix="use letters, digits, - and _",
-        )
     return recipe
 
 

@@ -42,14 +42,14 @@ def read(recipe: Recipe, base: Path, frame: Any = None, *, sample: bool = False)
         )
     if data.source.startswith(builtin.PREFIX):
         return _cut(builtin.read(data.source, recipe.seed), data.limit)
-    parts = parts_of(base / reading.expand(data.source), data)
+    parts = parts_of(place(base, data.source), data)
     if sample:
         some = {key: min(getattr(raw.SAMPLE, key), data.limit or sys.maxsize) for key in ("rows", "pictures")}
         return parts["train"](raw.Most(**some))
     for split in ("test", "validation"):
         path = getattr(data, split)
         if path is not None:
-            parts[split] = _reader(base / reading.expand(path), data, split)
+            parts[split] = _reader(place(base, path), data, split)
     most = raw.Most(rows=data.limit, pictures=data.limit)
     train = parts.pop("train")(most)
     return _beside(train, {split: part(most) for split, part in parts.items()}, recipe)
@@ -80,7 +80,14 @@ def parts_of(path: Path, data: Data) -> dict[str, Callable[[raw.Most], raw.Raw]]
 def paths(recipe: Recipe, base: Path) -> list[Path]:
     """The files and folders a recipe reads, for hashing."""
     named = (recipe.data.source, recipe.data.test, recipe.data.validation)
-    return [base / reading.expand(name) for name in named if name is not None and not name.startswith(builtin.PREFIX)]
+    return [place(base, name) for name in named if name is not None and not name.startswith(builtin.PREFIX)]
+
+
+def place(base: Path, name: str) -> Path:
+    """Where a source lies, as a person standing here would type it: messages name it."""
+    path = base / reading.expand(name)
+    here = Path.cwd()
+    return path.relative_to(here) if path != here and path.is_relative_to(here) else path
 
 
 def _reader(path: Path, data: Data, split: str = "train") -> Callable[[raw.Most], raw.Raw]:

@@ -118,7 +118,7 @@ def _check(splits: np.ndarray, shares: Mapping[int, float], different: int) -> N
     needed = len(shares) + LEAST_TRAIN
     if not empty and different >= needed:
         return
-    names = ", ".join(SPLITS[split] for split in (TRAIN, *shares))
+    names = ", ".join(SPLITS[split] for split in sorted((TRAIN, *shares)))
     left = int((splits == OUT).sum())
     because = f" {left:,} rows were left out because they equal given test or validation rows." if left else ""
     raise DataError(

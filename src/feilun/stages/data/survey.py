@@ -37,7 +37,8 @@ def take(recipe: Recipe, base: Path, frame: Any = None) -> Survey:
 
 
 def of(recipe: Recipe, whole: raw.Raw, stripped: pa.Table) -> Survey:
-    """Look at these rows. stripped: the rows after clean.strip."""
+    """Look at the rows that are to be dealt; given test rows decide nothing. stripped: the rows after clean.strip."""
+    stripped = stripped if (whole.given == raw.DEALT).all() else stripped.filter(pa.array(whole.given == raw.DEALT))
     names = stripped.column_names
     raw.require(recipe.data.drop, names, whole.name)
     raw.require(recipe.inputs, names, whole.name)
@@ -78,10 +79,10 @@ def _entry(
         role, why = "target", f"{why_target}" if found.column == chosen[0] and why_target else found.why
     elif found.column in recipe.data.drop:
         role, why = "left out", "listed in data.drop"
+    elif found.kind not in kinds.USED and found.column not in recipe.inputs:
+        role = "left out"
     elif recipe.inputs and found.column not in recipe.inputs:
         role, why = "left out", "not listed under inputs"
-    elif not recipe.inputs and found.kind not in kinds.USED:
-        role = "left out"
     warning = found.warning if role == "input" else ""
     if role == "target":
         found = replace(found, kind={"classification": "category", "regression": "number"}.get(task or "", found.kind))

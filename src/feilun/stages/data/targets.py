@@ -36,7 +36,7 @@ def task(recipe: Recipe, table: pa.Table, chosen: Sequence[str], whole: raw.Raw)
     column = table.column(chosen[0])
     if recipe.task is not None and recipe.task not in ("classification", "regression"):
         return recipe.task, f"task {recipe.task}"
-    complete = whole.rows is not None and whole.rows <= table.num_rows
+    complete = whole.rows is not None and whole.rows <= len(whole.given)
     if complete:
         _check_values(table, chosen, whole.name)
     found = _infer(recipe, table, chosen, whole.name) if recipe.task is None else recipe.task

@@ -59,7 +59,7 @@ def curves(lines: Mapping[str, Line], x_title: str) -> Markup:
         y = place(x_low, tick)[1]
         parts.append(f'<line x1="{left}" x2="{width - right}" y1="{y:.1f}" y2="{y:.1f}" class="grid"/>')
         parts.append(f'<text x="{left - 8}" y="{y + 4:.1f}" text-anchor="end">{tick:g}</text>')
-    for tick in _ticks(x_low, x_high):
+    for tick in _ticks(x_low, x_high, least=1.0):
         x = place(tick, y_low)[0]
         parts.append(f'<text x="{x:.1f}" y="{height - bottom + 18}" text-anchor="middle">{tick:g}</text>')
     parts.append(
@@ -78,7 +78,7 @@ def curves(lines: Mapping[str, Line], x_title: str) -> Markup:
         )
     name = escape(f"{', '.join(lines)} by {x_title}")
     return Markup(
-        f'<svg class="chart" viewBox="0 0 {width} {height}" role="img" aria-label="{name}">{"".join(parts)}</svg>'
+        f'<svg class="curves" viewBox="0 0 {width} {height}" role="img" aria-label="{name}">{"".join(parts)}</svg>'
     )
 
 
@@ -96,11 +96,11 @@ def bars(counts: Sequence[float], labels: Sequence[str] = ()) -> Markup:
     return Markup(f'<svg class="bars" viewBox="0 0 120 28" role="img" aria-label="distribution">{"".join(parts)}</svg>')
 
 
-def _ticks(low: float, high: float) -> list[float]:
-    """Three to six round numbers between low and high: steps of 1, 2 or 5 times a power of ten."""
-    rough = (high - low) / 4
+def _ticks(low: float, high: float, least: float = 0.0) -> list[float]:
+    """At most six round numbers between low and high: steps of 1, 2 or 5 times a power of ten, at least `least`."""
+    rough = max(least, (high - low) / 4)
     power = 10.0 ** math.floor(math.log10(rough))
-    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough)
+    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * (1 - 1e-9))
     first = math.ceil(low / step - 1e-9)
     return [round(place * step, 10) for place in range(first, math.floor(high / step + 1e-9) + 1)]
 

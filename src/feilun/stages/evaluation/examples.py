@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
 MOST = 8  # of each group: two lines of cards
 THUMBNAIL = 160  # pixels of the longer side
-TEXT = 280  # characters of a text column
-COLUMNS = 12
+TEXT = 160  # characters of a text column
+PICTURES = 2  # picture columns shown of a row, so that the page stays small
+COLUMNS = 8
 
 
 def chosen(scores: Mapping[str, Score], main: str, seed: int) -> dict[str, np.ndarray]:
@@ -45,14 +46,15 @@ def shown(rows: Sequence[Row], columns: Mapping[str, str], answers: Sequence[Jso
 
     columns: {column: kind} in the order to show them.
     """
-    listed = list(columns.items())[:COLUMNS]
+    pictures = [name for name, kind in columns.items() if kind == "image"]
+    listed = [item for item in columns.items() if item[0] not in pictures[PICTURES:]][:COLUMNS]
     return [
         {
             "id": str(row.get("_id", "")),
             "answer": answer,
             "truth": truth,
             "columns": [{"name": name, "kind": kind, **_cell(row.get(name), kind)} for name, kind in listed],
-            "more": max(0, len(columns) - COLUMNS),
+            "more": len(columns) - len(listed),
         }
         for row, answer, truth in zip(rows, answers, truths, strict=True)
     ]

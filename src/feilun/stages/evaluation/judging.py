@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from feilun.core.errors import FeilunError, RecipeError
@@ -35,9 +35,9 @@ def judge(
     Raises RecipeError if `evaluate.score` is no score of this task.
     """
     draw = Draw(n=len(truths), seed=recipe.seed, resamples=recipe.evaluate.bootstrap)
-    ours = sized(task.scores(answers, truths, recipe), draw.n)
+    ours = task.scores(answers, truths, recipe)
     main = main_score(ours, recipe)
-    theirs = {name: sized(task.scores(given, truths, recipe), draw.n) for name, given in others.items()}
+    theirs = {name: task.scores(given, truths, recipe) for name, given in others.items()}
     against = {name: difference(ours[main], made[main], draw) for name, made in theirs.items()}
     found = {
         "main": main,
@@ -49,11 +49,6 @@ def judge(
         "against": against,
     }
     return {**found, "verdict": verdict(found)}
-
-
-def sized(scores: Mapping[str, Score], n: int) -> dict[str, Score]:
-    """The scores, each knowing that it is over n rows."""
-    return {name: replace(score, n=score.n if score.n is not None else n) for name, score in scores.items()}
 
 
 def main_score(scores: Mapping[str, Score], recipe: Recipe) -> str:
@@ -144,4 +139,4 @@ def _gap(ours: Score, theirs: Score) -> Score:
     if ours.statistic is None or theirs.statistic is None:
         raise FeilunError("A score must have the same form, rows or statistic, for every set of answers.")
     one, other = ours.statistic, theirs.statistic
-    return Score(statistic=lambda index: one(index) - other(index), n=ours.n, better=ours.better, unit=ours.unit)
+    return Score(statistic=lambda index: one(index) - other(index), better=ours.better, unit=ours.unit)

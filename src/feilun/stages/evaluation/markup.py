@@ -18,6 +18,7 @@ gradientUnits id clip-path fill-rule shape-rendering image-rendering
 """
 # Values may name a colour, a number, a variable or a part of the same drawing; nothing that fetches or runs.
 VALUE = re.compile(r"^(?:(?!url\(|javascript:|expression|@import).|url\(#[\w-]+\))*$", re.IGNORECASE | re.DOTALL)
+VIEW = re.compile(r"^\S+\s+\S+\s+(\d+(?:\.\d+)?)\s")
 PICTURE = re.compile(r"^data:image/(?:png|jpeg);base64,[A-Za-z0-9+/=\s]+$")
 
 
@@ -32,6 +33,8 @@ def safe(svg: str) -> str:
     if _name(root.tag) != "svg":
         return ""
     _clean(root)
+    if "width" not in root.attrib and (size := VIEW.match(root.get("viewBox", ""))):
+        root.set("width", size[1])  # its own size; the page makes it narrower where there is less room
     return ElementTree.tostring(root, encoding="unicode")
 
 

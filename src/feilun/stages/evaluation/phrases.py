@@ -74,8 +74,13 @@ def _said(value: Json) -> str:
         if main is None:
             return json.dumps(value, ensure_ascii=False)
         sure = next((value[key] for key in SURE if isinstance(value.get(key), float)), None)
-        return _said(value[main]) + (f" ({100 * sure:.0f} %)" if sure is not None and 0 <= sure <= 1 else "")
+        return _said(value[main]) + (f" ({_percent(sure)})" if sure is not None and 0 <= sure <= 1 else "")
     return str(value)
+
+
+def _percent(share: float) -> str:
+    """A probability; nothing is quite certain. The space does not break."""
+    return ">99\u00a0%" if share > 0.99 else f"{100 * share:.0f}\u00a0%"
 
 
 def _boxes(value: Json) -> list[dict[str, Any]]:

@@ -49,6 +49,7 @@ def html(run_folder: Path, stages: Mapping[str, Path], made: Mapping[str, Manife
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["thousands"] = lambda value: f"{value:,}" if isinstance(value, int) else value
     environment.filters.update(title=wording.title, full=wording.full, shown=wording.shown, said=phrases.said)
     scores = reading.json_of(stages, "evaluation", "scores.json")
     context = {
@@ -123,7 +124,7 @@ def _examples(groups: Any) -> list[dict[str, Any]]:
     for group, title in titles.items():
         rows = [_example(row) for row in (groups or {}).get(group, [])]
         if rows:
-            only = all(cell["png"] for row in rows for cell in row["cells"])
+            only = all(cell["png"] and not cell["boxes"] for row in rows for cell in row["cells"])
             found.append({"group": group, "title": title, "rows": rows, "pictures_only": only})
     return found
 

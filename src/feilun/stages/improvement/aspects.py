@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,38 +10,55 @@ import numpy as np
 from feilun.parts.ops.ragged import Ragged
 from feilun.stages.improvement.drift import Aspect
 
-MOST_COLUMNS = 16  # of a wide numeric feature; more would only weaken every single test
+Measured = Iterator[tuple[str, np.ndarray, np.ndarray, bool]]  # aspect, of training, of requests, is a category
 
 
-def aspects(reference: Mapping[str, Any], requests: Mapping[str, Any]) -> dict[str, Aspect]:
-    """{"column: aspect": Aspect}. Both arguments: {feature: encoded rows}, of training and of requests in order."""
+def aspects(
+    reference: Mapping[str, Any], requests: Mapping[str, Any], owners: Mapping[str, Sequence[str]] | None = None
+) -> dict[str, Aspect]:
+    """{"column: aspect": Aspect}. reference, requests: {feature: encoded rows}, of training and of requests in order.
+
+    owners: {feature: the column each of its encoded values belongs to}, for features of several columns.
+    """
     found: dict[str, Aspect] = {}
     for feature, before in reference.items():
-        for word, one, other, is_category in _measured(before, requests[feature]):
-            name = f"{feature}: {word}" if word else feature
+        named = (owners or {}).get(feature, ())
+        for name, one, other, is_category in _measured(feature, before, requests[feature], named):
             found[name] = Aspect(reference=one, requests=other, is_category=is_category)
     return found
 
 
-def _measured(before: Any, now: Any) -> Iterator[tuple[str, np.ndarray, np.ndarray, bool]]:
+def _measured(feature: str, before: Any, now: Any, owners: Sequence[str]) -> Measured:
     if isinstance(before, Ragged):
-        yield "length", np.diff(before.offsets).astype(float), np.diff(now.offsets).astype(float), False
+        yield f"{feature}: length", np.diff(before.offsets).astype(float), np.diff(now.offsets).astype(float), False
         if before.values.ndim == 1 and before.values.dtype.kind in "iu":
-            yield "wording", *_wording(before, now), False
+            yield f"{feature}: wording", *_wording(before, now), False
     elif before.dtype == np.uint8 and before.ndim >= 3:
+        later = picture_measures(now)
         for word, one in picture_measures(before).items():
-            yield word, one, picture_measures(now)[word], False
+            yield f"{feature}: {word}", one, later[word], False
     elif before.ndim == 1:
-        yield "", np.asarray(before), np.asarray(now), before.dtype.kind in "iub"
+        yield feature, np.asarray(before), np.asarray(now), before.dtype.kind in "iub"
+    elif before.ndim == 2 and len(owners) == before.shape[1]:
+        yield from _by_column(before, now, owners)
     else:
         before, now = before.reshape(len(before), -1), now.reshape(len(now), -1)
-        if before.shape[1] > MOST_COLUMNS:
-            yield "mean", before.mean(1), now.mean(1), False
-            yield "spread", before.std(1), now.std(1), False
-            return
-        for place in range(before.shape[1]):
-            word = f"part {place + 1}" if place else ""
-            yield word, before[:, place], now[:, place], before.dtype.kind in "iub"
+        yield f"{feature}: mean", before.mean(1), now.mean(1), False
+        yield f"{feature}: spread", before.std(1), now.std(1), False
+
+
+def _by_column(before: np.ndarray, now: np.ndarray, owners: Sequence[str]) -> Measured:
+    """One aspect per column: neighbouring values of one column are its pieces, and their sum rises with the number.
+
+    A column that comes again later says there whether a value was missing.
+    """
+    seen: set[str] = set()
+    starts = [place for place, owner in enumerate(owners) if place == 0 or owners[place - 1] != owner]
+    for start, end in zip(starts, [*starts[1:], len(owners)], strict=True):
+        name = f"{owners[start]}: missing" if owners[start] in seen else owners[start]
+        seen.add(owners[start])
+        is_category = before.dtype.kind in "iub" or name.endswith(": missing")
+        yield name, before[:, start:end].sum(1), now[:, start:end].sum(1), is_category
 
 
 def picture_measures(pictures: np.ndarray) -> dict[str, np.ndarray]:

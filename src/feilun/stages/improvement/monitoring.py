@@ -116,7 +116,8 @@ def _drift(records: Records, folder: Path) -> dict[str, Any]:
     sound = _encodable(records, features)
     if not sound:
         return drift.watch({})
-    watched = aspects(reference, encode(features, by_column([record["row"] for record in sound])))
+    owners = {name: getattr(feature, "owners", feature.columns) for name, feature in features.items()}
+    watched = aspects(reference, encode(features, by_column([record["row"] for record in sound])), owners)
     sure, tested = _confidences(sound), _tested(places.stage(folder, "evaluation"))
     if len(sure) == len(sound) and len(tested):
         watched["confidence"] = Aspect(reference=tested, requests=sure)

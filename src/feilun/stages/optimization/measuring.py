@@ -5,7 +5,6 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from feilun.parts.bundle.answering import answer_rows
@@ -37,7 +36,6 @@ def latency(answer: Callable[[list[Row]], Any], rows: Sequence[Row]) -> dict[str
 def score(task: Task, recipe: Recipe, name: str, answers: list[Json], truths: list[Json]) -> dict[str, Any]:
     """The score of this name with its 95 % interval."""
     made = task.scores(answers, truths, recipe)[name]
-    made = replace(made, n=len(truths))
     value, low, high = bootstrap(made, recipe.seed, recipe.evaluate.bootstrap, len(truths))
     return {"name": name, "value": value, "low": low, "high": high, "better": made.better, "unit": made.unit}
 

@@ -14,7 +14,7 @@ from feilun.parts.bundle import state as states
 from feilun.parts.bundle.answering import answer_rows, by_row, input_features
 from feilun.parts.bundle.onnx_runner import FP32, INT8, OnnxRunner
 from feilun.parts.dataset import Table
-from feilun.parts.metrics.wording import full
+from feilun.parts.metrics.wording import full, shown, title
 from feilun.parts.ops.ragged import Ragged
 
 if TYPE_CHECKING:
@@ -60,11 +60,9 @@ def choose(validation: Mapping[str, Mapping[str, Any]], tolerance: float) -> tup
         return FP32, "There is no int8 variant."
     fp32, int8 = validation[FP32]["value"], validation[INT8]["value"]
     fall = fp32 - int8 if validation[FP32]["better"] == "higher" else int8 - fp32
-    moved = (
-        f"int8 is {abs(fall):.4g} {'worse' if fall > 0 else 'better'} on validation rows"
-        if fall
-        else "int8 scores the same"
-    )
+    unit = str(validation[FP32].get("unit", ""))
+    by = shown(abs(fall), "points" if unit == "%" else unit)
+    moved = f"int8 is {by} {'worse' if fall > 0 else 'better'} on validation rows" if fall else "int8 scores the same"
     if tolerance <= 0:
         return FP32, f"{FP32} is served: optimize.tolerance is 0 ({moved})."
     if not fall <= tolerance:  # NaN is no reason to serve
@@ -201,4 +199,4 @@ def _table(found: Mapping[str, Any]) -> list[str]:
         lines.append(
             f"  {name:<5}  {size:8.2f} MB  {row:8.3f} ms a row, {batch:.3f} in 32  {full(item['score'])}{served}"
         )
-    return [f"{found['score']}, {len(lines)} variants", *lines]
+    return [f"{title(found['score'])} and cost of {len(lines)} ways to serve it", *lines]

@@ -1,0 +1,31 @@
+"""Ranking: where the item that was taken stands in a list of suggestions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+SCORES = {
+    "hit_at_10": "share of rows whose item is among the first ten suggestions",
+    "ndcg_at_10": "1 for the first place, 1 / log2(place + 1) down to the tenth, 0 below; mean over rows",
+}
+
+
+def places(suggestions: Sequence[Sequence[str]], items: Sequence[str]) -> np.ndarray:
+    """float64 (N,): the place of each item in its list, from 1; infinite if it is not there."""
+    found = [
+        float(listed.index(item) + 1) if item in listed else np.inf
+        for listed, item in zip(map(list, suggestions), items, strict=True)
+    ]
+    return np.array(found, np.float64)
+
+
+def hit(place: np.ndarray, within: int = 10) -> np.ndarray:
+    """float64 (N,): 1 if the place is among the first `within`."""
+    return np.asarray((place <= within).astype(np.float64))
+
+
+def ndcg(place: np.ndarray, within: int = 10) -> np.ndarray:
+    """float64 (N,): normalised discounted cumulative gain of one right item (Järvelin & Kekäläinen 2002)."""
+    return np.asarray(np.where(place <= within, 1 / np.log2(np.minimum(place, within) + 1), 0.0))
