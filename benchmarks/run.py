@@ -15,8 +15,8 @@ PAGE = HERE.parent / "docs" / "benchmarks.md"
 NOT_CLAIMS = ("run", "prove")
 HEAD = """# Benchmarks
 
-Written by `make bench` from `benchmarks/results/`: us and the peer on the same data, in one go, alternating; medians of at
-least five runs. A ratio over 1 is in our favour unless the unit says otherwise. The null ratio is a thing against itself.
+Written by `make bench` from `benchmarks/results/`: us and the peer on the same data, in one go, alternating; medians
+of at least five runs. The ratio is ours to the peer's in the unit named; the null ratio is a thing against itself.
 
 | claim | ours | peer | unit | ratio (least to most) | null | runs | target | met |
 |---|---|---|---|---|---|---|---|---|

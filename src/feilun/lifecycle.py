@@ -106,11 +106,12 @@ def improve(name: str, *, home: str | Path = "runs", say: Say | None = None) -> 
     lap = Lap(parent=parent, rows=collected["rows"])
     challenger = run_recipe(recipe, home=home, base=parent, say=say, lap=lap)
     decision = call("improvement", "decide", home, name, challenger.number, lambda at: run_folder(home, name, at))
-    return {**decision, "champion": f"{name}@{number}", "challenger": challenger.version, **collected, "run": challenger}
+    versions = {"champion": f"{name}@{number}", "challenger": challenger.version}
+    return {**decision, **versions, **collected, "run": challenger}
 
 
 def load(thing: str | Path, *, home: str | Path = "runs") -> Any:
-    """The bundle of a version, every hash verified: `my` (the champion), `my@3`, or a path. `.predict(rows)` answers."""
+    """The bundle of `my` (its champion), `my@3` or a path, every hash verified. Its `.predict(rows)` answers."""
     return call("deployment", "load", bundle_folder(thing, Path(home)))
 
 
@@ -255,7 +256,7 @@ def _key(job: _Job) -> tuple[str, dict[str, Any]]:
     }
     depends = discover.stage_value(job.stage, "depends")
     outside = depends(job.recipe, job.base, job.lap.rows if job.lap else None, job.frame) if depends else ""
-    start = _key_of(job.lap.parent / "deployment") if job.lap else ""
+    start = _key_of(stage_folders(job.lap.parent)["deployment"]) if job.lap else ""
     return manifest.hash_json({**facts, "outside": outside, "start": start}), facts
 
 

@@ -20,7 +20,11 @@ def test_a_page_is_self_contained(path: str) -> None:
 
 def test_every_shown_sentence_has_a_chinese_one() -> None:
     html = pages()["/"].decode() + pages()["/docs"].decode()
-    words = set(re.findall(r'\bt\("([^"]+)"\)', html)) | {"Draw here, or drop a picture.", "This was saved before."}
+    words = set(re.findall(r'\bt\("([^"]+)"\)', html)) | {
+        "Draw here, or drop a picture.",
+        "This was saved before.",
+        "Which one was taken?",
+    }
     known = set(re.findall(r'"([^"]+)": "', html))
     assert words - known == set()
     assert len(words) > 15

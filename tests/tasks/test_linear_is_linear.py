@@ -40,7 +40,9 @@ def test_linear_regression() -> None:
     names = list(data.feature_names)
     rows: dict[str, list[Any]] = {name: data.data[:, place].tolist() for place, name in enumerate(names)}
     rows["y"] = data.target.tolist()
-    head, features = _trained(_recipe("regression", names, epochs=3000, learning_rate=0.02), rows)
+    head, features = _trained(
+        _recipe("regression", names, epochs=1500, learning_rate=0.1, optimizer="momentum", momentum=0.95), rows
+    )
     scales = np.array([scale["scale"] for scale in features["numbers"].scales])
     ours = head.weight[0].detach().numpy() * features["target"].scales[0]["scale"]
     theirs = LinearRegression().fit(data.data, data.target).coef_
@@ -54,7 +56,7 @@ def test_softmax_regression_with_l2() -> None:
     rows: dict[str, list[Any]] = {name: data.data[:, place].tolist() for place, name in enumerate(names)}
     rows["y"] = [f"grape {label}" for label in data.target]
     strength = 0.02
-    recipe = _recipe("classification", names, epochs=1500, learning_rate=0.02, l2=strength)
+    recipe = _recipe("classification", names, epochs=1500, learning_rate=0.05, l2=strength)
     head, features = _trained(recipe, rows)
     inputs = features["numbers"].encode(rows)
     # scikit-learn adds |w|²/2C to the sum of the losses, we l2/2 |w|² to their mean; neither touches the intercept.
@@ -71,7 +73,7 @@ def test_logistic_regression_of_two_classes() -> None:
     yes = draw.random(300) < 1 / (1 + np.exp(-(inputs @ [1.0, -2.0, 0.5] + 0.3)))
     rows: dict[str, list[Any]] = {name: inputs[:, place].tolist() for place, name in enumerate("abc")}
     rows["y"] = ["yes" if one else "no" for one in yes]
-    head, features = _trained(_recipe("classification", list("abc"), epochs=1200, learning_rate=0.02), rows)
+    head, features = _trained(_recipe("classification", list("abc"), epochs=600, learning_rate=0.1), rows)
     theirs = LogisticRegression(C=np.inf, tol=1e-10, max_iter=10_000).fit(features["numbers"].encode(rows), yes)
     weight = head.weight.detach().numpy()
     assert np.abs(weight[1] - weight[0] - theirs.coef_[0]).max() < CLOSE

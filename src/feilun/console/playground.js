@@ -165,14 +165,20 @@ function show(answer) {
   const said = answer?.label ?? answer?.labels?.join(", ") ?? answer?.value;
   if (said !== undefined) parts.push(make("div", {class: "said"}, typeof said === "number" ? said.toPrecision(6).replace(/\.?0+$/, "") : String(said)));
   if (typeof answer?.text === "string") parts.push(make("div", {class: "said text"}, answer.text));
-  if (answer?.scores) parts.push(bars(Object.entries(answer.scores)));
-  if (Array.isArray(answer?.items)) parts.push(bars(answer.items.map((one) => [String(one.item ?? one.id ?? one), one.score ?? 0]), false));
-  if (Array.isArray(answer?.boxes)) parts.push(boxes(answer.boxes));
+  if (Array.isArray(answer?.items)) parts.push(bars(answer.items.map((item, place) => [String(item), answer.scores?.[place] ?? 0]), false));
+  else if (answer?.scores) parts.push(bars(Object.entries(answer.scores)));
+  if (boxesOf(answer)) parts.push(boxes(boxesOf(answer)));
   if (typeof answer?.image === "string") parts.push(make("img", {class: "made", alt: t("Answer"), src: answer.image.startsWith("data:") ? answer.image : "data:image/png;base64," + answer.image}));
   const rest = Object.entries(answer ?? {}).filter(([name, value]) => !SHOWN.includes(name) && ["number", "string"].includes(typeof value));
   if (parts.length && rest.length) parts.push(make("p", {class: "quiet"}, rest.map(([name, value]) => `${name.replaceAll("_", " ")} ${typeof value === "number" ? Number(value.toPrecision(3)) : value}`).join(" · ")));
   if (!parts.length) parts.push(make("pre", {}, JSON.stringify(answer, null, 1)));
   $("answer").replaceChildren(...parts);
+}
+
+/** The boxes of an answer, bare or named; null if it is another kind of answer. */
+function boxesOf(answer) {
+  const found = Array.isArray(answer) ? answer : answer?.boxes;
+  return Array.isArray(found) && found.every((one) => Array.isArray(one?.box)) ? found : null;
 }
 
 function bars(pairs, isShare = true) {
@@ -181,7 +187,7 @@ function bars(pairs, isShare = true) {
   const wide = Math.max(...sorted.slice(0, 12).map(([label]) => [...label].reduce((sum, c) => sum + (c > "\u2e80" ? 2 : 1), 0)), 3);
   return make("div", {}, ...sorted.slice(0, 12).map(([label, value], place) => {
     const bar = make("i", {});
-    bar.style.width = Math.max(0.5, 100 * Math.abs(value) / longest) + "%";
+    bar.style.width = Math.max(0.5, 100 * value / longest) + "%";
     const figure = isShare ? (100 * value).toFixed(1) + " %" : value.toPrecision(3);
     const line = make("div", {class: place ? "bar" : "bar first"}, make("span", {title: label}, label), bar, make("span", {}, figure));
     line.style.setProperty("--wide", wide + 1 + "ch");
@@ -194,13 +200,16 @@ function boxes(found) {
   const picture = new Image();
   const source = Object.values(fields).map((one) => one.picture?.() ?? null).find(Boolean);
   picture.onload = () => {
-    canvas.width = picture.naturalWidth;
-    canvas.height = picture.naturalHeight;
-    const pen = canvas.getContext("2d"), size = Math.max(1, canvas.width / 300);
+    const zoom = Math.max(1, 470 / picture.naturalWidth);  // small pictures are shown as wide as their column
+    canvas.width = picture.naturalWidth * zoom;
+    canvas.height = picture.naturalHeight * zoom;
+    const pen = canvas.getContext("2d"), size = canvas.width / 235;
+    pen.imageSmoothingEnabled = zoom === 1;
     const colours = ["#0B63C5", "#A85400", "#1A7F37", "#C4302B", "#7A4FBF", "#636C76"], known = [...new Set(found.map((box) => box.label))].sort();
-    pen.drawImage(picture, 0, 0);
+    pen.drawImage(picture, 0, 0, canvas.width, canvas.height);
     pen.font = `${Math.round(7 * size)}px system-ui`;
-    for (const {label, box, score} of found) {
+    for (const {label, box: edges, score} of [...found].reverse()) {  // the likeliest comes first, and lies on top
+      const box = edges.map((edge) => edge * zoom);
       pen.strokeStyle = pen.fillStyle = colours[known.indexOf(label) % colours.length];
       pen.lineWidth = size;
       pen.strokeRect(box[0], box[1], box[2] - box[0], box[3] - box[1]);
@@ -228,10 +237,12 @@ function judge() {
     if (status === 200) buttons.hidden = true;
   };
   const {control, get} = correction(asked.answer);
-  const right = make("button", {type: "button", onclick: () => save(plain(asked.answer))}, t("Right"));
-  const wrong = make("button", {type: "button", onclick: () => { form.hidden = false; form.querySelector("input, select, textarea").focus(); }}, t("Wrong"));
-  const buttons = make("div", {}, make("div", {class: "row"}, make("span", {}, t("Was this right?")), right, wrong));
-  const form = make("div", {hidden: true, class: "note"}, make("label", {class: "field"}, make("span", {}, t("What would have been right?")), control),
+  const isList = Array.isArray(asked.answer?.items);  // one of several is taken: there is no plain right or wrong
+  const right = isList ? null : make("button", {type: "button", onclick: () => save(plain(asked.answer))}, t("Right"));
+  const wrong = isList ? null : make("button", {type: "button", onclick: () => { form.hidden = false; form.querySelector("input, select, textarea").focus(); }}, t("Wrong"));
+  const buttons = make("div", {}, make("div", {class: "row"}, isList ? null : make("span", {}, t("Was this right?")), right, wrong));
+  const question = t(isList ? "Which one was taken?" : "What would have been right?");
+  const form = make("div", {hidden: !isList, class: "note"}, make("label", {class: "field"}, make("span", {}, question), control),
     make("button", {type: "button", class: "main", onclick: () => { const said = get(); if (said !== undefined) save(said); }}, t("Save")));
   buttons.append(form);
   place.replaceChildren(buttons, note, make("div", {class: "id"}, `${asked.model} · ${t("prediction")} ${asked.id}`));
@@ -243,7 +254,8 @@ function plain(answer) {
   if (answer?.label !== undefined) return {label: answer.label};
   if (answer?.labels !== undefined) return {labels: answer.labels};
   if (answer?.text !== undefined) return {text: answer.text};
-  if (answer?.boxes !== undefined) return {boxes: answer.boxes.map(({label, box}) => ({label, box}))};
+  if (boxesOf(answer)) return boxesOf(answer).map(({label, box}) => ({label, box: box.map((edge) => Math.round(edge * 10) / 10)}));
+  if (Array.isArray(answer?.items)) return {item: answer.items[0]};
   if (answer?.value !== undefined) return {value: answer.value};
   if (answer?.image !== undefined) return {image: answer.image};
   return answer;
@@ -275,6 +287,11 @@ function correction(answer) {
     const input = make("input", {inputmode: "decimal"});
     const number = () => { const said = Number(input.value); return input.value.trim() === "" || Number.isNaN(said) ? undefined : said; };
     return {control: input, get: () => { const said = number(); return said === undefined ? undefined : typeof answer === "number" ? said : {value: said}; }};
+  }
+  if (Array.isArray(answer?.items)) {
+    const input = make("input", {list: "items"});
+    const list = make("datalist", {id: "items"}, ...answer.items.map((item) => make("option", {value: item})));
+    return {control: make("span", {}, input, list), get: () => input.value.trim() === "" ? undefined : {item: input.value.trim()}};
   }
   const input = make("textarea", {}, JSON.stringify(plain(answer)));
   return {control: input, get: () => { try { return JSON.parse(input.value); } catch { return input.value; } }};

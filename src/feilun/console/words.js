@@ -2,7 +2,7 @@ const CHINESE = {
   "Try it": "试一试", "Ask": "提问", "Clear": "清除", "Answer": "回答", "API": "接口",
   "Draw here, or drop a picture.": "在这里画,或拖入图片。", "Drop a picture here, or choose one.": "把图片拖到这里,或选择文件。",
   "Choose a picture": "选择图片", "The answer appears here.": "回答会显示在这里。", "not known": "未知", "example": "示例",
-  "Was this right?": "对吗?", "Right": "对", "Wrong": "错", "What would have been right?": "正确的是什么?",
+  "Was this right?": "对吗?", "Right": "对", "Wrong": "错", "What would have been right?": "正确的是什么?", "Which one was taken?": "实际选了哪一个?",
   "Save": "保存", "Cancel": "取消", "Saved. The next lap learns from it.": "已保存。下一轮会从中学习。",
   "This was saved before.": "之前已经保存过。", "API key": "接口密钥", "This server asks for a key.": "此服务需要密钥。",
   "The server does not answer.": "服务器没有回应。", "prediction": "预测编号", "Nothing found.": "没有找到。",

@@ -164,9 +164,9 @@ def baselines(rows: Rows, recipe: Recipe) -> dict[str, Callable[[Rows], list[Jso
 
 
 def example(seed: int) -> list[Row]:
-    """240 pictures of coloured circles, squares and triangles on a noisy ground."""
+    """180 pictures of coloured circles, squares and triangles on a noisy ground."""
     drawn = np.random.default_rng(seed)
-    return [_drawing(drawn) for _ in range(240)]
+    return [_drawing(drawn) for _ in range(180)]
 
 
 def _columns(recipe: Recipe) -> tuple[str, str]:
@@ -257,7 +257,7 @@ TASK = Task(
         "inputs": {"image": {"kind": "image"}},
         "target": {"columns": ["boxes"]},
         "model": {"name": "detector", "width": 16},
-        "train": {"epochs": 26, "batch_size": 16, "learning_rate": 0.006, "patience": None},
+        "train": {"epochs": 24, "batch_size": 16, "learning_rate": 0.006, "patience": None},
     },
     features=features,
     targets=("boxes",),

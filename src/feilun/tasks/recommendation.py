@@ -255,5 +255,4 @@ TASK = Task(
     scores=scores,
     paired="hit_at_10",
     baselines=baselines,
-    cannot={"quantize": "an index of vectors has no layers to quantize"},
 )

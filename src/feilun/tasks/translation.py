@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 ALIASES = ("seq2seq", "text_to_text")
 START, END = 2, 3  # marks of parts/features/text.py
+LONGEST = 4096  # tokens, whatever is asked for: one request must not keep a server busy for ever
 NEIGHBOURS = 5000  # training rows that the nearest-sentence baseline searches
 
 
@@ -96,7 +97,7 @@ def answer(
     token, current, memory, length = np.full(rows, START), read["state"], read["memory"], inputs["source_length"]
     written: list[list[int]] = [[] for _ in range(rows)]
     logs, steps = np.zeros(rows), np.zeros(rows)
-    for _ in range(max(1, max_length)):
+    for _ in range(max(1, min(max_length, LONGEST))):
         made = run("step", token=token, state=current, memory=memory, source_length=length)
         chances = _log_softmax(made["logits"])
         chances[:, :END] = -np.inf  # padding, unknown and start are never written

@@ -79,6 +79,9 @@ def test_huge_numbers_do_not_overflow():
     feature = Number(columns=("a",), transform="standard").fit(rows)
     assert np.isfinite(feature.encode(rows)).all()
     assert np.isfinite(Number(columns=("a",), transform="standard").fit({"a": [1, 2]}).encode(rows)).all()
+    many = {"a": [1.7e308, -1.7e308, *range(1998)]}
+    for transform in ("pieces", "quantile"):
+        assert np.isfinite(Number(columns=("a",), transform=transform).fit(many).encode(many)).all()
 
 
 def test_a_target_goes_there_and_back():

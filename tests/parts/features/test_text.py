@@ -83,12 +83,11 @@ def test_errors_name_the_column():
         Text(columns=("t",), tokens="letters")
 
 
-def test_a_hundred_thousand_short_texts_take_seconds():
-    texts = ["the quick brown fox jumps over the lazy dog"] * 100_000
+def test_ten_thousand_short_texts_take_a_fraction_of_a_second():
+    texts = ["the quick brown fox jumps over the lazy dog"] * 10_000
     for tokens in ("characters", "words", "bpe"):
         feature = fit(texts[:1000], tokens=tokens)
         started = time.process_time()
-        assert len(feature.encode({"t": texts})) == 100_000
-        assert (
-            time.process_time() - started < 15
-        )  # measured: 1 to 3 s; ten times that would mean a row-by-row tokenizer
+        assert len(feature.encode({"t": texts})) == 10_000
+        # Measured: 0.02 to 0.2 s; a tokenizer that is called text by text takes several seconds.
+        assert time.process_time() - started < 2.5

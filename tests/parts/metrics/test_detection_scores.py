@@ -24,6 +24,13 @@ def test_average_precision_by_hand():
     assert statistic(np.array([1, 1, 2])) == 1.0
 
 
+def test_a_wrong_box_first_is_forgiven_by_the_envelope():
+    said = [[box(100, score=0.9), box(0, score=0.8), box(50, score=0.7)]]
+    # Precision 0, 1/2, 2/3 at recall 0, 1/2, 1: the envelope is 2/3 everywhere.
+    statistic = detection.mean_average_precision(said, [[box(0), box(50)]])
+    assert statistic(np.array([0])) == pytest.approx(2 / 3)
+
+
 def test_a_picture_drawn_twice_counts_like_two():
     index = np.array([0, 0, 1, 2, 2])
     drawn = detection.mean_average_precision(ANSWERS, TRUTHS)(index)

@@ -17,6 +17,7 @@ from http_client import ask
 from tiny_bundle import ROW
 
 from feilun.parts.store import Store
+from feilun.parts.store.predictions import read
 
 KILLS = 20
 CLIENTS = 6
@@ -83,3 +84,17 @@ def test_no_acknowledged_feedback_is_lost_or_doubled(home: Path, environment: di
     assert all(entry["row"] == ROW and entry["version"] == 1 for entry in kept)
     # What was committed but not acknowledged is at most what was in flight at each kill.
     assert len(kept) - len(acknowledged) <= KILLS * CLIENTS
+
+
+def test_a_termination_signal_stops_in_order(home: Path, environment: dict[str, str]) -> None:
+    command = [sys.executable, "-c", SERVE, str(home)]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8", env=environment
+    )
+    assert process.stdout is not None
+    address = process.stdout.readline().split(" at ")[1].split()[0]
+    id = ask(address, "/v1/predict", {"row": ROW})[1]["predictions"][0]["id"]
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 0 and said == ""
+    assert [record["id"] for record in read(home / "my" / "predictions").records] == [id]

@@ -19,7 +19,8 @@ def _run(
     bundle: Path, environment: dict[str, str], *arguments: str, text: str = ""
 ) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(bundle / "predict.py"), *arguments]
-    return subprocess.run(command, input=text, capture_output=True, encoding="utf-8", env=environment, timeout=60)
+    plain = {name: value for name, value in environment.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return subprocess.run(command, input=text, capture_output=True, encoding="utf-8", env=plain, timeout=60)
 
 
 def test_answers_from_every_form_of_rows(bundle: Path, environment: dict[str, str], tmp_path: Path) -> None:

@@ -68,5 +68,5 @@ def test_predict_script_and_server(python: Path, home: Path, environment: dict[s
         assert "</html>" in ask(address, "/")[1]
     finally:
         process.terminate()
-        assert process.wait(timeout=30) in (0, -15)
+        assert process.wait(timeout=30) == 0  # stopped in order: what was answered is in the log
         process.communicate()

@@ -37,7 +37,7 @@ def read(folder: Path) -> dict[str, Any]:
     path = folder / MANIFEST
     if not path.is_file():
         raise InputError(
-            f"There is no bundle in {folder}: {MANIFEST} is missing.",
+            f"There is no bundle in {folder}: {MANIFEST} is missing. Give the folder that `feilun run` packed.",
             where=str(folder),
             expected="a folder with manifest.json, graphs/ and features.json",
             fix="give the folder that `feilun run` packed, usually <home>/<name>/<number>/deployment/bundle",
@@ -77,7 +77,7 @@ def _parsed(path: Path) -> dict[str, Any]:
         intact = False
     if not intact:
         raise IntegrityError(
-            f"{path} is not what was written: its own hash does not fit.",
+            f"{path} is not what was written: its own hash does not fit. Restore it from a copy, or run the recipe again.",
             where=str(path),
             fix="restore the folder from a copy, or run the recipe again",
         )
@@ -100,7 +100,7 @@ def _same_files(folder: Path, listed: Mapping[str, Any]) -> None:
 
 def _changed(path: Path, what: str) -> IntegrityError:
     return IntegrityError(
-        f"{path} {what}. A bundle is served only as it was packed.",
+        f"{path} {what}. A bundle is opened only as it was packed: restore it from a copy, or run the recipe again.",
         where=str(path),
         fix="restore the folder from a copy, or run the recipe again",
     )

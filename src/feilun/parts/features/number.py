@@ -17,6 +17,7 @@ TRANSFORMS = ("auto", "pieces", "quantile", "standard", "none")
 ENOUGH = 1000  # training rows from which "auto" cuts a column into pieces; fewer would not fill them
 WIDEST = 1024  # numbers per row that "auto" makes of all columns; with so many columns that each gets less than
 FEWEST = 4  # so many pieces, they are standardised
+LARGEST = 1e300  # numbers beyond are taken for this, so that the difference of two stays finite
 LIMIT = 1e6  # encoded values stay within this, so that one wild cell cannot overflow float32
 
 
@@ -158,7 +159,7 @@ def numbers(column: str, values: Sequence[Any]) -> np.ndarray:
     if found.ndim != 1:
         raise _wrong(column, values[0])
     found[~np.isfinite(found)] = np.nan
-    return found
+    return np.clip(found, -LARGEST, LARGEST)
 
 
 def _number(column: str, value: Any) -> float:

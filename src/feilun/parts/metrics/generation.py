@@ -70,7 +70,8 @@ def kernel_distance(made: Sequence[str], real: Sequence[str], labels: Sequence[s
 
 def _squares(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """Squared distances (N, M)."""
-    return ((one**2).sum(1)[:, None] + (other**2).sum(1)[None, :] - 2 * one @ other.T).clip(0)
+    square: np.ndarray = (one**2).sum(1)[:, None] + (other**2).sum(1)[None, :] - 2 * one @ other.T
+    return square.clip(0)
 
 
 def _apart(square: np.ndarray) -> np.ndarray:

@@ -24,10 +24,10 @@ class Recurrent:
     answer, while training.  token_dropout: share of whole tokens left out while training.
     """
 
-    width: int = 128
+    width: int = 64
     layers: int = 1
     bidirectional: bool = True
-    embedding: int = 128
+    embedding: int = 96
     dropout: float = 0.3
     token_dropout: float = 0.1
 

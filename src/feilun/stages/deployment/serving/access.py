@@ -104,7 +104,8 @@ def may_start(host: str, keys: Iterable[object]) -> bool:
     has_keys = any(True for _ in keys)
     if not has_keys and not is_loopback(host):
         raise InputError(
-            f"serve.host is {host}, which other machines can reach, and there is no API key.",
+            f"serve.host is {host}, which other machines can reach, and there is no API key. "
+            "Make one with: feilun keys add LABEL",
             where="serve.host",
             expected="127.0.0.1, or a key",
             got=host,

@@ -91,7 +91,9 @@ def _champion(store: Store, home: Path, name: str) -> tuple[Version, Path]:
     serving = [row for row in store.versions(name) if row["champion"]]
     if not serving:
         raise InputError(
-            f"There is no version of {name} to serve.", where=name, fix=f"make one with: feilun run {name}"
+            f"There is no version of {name} to serve. Make one with: feilun run {name}.yaml",
+            where=name,
+            fix=f"make one with: feilun run {name}",
         )
     row = serving[0]
     return (int(row["number"]), str(row["sha256"])), home / str(row["bundle"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import socket
 import threading
 from collections.abc import Iterator, Mapping
@@ -31,7 +32,8 @@ def serve(home: Path, name: str, settings: Serve, pages: Mapping[str, bytes], sa
     """Serve until stopped by Ctrl-C or a termination signal; what was acknowledged is on disk then."""
     with _ready(home, name, settings, pages) as (server, listening, serving):
         say.line(f"{serving} at {address(listening)}  Ctrl-C stops")
-        with contextlib.suppress(KeyboardInterrupt):  # uvicorn stops cleanly, then repeats the signal
+        # uvicorn stops cleanly, then repeats the signal; the rest of the stopping must still be done.
+        with contextlib.suppress(KeyboardInterrupt), _interrupting():
             server.run(sockets=[listening])
 
 
@@ -46,6 +48,23 @@ def background(home: Path, name: str, settings: Serve, pages: Mapping[str, bytes
         finally:
             server.should_exit = True
             thread.join()
+
+
+@contextmanager
+def _interrupting() -> Iterator[None]:
+    """A termination signal ends the block like Ctrl-C does, and does not end the process."""
+
+    def interrupt(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():  # Python takes signals there only
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def address(listening: socket.socket) -> str:
@@ -114,7 +133,7 @@ def _bound(host: str, port: int) -> socket.socket:
     except (OSError, OverflowError) as error:
         listening.close()
         raise InputError(
-            f"Cannot listen on {host}:{port}: {error}.",
+            f"Cannot listen on {host}:{port}: {error}. Choose another port with --port; 0 takes a free one.",
             where="serve.port",
             got=f"{host}:{port}",
             fix="choose another port with --port; 0 takes a free one",
