@@ -92,14 +92,6 @@ def test_attention_by_hand() -> None:
     assert torch.allclose(attention(state, hidden)[0], attention.join(torch.cat(heads, 1)), atol=1e-6)
 
 
-def test_waves_of_numbers() -> None:
-    waves = stems.Periodic(2, frequencies=3, width=4, scale=1.0)
-    x = torch.tensor([[0.3, -1.2]])
-    angle = 2 * math.pi * x[0, 1] * waves.frequencies[1]
-    second = torch.relu(torch.cat([angle.sin(), angle.cos()]) @ waves.weight[1] + waves.bias[1])
-    assert torch.allclose(waves(x)[0, 4:], second, atol=1e-6)
-
-
 def test_one_hot_up_to_64_values_then_vectors() -> None:
     encoder = stems.plain(_Category((3, 100)), one_hot=True)
     made = encoder(torch.tensor([[2, 5]]))

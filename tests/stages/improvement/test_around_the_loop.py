@@ -93,10 +93,21 @@ def test_collecting_makes_a_data_set_with_its_lineage(home):
     made, splits = manifest.read(folder), np.load(folder / "splits.npy")
     assert made.parent == verbs.versions(home, NAME)[0]["sha256"] and made.kind == "lap"
     stored = load_rows(folder / "rows")
-    assert stored["_id"][:] == ids and stored["same"][:] == rows["same"] and stored["x"][:] == rows["x"]
+    brought = {id: (x, same) for id, x, same in zip(ids, rows["x"], rows["same"], strict=True)}
+    assert {row["_id"]: (row["x"], row["same"]) for row in stored} == brought
     held = [SPLITS[split] == "held" for split in splits]
     assert 8 <= sum(held) == lap["held"] <= 32 and lap["train"] == 60 - lap["held"]
-    assert used(home) == dict(zip(ids, [(1, is_held) for is_held in held], strict=True))
+    assert used(home) == dict(zip(stored["_id"], [(1, is_held) for is_held in held], strict=True))
+
+
+def test_the_order_in_which_answers_came_does_not_matter(home, tmp_path):
+    other = shutil.copytree(home, tmp_path / "other")
+    rows = table(1, 30)
+    backwards = {column: values[::-1] for column, values in rows.items()}
+    for place, given in ((home, rows), (other, backwards)):
+        correct(place, ask(place, given), given["same"])
+    one, same = (load_rows(collect(place)["rows"] / "rows").remove_columns("_id") for place in (home, other))
+    assert one[:] == same[:]
 
 
 def test_collecting_goes_on_wherever_it_was_killed(home):

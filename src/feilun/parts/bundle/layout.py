@@ -77,7 +77,7 @@ def _parsed(path: Path) -> dict[str, Any]:
         intact = False
     if not intact:
         raise IntegrityError(
-            f"{path} is not what was written: its own hash does not fit. Restore it from a copy, or run the recipe again.",
+            f"{path} is not what was written: its own hash does not fit. Restore the folder, or run again.",
             where=str(path),
             fix="restore the folder from a copy, or run the recipe again",
         )

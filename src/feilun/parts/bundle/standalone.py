@@ -42,6 +42,10 @@ def main(arguments: list[str] | None = None) -> int:
     except FeilunError as error:
         print(json.dumps({"error": error.to_json()}, ensure_ascii=False, indent=1), file=sys.stderr)
         return error.exit_code
+    except ModuleNotFoundError as error:
+        package = {"PIL": "pillow"}.get(str(error.name), error.name)
+        print(f"This bundle needs the package {package}. Run: pip install {package}", file=sys.stderr)
+        return 2
     except (OSError, ValueError) as error:
         print(f"{given.rows}: {error}", file=sys.stderr)
         return 2

@@ -1,4 +1,4 @@
-"""MLP: fully connected layers over all inputs joined; categories as learnt vectors, numbers as waves or plain."""
+"""MLP: fully connected layers over all inputs joined; categories and tokens as learnt vectors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
     "tanh": nn.Tanh,
     "sigmoid": nn.Sigmoid,
 }
-NUMBERS = ("periodic", "plain")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,8 +23,7 @@ class Mlp:
     """width: units of each hidden layer.  depth: hidden layers.  activation: relu, gelu, tanh or sigmoid.
 
     dropout: share of hidden units left out while training.  embedding: width of the vectors of tokens and categories;
-    left out, by the number of values.  numbers: "periodic" (learnt sines and cosines, good where the answer is not
-    smooth) or "plain".  frequencies, number_width, number_scale: of the periodic form.
+    left out, by the number of values.
     """
 
     width: int = 256
@@ -33,10 +31,6 @@ class Mlp:
     activation: str = "relu"
     dropout: float = 0.1
     embedding: int | None = None
-    numbers: str = "periodic"
-    frequencies: int = 24
-    number_width: int = 8
-    number_scale: float = 0.1
 
 
 MODEL = Mlp
@@ -64,29 +58,19 @@ class Layers(nn.Module):
 
 
 def encoder(options: Mlp, feature: Any) -> nn.Module:
-    """Waves of numbers, or the plain encoder of the kind."""
-    if feature.kind == "number" and options.numbers == "periodic" and not feature.pieced:
-        return stems.Periodic(
-            feature.width,
-            frequencies=options.frequencies,
-            width=options.number_width,
-            scale=options.number_scale,
-        )
+    """The plain encoder of the kind; what the columns have to do with each other is left to the layers."""
     return stems.plain(feature, embedding=options.embedding)
 
 
 def trunk(options: Mlp, inputs: int) -> nn.Module:
-    """What comes after the inputs are joined. Raises RecipeError for an option that does not fit."""
-    for name, value, known in (
-        ("activation", options.activation, tuple(ACTIVATIONS)),
-        ("numbers", options.numbers, NUMBERS),
-    ):
-        if value not in known:
-            raise RecipeError(
-                f"model.{name} is {value!r}; expected one of: {', '.join(known)}.",
-                where=f"model.{name}",
-                expected=", ".join(known),
-                got=str(value),
-                fix=f"use {known[0]}",
-            )
+    """What comes after the inputs are joined. Raises RecipeError for an activation that does not exist."""
+    if options.activation not in ACTIVATIONS:
+        known = ", ".join(ACTIVATIONS)
+        raise RecipeError(
+            f"model.activation is {options.activation!r}; expected one of: {known}.",
+            where="model.activation",
+            expected=known,
+            got=str(options.activation),
+            fix="use relu",
+        )
     return Layers(options, inputs)

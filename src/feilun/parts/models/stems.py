@@ -28,29 +28,6 @@ class Numbers(nn.Module):
         return values
 
 
-class Periodic(nn.Module):
-    """Every number as sines and cosines of learnt frequencies, then a small layer of its own.
-
-    Gorishniy et al. 2022, "On embeddings for numerical features", PLR: v = relu(W_j [sin 2π c x, cos 2π c x] + b_j),
-    with c drawn from N(0, scale²).
-    """
-
-    def __init__(self, numbers: int, *, frequencies: int, width: int, scale: float) -> None:
-        super().__init__()
-        self.frequencies = nn.Parameter(torch.randn(numbers, frequencies) * scale)
-        bound = 1 / math.sqrt(2 * frequencies)
-        self.weight = nn.Parameter(torch.empty(numbers, 2 * frequencies, width).uniform_(-bound, bound))
-        self.bias = nn.Parameter(torch.empty(numbers, width).uniform_(-bound, bound))
-        self.width = numbers * width
-
-    def forward(self, values: Tensor, length: Tensor | None = None) -> Tensor:
-        """(B, numbers) -> (B, numbers * width)."""
-        angles = 2 * math.pi * values.unsqueeze(-1) * self.frequencies
-        waves = torch.cat([angles.sin(), angles.cos()], dim=-1)  # (B, numbers, 2 frequencies)
-        made = (waves.transpose(0, 1) @ self.weight).transpose(0, 1) + self.bias
-        return functional.relu(made).flatten(1)
-
-
 class Categories(nn.Module):
     """int64 (B, columns): a learnt vector per value; or one-hot, which keeps a linear model linear."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,6 +71,3 @@ def serve(home: Path, name: str, settings: Serve, pages: Mapping[str, bytes], sa
     from feilun.stages.deployment.serving import server
 
     server.serve(home, name, settings, pages, say)
-
-
-__all__: Sequence[str] = ("CODE", "USES", "load", "make", "predict", "serve")

@@ -34,7 +34,7 @@ def collect(home: Path, name: str, run_folder_of: Callable[[int], Path]) -> dict
             return _finish(store, name, *begun)
         table = Table.open(places.stage(run_folder_of(served["number"]), "data"))
         learnt = {id for id, origin in zip(table.rows["_id"], table.origin, strict=True) if origin > 0}
-        fresh = [entry for entry in store.feedback(name) if entry["id"] not in learnt]
+        fresh = sorted((entry for entry in store.feedback(name) if entry["id"] not in learnt), key=_content)
         _require_news(store, name, fresh)
         number = max((lap for lap, _ in places.laps(home, name)), default=0)
         folder = home / name / places.LAPS / str(number if _is_incomplete(home, name, number) else number + 1)
@@ -47,6 +47,11 @@ def split_of(row: Row, hold_back: float) -> str:
     """ "held" for a share of feedback, by a hash of what was asked: the same question is always on the same side."""
     digest = hashlib.sha256(manifest.hash_json(row).encode()).digest()
     return "held" if int.from_bytes(digest[:8], "big") / 2**64 < hold_back else "train"
+
+
+def _content(entry: dict[str, Any]) -> str:
+    """What feedback is sorted by: the same answers make the same lap in whatever order they came."""
+    return manifest.hash_json([entry["row"], entry["correction"]])
 
 
 def _served(store: Store, name: str) -> dict[str, Any]:

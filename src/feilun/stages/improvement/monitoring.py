@@ -108,6 +108,8 @@ def _tested(evaluation: Path) -> np.ndarray:
 
 def _drift(records: Records, folder: Path) -> dict[str, Any]:
     """drift.watch over every aspect of every input column and the confidence."""
+    if not records:
+        return drift.watch({})
     table = Table.open(places.stage(folder, "data"))
     features = input_features(discover.task(str(places.recipe(folder).task)), table.features)
     index = table.index("train")
@@ -171,5 +173,5 @@ def _drift_line(noticed: Mapping[str, Any]) -> str:
     if not noticed["noticed"]:
         return f"no drift in {noticed['looked_at']:,} requests"
     return f"Drift noticed at request {noticed['request']}: " + ", ".join(
-        each["aspect"] for each in noticed["aspects"][:4]
+        each["aspect"].replace(": ", " ") for each in noticed["aspects"][:4]
     )
