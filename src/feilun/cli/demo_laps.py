@@ -87,7 +87,7 @@ def page(name: str, laps: Sequence[Lap], closing: Sequence[str]) -> str:
     style = (
         "body{font:16px/1.5 system-ui,'PingFang SC','Microsoft YaHei',sans-serif;color:#1B1F24;max-width:720px;"
         "margin:40px auto;padding:0 16px}table{border-collapse:collapse;font-variant-numeric:tabular-nums}"
-        "td,th{text-align:left;padding:4px 16px 4px 0}svg{width:100%;height:auto}"
+        "td,th{text-align:left;padding:4px 16px 4px 0}svg{width:100%;height:auto}td:nth-child(3){white-space:nowrap}"
     )
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(name)}: laps</title>'

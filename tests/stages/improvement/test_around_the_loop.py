@@ -36,7 +36,7 @@ def trained(tmp_path_factory):
     home = tmp_path_factory.mktemp("home")
     recipe = Recipe.model_validate(
         {"name": NAME, "task": "classification", "inputs": {"x": "number", "y": "number"}, "target": "same"}
-        | {"model": {"name": "mlp"}, "train": {"epochs": 12, "learning_rate": 0.01}, "optimize": {"quantize": "none"}}
+        | {"model": {"name": "mlp"}, "train": {"epochs": 12, "learning_rate": 0.01, "patience": None}, "optimize": {"quantize": "none"}}
     )
     run = lifecycle.run_recipe(recipe, home=home, base=home, frame=table(0, 600))
     assert run.number == 1

@@ -44,7 +44,7 @@ def collect(home: Path, name: str, run_folder_of: Callable[[int], Path]) -> dict
 
 
 def split_of(row: Row, hold_back: float) -> str:
-    """ "held" for a share of feedback, by a hash of what was asked: the same question is always on the same side."""
+    """ "held" for a share of feedback, by a hash of what makes rows the same: equal ones are on the same side."""
     digest = hashlib.sha256(manifest.hash_json(row).encode()).digest()
     return "held" if int.from_bytes(digest[:8], "big") / 2**64 < hold_back else "train"
 
@@ -128,6 +128,7 @@ def _write(folder: Path, recipe: Recipe, table: Table, fresh: list[dict[str, Any
 def _rows(recipe: Recipe, table: Table, fresh: list[dict[str, Any]]) -> tuple[list[Row], list[str], dict[str, str]]:
     """Training rows as the champion's data has them, their splits, and {id: why} of what no row could be made of."""
     task = discover.task(str(recipe.task))
+    identity = task.identity(recipe) if task.identity else tuple(recipe.inputs)
     rows, splits, left_out = [], [], {}
     for entry in fresh:
         try:
@@ -136,7 +137,7 @@ def _rows(recipe: Recipe, table: Table, fresh: list[dict[str, Any]]) -> tuple[li
         except DataError as error:
             left_out[entry["id"]] = str(error)
         else:
-            splits.append(split_of(entry["row"], recipe.improve.hold_back))
+            splits.append(split_of({column: row.get(column) for column in identity}, recipe.improve.hold_back))
     return rows, splits, left_out
 
 
