@@ -26,6 +26,7 @@ from feilun.core.recipe import Recipe
 ROOT = Path(__file__).resolve().parents[1]
 RECIPES = ROOT / "recipes"
 SEEDS = (0, 1, 2)
+MARKS = ("<!-- score, written by make prove -->", "<!-- end of score -->")
 TARGETS = {  # recipe -> score, and at least (or, for errors, at most) how much
     "digits": ("accuracy", 0.98),
     "mnist": ("accuracy", 0.99),
@@ -60,6 +61,7 @@ def main(arguments: list[str]) -> int:
             return error.exit_code
         path = RECIPES / name / "scores.json"
         path.write_text(json.dumps(records, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        _tell(RECIPES / name / "README.md", records[0])
         met &= all(record["met"] is not False for record in records)
     return 0 if met else 3
 
@@ -116,6 +118,25 @@ def _facts(path: Path, recipe: Recipe) -> dict[str, Any]:
         "recipe_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
         "commit": _commit(),
     }
+
+
+def _tell(page: Path, record: dict[str, Any]) -> None:
+    """Write the score into the recipe's page, between its two marks."""
+    asked = "" if record["target"] is None else f" Asked for: {_shown(record, 'target')}."
+    line = (
+        f"{record['score'].replace('_', ' ')} **{_shown(record, 'value')}** [{_shown(record, 'low')}, "
+        f"{_shown(record, 'high')}] on {record['n']:,} test rows, median of {len(record['seeds'])} seeds; "
+        f"{record['baseline'].replace('_', ' ')} {_shown(record, 'baseline_value')}.{asked}"
+    )
+    before, mark, rest = page.read_text(encoding="utf-8").partition(MARKS[0])
+    if mark:
+        after = rest.partition(MARKS[1])[2]
+        page.write_text(f"{before}{MARKS[0]}\n{line}\n{MARKS[1]}{after}", encoding="utf-8")
+
+
+def _shown(record: dict[str, Any], key: str) -> str:
+    number = float(record[key])
+    return f"{number:,.0f}" if number >= 100 else f"{number:.4f}"
 
 
 def _commit() -> str:

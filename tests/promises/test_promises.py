@@ -21,9 +21,11 @@ from feilun import lifecycle
 from feilun.core import discover, manifest
 from feilun.core.errors import Stopped
 from feilun.lifecycle import STAGES
+from feilun.parts.dataset import SPLITS
 from feilun.parts.store import Store
 
-FEW = 40  # rows that parity and serving are compared on
+FEW = 40  # rows that parity is compared on
+MOST = 60  # corrected answers of each split that a lap is made of
 
 
 def test_the_table_has_every_task_and_every_capability() -> None:
@@ -131,7 +133,10 @@ def test_serve_without_torch(life: Life, tmp_path: Path) -> None:
 def test_feedback_retrain_promote(life: Life, tmp_path: Path) -> None:
     """Answers are corrected, a lap is trained from the champion, and a paired test decides; one version serves."""
     home = life.copy(tmp_path / "home")
-    rows, answers = life.rows("test"), life.bundle.predict(life.requests("test"))
+    # Nothing is judged on what it learnt: of test rows only those held back stay, of training rows only the others.
+    splits = ("test", "train")
+    rows = [row for split in splits for row in life.rows(split, MOST)]
+    answers = life.bundle.predict([request for split in splits for request in life.requests(split, MOST)])
     with Store.open(home) as store:
         for number, (row, answer) in enumerate(zip(rows, answers, strict=True)):
             request = {name: as_json(row[name]) for name in life.bundle.signature}
@@ -145,7 +150,12 @@ def test_feedback_retrain_promote(life: Life, tmp_path: Path) -> None:
     name, number, folder = lifecycle.find(told["challenger"], home)
     challenger = lifecycle.stage_folders(folder)
     origin = np.load(challenger["data"] / "origin.npy")
-    assert (origin == 1).sum() == len(rows) - len(told["left_out"])
+    brought = manifest.read(challenger["data"])
+    assert brought is not None
+    equal = brought.facts["left_out_equal_to_judged"]
+    assert (origin == 1).sum() == len(rows) - len(told["left_out"]) - equal
+    splits_of_lap = np.load(challenger["data"] / "splits.npy")[origin == 1]
+    assert {SPLITS[number] for number in splits_of_lap} == {"train", "held"}
     made = manifest.read(challenger["training"])
     assert made is not None and made.parent
     versions = lifecycle.call("improvement", "versions", home, NAME)

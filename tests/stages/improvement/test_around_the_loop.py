@@ -20,23 +20,20 @@ NAME = "spots"
 
 
 def table(seed, count, turned=False):
-    """Two numbers, and whether they lie on the same side of 0; `turned`: further right, and the answer reversed."""
+    """Two numbers, and whether the first is positive; `turned`: far up, and the answer reversed."""
     draw = np.random.default_rng(seed)
     x, y = draw.normal(size=(2, count))
-    same = (x * y > 0) ^ turned
-    return {
-        "x": (x + 3 * turned).round(6).tolist(),
-        "y": y.round(6).tolist(),
-        "same": np.where(same, "yes", "no").tolist(),
-    }
+    positive = np.where((x > 0) ^ turned, "yes", "no").tolist()
+    return {"x": x.round(6).tolist(), "y": (y + 6 * turned).round(6).tolist(), "positive": positive}
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     home = tmp_path_factory.mktemp("home")
+    train = {"epochs": 8, "learning_rate": 0.01, "patience": None, "threads": 1}
     recipe = Recipe.model_validate(
-        {"name": NAME, "task": "classification", "inputs": {"x": "number", "y": "number"}, "target": "same"}
-        | {"model": {"name": "mlp"}, "train": {"epochs": 12, "learning_rate": 0.01, "patience": None}, "optimize": {"quantize": "none"}}
+        {"name": NAME, "task": "classification", "inputs": {"x": "number", "y": "number"}, "target": "positive"}
+        | {"model": {"name": "mlp"}, "train": train, "optimize": {"quantize": "none"}}
     )
     run = lifecycle.run_recipe(recipe, home=home, base=home, frame=table(0, 600))
     assert run.number == 1
@@ -86,15 +83,15 @@ def test_without_feedback_there_is_nothing_to_learn(home):
 def test_collecting_makes_a_data_set_with_its_lineage(home):
     rows = table(1, 60)
     ids = ask(home, rows)
-    correct(home, ids, rows["same"])
+    correct(home, ids, rows["positive"])
     lap = collect(home)
     folder = lap["rows"]
     assert folder == home / NAME / "laps" / "1" and (lap["lap"], lap["answers"]) == (1, 60)
     made, splits = manifest.read(folder), np.load(folder / "splits.npy")
     assert made.parent == verbs.versions(home, NAME)[0]["sha256"] and made.kind == "lap"
     stored = load_rows(folder / "rows")
-    brought = {id: (x, same) for id, x, same in zip(ids, rows["x"], rows["same"], strict=True)}
-    assert {row["_id"]: (row["x"], row["same"]) for row in stored} == brought
+    brought = {id: (x, positive) for id, x, positive in zip(ids, rows["x"], rows["positive"], strict=True)}
+    assert {row["_id"]: (row["x"], row["positive"]) for row in stored} == brought
     held = [SPLITS[split] == "held" for split in splits]
     assert 8 <= sum(held) == lap["held"] <= 32 and lap["train"] == 60 - lap["held"]
     assert used(home) == dict(zip(stored["_id"], [(1, is_held) for is_held in held], strict=True))
@@ -105,7 +102,7 @@ def test_the_order_in_which_answers_came_does_not_matter(home, tmp_path):
     rows = table(1, 30)
     backwards = {column: values[::-1] for column, values in rows.items()}
     for place, given in ((home, rows), (other, backwards)):
-        correct(place, ask(place, given), given["same"])
+        correct(place, ask(place, given), given["positive"])
     one, same = (load_rows(collect(place)["rows"] / "rows").remove_columns("_id") for place in (home, other))
     assert one[:] == same[:]
 
@@ -113,7 +110,7 @@ def test_the_order_in_which_answers_came_does_not_matter(home, tmp_path):
 def test_collecting_goes_on_wherever_it_was_killed(home):
     rows = table(1, 40)
     ids = ask(home, rows)
-    correct(home, ids, rows["same"])
+    correct(home, ids, rows["positive"])
     first = collect(home)
     key = manifest.read(first["rows"]).key
     (first["rows"] / "manifest.json").unlink()  # killed before the lap was complete
@@ -123,7 +120,7 @@ def test_collecting_goes_on_wherever_it_was_killed(home):
     assert second == first and manifest.read(second["rows"]).key == key
     with Store.open(home) as store, store.database.write() as connection:  # killed before feedback was marked
         connection.execute(text("UPDATE feedback SET lap = NULL, held = NULL"))
-    correct(home, ask(home, table(2, 5)), table(2, 5)["same"])  # comes too late for this lap
+    correct(home, ask(home, table(2, 5)), table(2, 5)["positive"])  # comes too late for this lap
     assert collect(home) == first  # and killed after it: nothing was decided, so the lap is still the same
     assert sorted(entry[0] or 0 for entry in used(home).values()) == [0] * 5 + [1] * 40
 
@@ -131,7 +128,7 @@ def test_collecting_goes_on_wherever_it_was_killed(home):
 def test_an_answer_that_makes_no_row_is_left_out_with_the_reason(home):
     rows = table(1, 30)
     ids = ask(home, rows)
-    correct(home, ids, [*rows["same"][:-1], {"nonsense": 1}])
+    correct(home, ids, [*rows["positive"][:-1], {"nonsense": 1}])
     lap = collect(home)
     assert list(lap["left_out"]) == [ids[-1]] and lap["train"] + lap["held"] == 29
     assert used(home)[ids[-1]] == (1, False)
@@ -139,7 +136,7 @@ def test_an_answer_that_makes_no_row_is_left_out_with_the_reason(home):
 
 def test_a_lap_that_helps_is_promoted_and_one_that_does_not_is_kept(home):
     rows = table(1, 240, turned=True)
-    correct(home, ask(home, rows), rows["same"])
+    correct(home, ask(home, rows), rows["positive"])
     decided = lifecycle.improve(NAME, home=home)
     assert decided["decision"] == "promote" and verbs.champion(home, NAME) == 2
     entry = verbs.history(home, NAME)[-1]
@@ -155,14 +152,14 @@ def test_a_lap_that_helps_is_promoted_and_one_that_does_not_is_kept(home):
     assert wins == decided["wins"] > 2 * decided["losses"]
 
     noise = table(2, 30, turned=True)
-    correct(home, ask(home, noise, version=2), np.random.default_rng(0).permutation(noise["same"]).tolist())
+    correct(home, ask(home, noise, version=2), np.random.default_rng(0).permutation(noise["positive"]).tolist())
     kept = lifecycle.improve(NAME, home=home)
     assert kept["decision"] == "keep" and verbs.champion(home, NAME) == 2
     assert len(manifest.read_json(home / kept["evidence"]["rows"]["file"])["rows"]["held"]) > len(held)
     assert [row["state"] for row in verbs.versions(home, NAME)] == ["was champion", "champion", "not promoted"]
 
     again = table(3, 10, turned=True)  # what the kept lap brought is brought again, with the new rows
-    correct(home, ask(home, again, version=2), again["same"])
+    correct(home, ask(home, again, version=2), again["positive"])
     assert collect(home)["answers"] == 40
 
     assert verbs.rollback(home, NAME, None, "complaints")["champion"] == 1 == verbs.champion(home, NAME)
@@ -180,8 +177,8 @@ def test_monitor_watches_traffic_and_notices_drift(home):
     assert not told["drift"]["noticed"] and "no drift in 200 requests" in told["lines"]
     ask(home, table(6, 120, turned=True))
     told = verbs.monitor(home, NAME, folder)
-    assert 200 < told["drift"]["request"] <= 320 and told["drift"]["aspects"][0]["aspect"] == "x"
-    assert any(line.startswith(f"Drift noticed at request {told['drift']['request']}: x") for line in told["lines"])
+    assert 200 < told["drift"]["request"] <= 320 and told["drift"]["aspects"][0]["aspect"] == "y"
+    assert any(line.startswith(f"Drift noticed at request {told['drift']['request']}: y") for line in told["lines"])
 
 
 def test_registering_records_bundle_and_lap(home):

@@ -16,7 +16,6 @@ from feilun.core.task import Graph
 from feilun.parts.bundle.onnx_runner import OnnxRunner
 from feilun.stages.optimization import exporting, quantizing
 
-LARGER = "it came out larger than the float32 graph"
 AXES = {"评论": {0: "batch", 1: "time"}, "a.1": {0: "batch"}, "7": {0: "batch"}, "logits": {0: "batch"}}
 
 
@@ -153,8 +152,7 @@ def test_int8_is_smaller_and_near_for_texts_and_pictures(tmp_path: Path) -> None
 def test_int8_keeps_names_and_takes_other_lengths(tmp_path: Path) -> None:
     exported(tmp_path, Reader())
     source, target = (exporting.path_of(tmp_path, "main", variant) for variant in ("fp32", "int8"))
-    assert quantizing.quantize(source, target, []) in ({"how": "dynamic"}, {"why_not": LARGER})
-    quantizing._dynamic(source, target)
+    assert quantizing.quantize(source, target, []) == {"how": "dynamic"}
     inputs = {name: tensor.numpy() for name, tensor in graph(Reader(), 5, 31).inputs.items()}
     exact, near = (runner(tmp_path, variant)("main", **inputs)["logits"] for variant in ("fp32", "int8"))
     assert np.abs(exact - near).max() < 0.1 * np.abs(exact).max()

@@ -156,6 +156,8 @@ def _measured(
             values[name] = measuring.score(task, recipe, main, answer(validation.rows), validation.truths)
             found[name]["validation"] = values[name]["value"]
     chosen, why = choose(values, recipe.optimize.tolerance)
+    if chosen == INT8 and found[INT8]["size_bytes"] >= found[FP32]["size_bytes"]:
+        chosen, why = FP32, f"{FP32} is served: a graph this small grows by becoming int8."
     return {"chosen": chosen, "why": f"{why}{_why_not(described)}", "score": main, "variants": found}
 
 
