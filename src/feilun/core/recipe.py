@@ -141,7 +141,6 @@ class Serve(Frozen):
 class Improve(Frozen):
     """How the model learns from its users."""
 
-    audit: float = Field(0.02, ge=0, le=1, description="share of requests drawn for blind labelling")
     after: int = Field(200, ge=1, description="answers to collect before a lap is advised")
     hold_back: float = Field(0.33, gt=0, lt=1, description="share of feedback kept for judging, never trained on")
     share: float = Field(0.5, gt=0, lt=1, description="least share of training rows drawn from feedback in a lap")
