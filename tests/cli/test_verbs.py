@@ -117,7 +117,7 @@ def _learn(desk: Desk) -> None:
             row = {"年龄": 20 + number, "城市": "北京", "月费": 90.0}
             answer = {"label": "是"}
             store.add_feedback(id=f"a{number}", name="客户", version=1, row=row, answer=answer, correction="是")
-    assert "a59" in desk.type("feedback", "list", "客户")
+    assert "a59  客户@1  是  是" in desk.type("feedback", "list", "客户")
     assert "Would retrain" in desk.type("improve", "客户", "--dry-run")
     told = desk.json("improve", "客户")
     assert told["result"]["decision"] in ("promote", "keep")

@@ -13,13 +13,15 @@ from feilun.core.errors import InputError
 def feedback(context: Context, action: str, name: str, source: str | None = None) -> Result:
     """List what users said, or add what they said elsewhere from a JSON lines file."""
     from feilun import lifecycle
-    from feilun.cli.looking import columns
+    from feilun.cli.looking import columns, short
 
     home = context.home.resolve()
     lifecycle.find(name, home)
     if action == "list":
         given = lifecycle.call("improvement", "feedback", home, name)
-        rows = [[str(item[key]) for key in ("id", "version", "given", "answer")] for item in given]
+        rows = [
+            [item["id"], f"{name}@{item['version']}", short(item["given"]), short(item["answer"])] for item in given
+        ]
         return Result(value=given, text=columns(rows) or tell(context.lang, "nothing here yet"), name=name)
     if source is None:
         raise InputError("feedback add needs a file: `feilun feedback add my answers.jsonl`.", where="feedback")
@@ -122,7 +124,7 @@ VERBS = (
         arguments=(
             argument("action", choices=("list", "add"), help="what to do"),
             argument("name", help="such as my"),
-            argument("source", nargs="?", help="for add: a JSON lines file of {prediction_id, answer}"),
+            argument("source", nargs="?", help="for add: a JSON lines file of {id, answer}"),
         ),
         changes=True,
         example="feilun feedback list my",

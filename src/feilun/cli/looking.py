@@ -22,7 +22,7 @@ def show(context: Context, thing: str, *, part: str = "summary") -> Result:
     if not Path(thing).exists() and "@" not in thing and not (context.home / thing).is_dir():
         traced = _prediction(context.home, thing)
         if traced is not None:
-            return Result(value=traced, text=_lines(traced), name=str(traced.get("name", "")))
+            return Result(value=traced, text=_lineage(traced), name=str(traced["name"]))
     folder = Path(thing) if (Path(thing) / "run.json").is_file() else lifecycle.find(thing, context.home)[2]
     name, number = folder.resolve().parent.name, folder.name
     saved = manifest.read_json(folder / "run.json")
@@ -200,8 +200,31 @@ def _explained(key: Any) -> str:
     return f"{key.path}  {key.meaning}\n" + columns(rows)
 
 
-def _lines(value: Mapping[str, Any]) -> str:
-    return columns([[str(name), str(item)] for name, item in value.items()])
+def _lineage(traced: Mapping[str, Any]) -> str:
+    """What was asked, what was answered by which version, what the user said, and which lap learnt from it."""
+    from datetime import datetime
+
+    when = datetime.fromtimestamp(float(traced["at"])).astimezone().isoformat(" ", "seconds")
+    said = traced["feedback"]
+    lap = said and said["lap"]
+    use = f"lap {lap}, {'kept for judging' if said['held'] else 'learnt from'}" if lap else "no lap used it yet"
+    rows = [
+        ["prediction", str(traced["id"])],
+        ["asked", f"{when}  {short(traced['row'], 500)}"],
+        ["answered", f"{traced['name']}@{traced['version']}  {short(traced['answer'], 500)}"],
+        ["user said", f"{short(said['correction'], 500)}  ({use})" if said else "nothing"],
+    ]
+    return columns(rows)
+
+
+def short(value: Any, most: int = 60) -> str:
+    """A JSON value on one line, cut to so many letters; the label alone of an answer that has one."""
+    import json
+
+    if isinstance(value, Mapping) and "label" in value:
+        value = value["label"]
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
 VERBS = (

@@ -45,13 +45,13 @@ def home(trained, tmp_path):
     return shutil.copytree(trained, tmp_path / "home")
 
 
-def ask(home, rows, version=1):
-    """What a server does: answers, and notes them. Returns the ids."""
+def ask(home, rows, version=1, noted=None):
+    """What a server does: answers, and notes them (as answers of version `noted`). Returns the ids."""
     asked = [{"x": x, "y": y} for x, y in zip(rows["x"], rows["y"], strict=True)]
     answers = lifecycle.load(f"{NAME}@{version}", home=home).predict(asked)
     log = PredictionLog(home / NAME / "predictions")
     ids = [log.new_id() for _ in asked]
-    facts = {"at": round(time.time(), 3), "name": NAME, "version": version, "latency_s": 0.002}
+    facts = {"at": round(time.time(), 3), "name": NAME, "version": noted or version, "latency_s": 0.002}
     for id, row, answer in zip(ids, asked, answers, strict=True):
         log.append({"id": id, "row": row, "answer": answer, **facts})
     log.close()
@@ -175,6 +175,8 @@ def test_monitor_watches_traffic_and_notices_drift(home):
     assert told["latency_ms"] == {"p50": 2.0, "p95": 2.0}
     assert 0.5 < told["confidence"]["mean"] <= 1 and told["confidence"]["test"] is not None
     assert not told["drift"]["noticed"] and "no drift in 200 requests" in told["lines"]
+    ask(home, table(6, 120, turned=True), noted=2)  # what another version answered says nothing of this one
+    assert not verbs.monitor(home, NAME, folder)["drift"]["noticed"]
     ask(home, table(6, 120, turned=True))
     told = verbs.monitor(home, NAME, folder)
     assert 200 < told["drift"]["request"] <= 320 and told["drift"]["aspects"][0]["aspect"] == "y"

@@ -37,7 +37,9 @@ KINDS = ("text",)
 
 
 class Encoder(nn.Module):
-    """int64 (B, T) and lengths -> (B, 2 * width * directions): mean and maximum over the tokens that are there.
+    """int64 (B, T) and lengths -> (B, width): mean and maximum of states and of token vectors over what is there.
+
+    The token vectors go around the cells as well: much of what a text says, it says in single words.
 
     Packed sequences do not export; instead the backward direction reads each row reversed within its own length, so
     that padding comes last for both directions and no answer depends on it.
@@ -58,19 +60,20 @@ class Encoder(nn.Module):
         )
         self.dropout = nn.Dropout(options.dropout)
         self.token_dropout = options.token_dropout
-        self.width = 2 * joined
+        self.width = 2 * (joined + options.embedding)
 
     def forward(self, tokens: Tensor, length: Tensor) -> Tensor:
         """Padding may be of any length."""
         mask = stems.present(tokens, length).unsqueeze(-1)
         turned = _turned(tokens, length)
-        state = self.dropout(self._thinned(self.vectors(tokens)))
+        read = state = self.dropout(self._thinned(self.vectors(tokens)))
         for number, cells in enumerate(self.layers):
             state = self.dropout(state) if number else state
             forwards, *backwards = cells.children()
             parts = [forwards(state)[0]]
             parts += [_reordered(cell(_reordered(state, turned))[0], turned) for cell in backwards]
             state = torch.cat(parts, dim=2)
+        state = torch.cat([state, read], dim=2)
         mean = (state * mask).sum(1) / mask.sum(1).clamp(min=1)
         highest = (state * mask + (1 - mask) * LOWEST).amax(1)
         made: Tensor = self.dropout(torch.cat([mean, highest], dim=1))
