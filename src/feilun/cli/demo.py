@@ -143,7 +143,7 @@ def _recipe(name: str, seed: int) -> Recipe:
 
     return Recipe.model_validate(
         {"name": name, "task": "classification", "seed": seed, "inputs": {"image": "image"}, "target": "label"}
-        | {"model": "cnn", "train": {"epochs": 20, "patience": None}}
+        | {"model": "cnn", "train": {"epochs": 20, "patience": None, "threads": 1}}
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import difflib
+import errno
 import json
 import os
 import sys
@@ -18,7 +19,7 @@ from feilun.cli import say as drawing
 from feilun.cli.record import Context, Result, Verb
 from feilun.cli.table import GROUPS, VERBS
 from feilun.cli.words import language, tell
-from feilun.core.errors import FeilunError, InputError
+from feilun.core.errors import FeilunError, InputError, Stopped
 
 SCHEMA = "feilun.cli/1"
 
@@ -121,12 +122,14 @@ def _command(words: list[str]) -> int:
     except BrokenPipeError:
         raise
     except KeyboardInterrupt:
-        _fail(FeilunError(tell(lang, "Stopped. The same command goes on from here.")), verb, as_json, started)
+        _fail(Stopped(tell(lang, "Stopped. The same command goes on from here.")), verb, as_json, started)
         return 130
     except Exception as error:
         if debug:
             raise
         _fail(error, verb, as_json, started, lang)
+        if isinstance(error, OSError) and error.errno in _PLACES:
+            return InputError.exit_code
         return error.exit_code if isinstance(error, FeilunError) else 1
     _show(result, verb, as_json, started, lang)
     return result.exit_code
@@ -181,7 +184,26 @@ def _show(result: Result, verb: Verb, as_json: bool, started: float, lang: str) 
         print(text)
 
 
+_PLACES = {
+    **dict.fromkeys(
+        (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)),
+        "free some space there, then type the same again",
+    ),
+    **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), "choose a folder you may write to (--home)"),
+    **dict.fromkeys((errno.ENOENT, errno.ENOTDIR), "choose a folder that exists (--home, -o)"),
+}
+
+
+def _place_error(error: OSError) -> InputError:
+    """A disk that is full or a folder that cannot be used is no bug of ours; what was saved before stays."""
+    where, fix = str(error.filename or "the disk"), _PLACES[error.errno or 0]
+    message = f"{where}: {error.strerror}. What was saved before is whole; {fix}."
+    return InputError(message, where=where, got=str(error.strerror), fix=fix)
+
+
 def _fail(error: Exception, verb: Verb | None, as_json: bool, started: float, lang: str = "en") -> None:
+    if isinstance(error, OSError) and error.errno in _PLACES:
+        error = _place_error(error)
     if not isinstance(error, FeilunError):
         what = f"{type(error).__name__}: {error}"
         template = "This is a bug in Feilun: {what}. Run again with --debug for the traceback, and please report it."

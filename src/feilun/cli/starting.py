@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -192,8 +193,9 @@ def _shelves() -> list[Path]:
 def _title(folder: Path) -> str:
     """The first sentence of a recipe's README."""
     readme = folder / "README.md"
-    lines = readme.read_text(encoding="utf-8").splitlines() if readme.is_file() else []
-    return next((line for line in lines if line and not line.startswith("#")), "")
+    parts = readme.read_text(encoding="utf-8").split("\n\n") if readme.is_file() else []
+    first = next((" ".join(part.split()) for part in parts if part.strip() and not part.startswith("#")), "")
+    return re.split(r"(?<=[.?!。])\s", first, maxsplit=1)[0]
 
 
 _SETTINGS = argument(

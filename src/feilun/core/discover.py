@@ -13,6 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from feilun.core import sources
 from feilun.core.errors import FeilunError, InputError
 
 ROOMS = {
@@ -71,6 +72,13 @@ def find(room: str, name: str) -> ModuleType:
 def task(name: str) -> Any:
     """The Task record of `tasks/<name>.py`."""
     return find("tasks", name).TASK
+
+
+def scores(task: str) -> tuple[str, ...]:
+    """The scores that a task's file can give: those of the metrics files it imports. Empty if it brings its own."""
+    used = sources.closure([module_name("tasks", task)])
+    files = [name for name, module in names("metrics").items() if module in used]
+    return tuple(score for name in files for score in find("metrics", name).SCORES)
 
 
 def feature(kind: str, **json: Any) -> Any:

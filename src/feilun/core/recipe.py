@@ -159,7 +159,7 @@ class Recipe(Frozen):
         description="what runs and versions are called (no / \\ : @); the file's name where left out",
     )
     task: str | None = Field(None, description="a file in tasks/; found out from the target where left out")
-    seed: int = Field(0, ge=0, description="everything random follows from it")
+    seed: int = Field(0, ge=0, lt=2**32, description="everything random follows from it")
     data: Data = Data()
     inputs: dict[str, Input] = Field(
         default_factory=dict, description="columns the model may see, with kind and options"

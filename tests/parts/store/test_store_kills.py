@@ -45,7 +45,7 @@ def killed(script, home, tag, lines):
 def test_no_acknowledged_feedback_is_lost_or_doubled(tmp_path):
     draw = random.Random(1)
     acknowledged = []
-    for attempt in range(10):
+    for attempt in range(20):  # kills
         acknowledged += killed(WRITE, tmp_path, f"w{attempt}", draw.randint(1, 60))
     with Store.open(tmp_path) as store:
         kept = [row["id"] for row in store.feedback("my")]
@@ -65,7 +65,7 @@ def test_exactly_one_champion_whatever_is_killed(tmp_path):
         for number in (1, 2, 3):
             store.register("my", number, bundle=f"my/{number}", sha256=f"{number:064d}")
     acknowledged = []
-    for attempt in range(10):
+    for attempt in range(20):  # kills
         acknowledged += killed(PROMOTE, tmp_path, f"p{attempt}", draw.randint(1, 40))
         with Store.open(tmp_path) as store:
             champions = [row["number"] for row in store.versions("my") if row["champion"]]

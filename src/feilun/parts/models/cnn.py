@@ -25,10 +25,10 @@ class Cnn:
     A convolution here is what every framework computes: cross-correlation, the kernel is not flipped.
     """
 
-    width: int = 32
+    width: int = 24
     depth: int = 3
     convolutions: int = 1
-    dropout: float = 0.2
+    dropout: float = 0.3
     pooling: str = "max"
     norm: str = "batch"
 

@@ -28,8 +28,8 @@ class Recurrent:
     layers: int = 1
     bidirectional: bool = True
     embedding: int = 96
-    dropout: float = 0.3
-    token_dropout: float = 0.1
+    dropout: float = 0.5
+    token_dropout: float = 0.3
 
 
 MODEL = Recurrent

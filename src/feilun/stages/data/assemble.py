@@ -19,7 +19,7 @@ from feilun.core.work import Made, Work
 from feilun.parts import dataset
 from feilun.stages.data import builtin, clean, hashing, picture_files, raw, sources, splits, survey
 
-ID = "_id"
+ID = raw.RESERVED
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -13,7 +13,7 @@ from feilun.core.recipe import Recipe
 
 
 def check(recipe: Recipe) -> None:
-    """Raises RecipeError, with the nearest name, for a kind, an option or a model that does not exist."""
+    """Raises RecipeError, with the nearest name, for a kind, an option, a model or a score that does not exist."""
     for name, column in recipe.inputs.items():
         where = f"inputs.{name}"
         require(column.kind, discover.names("features"), f"{where}.kind", "There is no kind")
@@ -22,6 +22,9 @@ def check(recipe: Recipe) -> None:
             for option in column.options:
                 require(option, _options(feature), f"{where}.{option}", f"{column.kind} has no option")
             feature(columns=(name,), **column.options)  # raises RecipeError for a value it does not take
+    scores = discover.scores(str(recipe.task))
+    if recipe.evaluate.score is not None and scores:
+        require(recipe.evaluate.score, scores, "evaluate.score", "There is no score")
     model = discover.aliases("models").get(str(recipe.model.name), str(recipe.model.name))
     require(model, discover.names("models"), "model.name", "There is no model")
     if recipe.model.options:  # only then: finding the model imports torch

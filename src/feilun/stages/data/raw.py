@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from feilun.core.errors import DataError
 
+RESERVED = "_id"  # the stable row id that the data stage adds
 DEALT = -1  # in `given`: this row's split is found by hash; else an index into parts.dataset.SPLITS
 
 
@@ -53,7 +54,7 @@ def of(table: pa.Table, name: str, **more: object) -> Raw:
 
 
 def check_columns(names: Iterable[str], where: str) -> None:
-    """Raises DataError if two columns have the same name."""
+    """Raises DataError if two columns have the same name, or one has the name of our row ids."""
     seen: set[str] = set()
     for name in names:
         if name in seen:
@@ -64,6 +65,13 @@ def check_columns(names: Iterable[str], where: str) -> None:
                 fix="rename one of the columns",
             )
         seen.add(name)
+    if RESERVED in seen:
+        raise DataError(
+            f"{where} has a column called {RESERVED}; rows get a column of that name from us. Rename it.",
+            where=where,
+            got=RESERVED,
+            fix="rename the column",
+        )
 
 
 def require(names: Iterable[str], there: Iterable[str], where: str, what: str = "column") -> None:
