@@ -53,7 +53,19 @@ def test_many_rows_are_answered_block_by_block_and_written(
     ("name", "content", "words"),
     [
         ("r.csv", b"width\n1\n", "row 1 has no column 'height'"),
-        ("r.csv", b"width,height\n\xff\xfe,1\n", "UTF-8|cannot be read"),
+        ("r.csv", b"width,height\n1,2\n3,wide\n", r"r\.csv: row 2: .*wide"),
+        ("r.jsonl", b'{"width": 1, "height": 2}\n{"width": [1], "height": 2}\n', r"r\.jsonl: row 2: "),
+        ("r.csv", b"width,height\n1\n", "row 1 has 1 cells and the header 2"),
+        ("r.csv", b"width,height\n1,2,3\n", "row 1 has 3 cells and the header 2"),
+        ("r.csv", b"width,width,height\n1,2,3\n", "two columns called 'width'"),
+        ("r.csv", b"width,height\n\xff\xfe,1\n", "(?s)row 1: .*read as Windows-1252.*UTF-8"),
+        ("r.csv", b"PK\x03\x04 123", "an Excel workbook"),
+        ("r.jsonl", "{'评': 1}".encode("gb18030"), "(?s)cannot be read.*UTF-8"),
+        ("r.csv", b"", "empty"),
+        ("r.csv", b"width,height\n", "no rows"),
+        ("r.tsv", b"width\theight\r\n\r\n", "no rows"),
+        ("r.json", b"[]", "no rows"),
+        ("r.jsonl", b"\n", "no rows"),
         ("r.json", b"{", "is not JSON"),
         ("r.jsonl", b"1\n", "not an object"),
         ("r.parquet", bytes(range(200)), "no Parquet file"),
@@ -64,6 +76,44 @@ def test_wrong_files_are_refused_in_words(bundle: Path, tmp_path: Path, name: st
     (tmp_path / name).write_bytes(content)
     with pytest.raises((DataError, InputError), match=words):
         verbs.predict(bundle, tmp_path / name)
+
+
+@pytest.mark.parametrize("code", ["gb18030", "utf-16", "utf-8", "utf-8-sig"])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_tables_are_read_as_for_training(bundle: Path, tmp_path: Path, code: str, delimiter: str) -> None:
+    expected = loading.load(bundle).predict([{"width": 1.0, "height": 2.0}, {"width": -4.0, "height": None}])
+    lines = [["评论", " width ", "height"], ["很好的东西", "1.0", "2.0"], ["不\n好", "-4.0", ""]]
+    text = "\r\n".join(delimiter.join(f'"{cell}"' if "\n" in cell else cell for cell in line) for line in lines)
+    for name in ("r.csv", "r.txt", "r.data"):
+        (tmp_path / name).write_bytes(text.encode(code))
+        assert verbs.predict(bundle, tmp_path / name) == expected, name
+
+
+def test_a_wrong_row_is_numbered_over_all_blocks(bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asking, "BLOCK", 7)
+    lines = ["1,2"] * 40
+    lines[32] = "x,2"
+    (tmp_path / "r.csv").write_text("width,height\n" + "\n".join(lines))
+    with pytest.raises(DataError, match=r"r\.csv: row 33: .*'x'") as raised:
+        verbs.predict(bundle, tmp_path / "r.csv")
+    assert raised.value.where == f"{tmp_path / 'r.csv'} row 33" and raised.value.expected
+
+
+def test_nothing_to_answer_and_nowhere_to_write_are_errors(bundle: Path, tmp_path: Path) -> None:
+    for source in ([], "[]"):
+        with pytest.raises(InputError, match="no rows"):
+            verbs.predict(bundle, source)
+    out = tmp_path / "nowhere" / "answers.csv"
+    with pytest.raises(InputError, match="nowhere") as raised:
+        verbs.predict(bundle, [ROW], None, out)
+    assert raised.value.fix
+    (tmp_path / "folder.csv").mkdir()
+    with pytest.raises(InputError, match=r"folder\.csv"):
+        verbs.predict(bundle, [ROW], None, tmp_path / "folder.csv")
+    (tmp_path / "empty.csv").write_text("width,height\n")
+    with pytest.raises(InputError, match="no rows"):
+        verbs.predict(bundle, tmp_path / "empty.csv", None, tmp_path / "out.csv")
+    assert not (tmp_path / "out.csv").exists()
 
 
 def test_missing_files_pictures_and_endings_are_refused(bundle: Path, tmp_path: Path) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 import socket
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -61,6 +63,39 @@ def test_feedback_is_stored_with_its_row_once(address: str, home: Path) -> None:
     assert kept["row"] == ROW and kept["correction"] == "minus" and kept["answer"] == one["answer"]
 
 
+def test_a_contradicting_correction_is_refused_in_readable_words(address: str, home: Path) -> None:
+    one = ask(address, "/v1/predict", {"row": ROW})[1]["predictions"][0]
+    with Store.open(home) as store:
+        store.add_feedback(id=one["id"], name="my", version=1, row=ROW, answer=one["answer"], correction="差评")
+    status, said, _ = ask(address, "/v1/feedback", {"id": one["id"], "answer": "minus"})
+    assert status == 409 and "差评" in said["error"]["message"] and "差评" in said["error"]["expected"]
+
+
+def test_a_log_that_cannot_be_written_is_told_and_feedback_still_works(home: Path) -> None:
+    folder = home / "my" / "predictions"
+    with server.background(home, "my", SETTINGS, {}) as address:
+        shutil.rmtree(folder)
+        id = ask(address, "/v1/predict", {"row": ROW})[1]["predictions"][0]["id"]
+        _until(lambda: "log" in ask(address, "/health/ready")[1])
+        told = ask(address, "/health/ready")[1]
+        assert told == {"ready": True, "model": "my@1", "degraded": True, "log": "failing"}
+        assert "feilun_log_failed 1" in ask(address, "/metrics")[1]
+        assert "feilun_log_failing 1" in ask(address, "/metrics")[1]
+        assert ask(address, "/v1/predict", {"row": ROW})[1]["log"] == "failing"
+        assert ask(address, "/v1/feedback", {"id": id, "answer": "minus"})[0] == 200
+        folder.mkdir()
+        ask(address, "/v1/predict", {"row": ROW})
+        _until(lambda: "log" not in ask(address, "/health/ready")[1])
+        assert "log" not in ask(address, "/v1/predict", {"row": ROW})[1]
+
+
+def _until(is_so: Callable[[], bool]) -> None:
+    """The log is written behind the request's back, so this asks until it was."""
+    deadline = time.monotonic() + 20
+    while not is_so():
+        assert time.monotonic() < deadline
+
+
 def test_reading_routes(address: str) -> None:
     schema = ask(address, "/v1/schema")[1]
     assert schema["inputs"]["width"]["kind"] == "number" and schema["options"] == {"wait_s": 0.0}
@@ -92,6 +127,7 @@ HOSTILE = [
     (b'{"rows": [], "row": {}}', 422, "one `row`"),
     (b'{"rowz": []}', 422, "rowz"),
     (b'{"rows": {}}', 422, "rows"),
+    (b'{"rows": []}', 422, "no rows"),
     (b'{"rows": [], "options": []}', 422, "options"),
     (b'{"rows": [' + b",".join([b"1"] * 40_000) + b"]}", 413, "at most 8"),
     (b'{"row": {"widht": 1, "height": 1}}', 422, "Did you mean 'width'"),
@@ -100,7 +136,7 @@ HOSTILE = [
     (b'{"row": {"width": 1, "height": 2}, "options": {"wait": 1}}', 422, "wait_s"),
     (b'{"row": 1}', 422, "an object"),
     (b'{"row": "' + b"x" * 200_000 + b'"}', 413, "larger than 0.1 MB"),
-    (b'{"row": {"width": "' + b"\\ud800" + b'", "height": 1}}', 422, "width"),
+    (b'{"row": {"width": "' + b"\\ud800" + b'", "height": 1}}', 400, "width"),
 ]
 
 

@@ -134,6 +134,27 @@ def test_an_answer_that_makes_no_row_is_left_out_with_the_reason(home):
     assert used(home)[ids[-1]] == (1, False)
 
 
+def test_a_row_that_cannot_be_stored_is_set_aside_and_the_lap_goes_on(home):
+    rows = table(1, 30)
+    correct(home, ask(home, rows), rows["positive"])
+    facts = {"name": NAME, "version": 1, "answer": {"label": "yes"}}
+    wrong = {
+        "half": ({"x": 1.0, "y": 1.0}, "\ud800"),
+        "halves": ({"x": "\ud800", "y": 1.0}, "yes"),
+        "huge": ({"x": 10**400, "y": 1.0}, "yes"),
+        "no row": ([1, 2], "yes"),
+        "key": ({"x": 1.0, "y": 1.0, "\udfff": 1}, "yes"),
+    }
+    with Store.open(home) as store:
+        for id, (row, correction) in wrong.items():
+            store.add_feedback(id=id, row=row, correction=correction, **facts)
+    lap = collect(home)
+    assert lap["train"] + lap["held"] == 30 + ("key" not in lap["left_out"])
+    assert set(lap["left_out"]) - {"key"} == set(wrong) - {"key"} and all(lap["left_out"].values())
+    assert len(load_rows(lap["rows"] / "rows")) == lap["train"] + lap["held"]
+    assert collect(home) == lap
+
+
 def test_a_lap_that_helps_is_promoted_and_one_that_does_not_is_kept(home):
     rows = table(1, 240, turned=True)
     correct(home, ask(home, rows), rows["positive"])

@@ -53,6 +53,7 @@ def test_corrections_come_from_a_file_of_either_spelling(home):
         ('{"prediction_id": "x"}', "expected"),
         ("[1]", "expected"),
         ("nonsense", "not JSON"),
+        (r'{"prediction_id": "x", "answer": ["\ud800"]}', r"answer\[0\].*surrogate"),
         ("[" * 100_000, "not JSON"),
     ],
 )

@@ -18,19 +18,17 @@ MOST_LEFT = 2048  # numbers kept of the last map; where more, its mean over plac
 
 @dataclass(frozen=True, kw_only=True)
 class Cnn:
-    """width: channels of the first block, doubled in each further one.  depth: blocks, each halving height and width.
+    """Options of the family.
 
-    convolutions: per block.  dropout: share left out before the answer while training.  pooling: max or average.
-    norm: batch, group (does not mix rows, as private training needs) or none.
     A convolution here is what every framework computes: cross-correlation, the kernel is not flipped.
     """
 
-    width: int = 24
-    depth: int = 3
-    convolutions: int = 1
-    dropout: float = 0.3
-    pooling: str = "max"
-    norm: str = "batch"
+    width: int = 24  # channels of the first block, doubled in each further one
+    depth: int = 3  # blocks, each halving height and width
+    convolutions: int = 1  # in each block
+    dropout: float = 0.3  # share left out before the answer while training
+    pooling: str = "max"  # max or average
+    norm: str = "batch"  # batch, group (does not mix rows, as private training needs) or none
 
 
 MODEL = Cnn

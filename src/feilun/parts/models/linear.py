@@ -12,12 +12,9 @@ from feilun.parts.models import stems
 
 @dataclass(frozen=True, kw_only=True)
 class Linear:
-    """Numbers as they are, categories one-hot (beyond 64 values a vector), pictures as pixels, texts as mean vectors.
+    """Numbers as they are, categories one-hot (beyond 64 values a vector), pictures as pixels, texts as mean vectors."""
 
-    embedding: width of a token's vector.
-    """
-
-    embedding: int = 64
+    embedding: int = 64  # width of a token's vector
 
 
 MODEL = Linear

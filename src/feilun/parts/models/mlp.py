@@ -20,18 +20,13 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Mlp:
-    """width: units of each hidden layer.  depth: hidden layers.  activation: relu, gelu, tanh or sigmoid.
+    """Options of the family."""
 
-    dropout: share of hidden units left out while training; 0 was best on both tables it was measured on (RMSE of
-    California housing 50,300 instead of 53,000 with 0.2).  embedding: width of the vectors of tokens and categories;
-    left out, by the number of values.
-    """
-
-    width: int = 256
-    depth: int = 2
-    activation: str = "relu"
-    dropout: float = 0.0
-    embedding: int | None = None
+    width: int = 256  # units of each hidden layer
+    depth: int = 2  # hidden layers
+    activation: str = "relu"  # relu, gelu, tanh or sigmoid
+    dropout: float = 0.0  # share of hidden units left out while training; on California housing 0.2 cost 5 % of RMSE
+    embedding: int | None = None  # width of the vectors of tokens and categories; left out, by the number of values
 
 
 MODEL = Mlp

@@ -18,18 +18,14 @@ LOWEST = -1e4  # stands for minus infinity under a maximum, and survives half pr
 
 @dataclass(frozen=True, kw_only=True)
 class Recurrent:
-    """width: units per direction.  layers: stacked.  bidirectional: also read from the end.
+    """Options of the family."""
 
-    embedding: width of a token's vector.  dropout: share left out of token vectors, between layers and before the
-    answer, while training.  token_dropout: share of whole tokens left out while training.
-    """
-
-    width: int = 64
-    layers: int = 1
-    bidirectional: bool = True
-    embedding: int = 96
-    dropout: float = 0.5
-    token_dropout: float = 0.3
+    width: int = 64  # units per direction
+    layers: int = 1  # stacked
+    bidirectional: bool = True  # also read from the end
+    embedding: int = 96  # width of a token's vector
+    dropout: float = 0.5  # share left out of token vectors, between layers and before the answer while training
+    token_dropout: float = 0.3  # share of whole tokens left out while training
 
 
 MODEL = Recurrent

@@ -18,18 +18,14 @@ HIDDEN = -1e9  # added to the attention of padding
 
 @dataclass(frozen=True, kw_only=True)
 class Transformer:
-    """width: of every token's state.  depth: layers.  heads: of attention; width must divide by it.
+    """Options of the family."""
 
-    inner: width of the middle of each feed-forward part, as a multiple of width.  positions: learned or sinusoidal.
-    dropout: share left out while training.
-    """
-
-    width: int = 128
-    depth: int = 2
-    heads: int = 4
-    inner: int = 2
-    positions: str = "sinusoidal"
-    dropout: float = 0.2
+    width: int = 128  # of every token's state
+    depth: int = 2  # layers
+    heads: int = 4  # of attention; they must divide width
+    inner: int = 2  # width of the middle of each feed-forward part, in widths
+    positions: str = "sinusoidal"  # learned or sinusoidal
+    dropout: float = 0.2  # share left out while training
 
 
 MODEL = Transformer

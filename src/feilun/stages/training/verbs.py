@@ -52,11 +52,20 @@ def make(work: Work) -> Made:
         early_stop=task.early_stop,
     )
     run = Run(seed=recipe.seed, folder=work.folder, say=work.say, again=_again(work))
-    fitted = fit(networks, arrays, _index(work, table, rows), learning, recipe.train, run)
+    fitted = fit(networks, arrays, _index(work, table, rows), learning, _plan(work), run)
     weights.save(networks, work.folder / weights.FILE)
     write_json(work.folder / "curves.json", list(fitted.curves))
     checkpoints.clear(work.folder)
     return Made(facts=_facts(fitted))
+
+
+def _plan(work: Work) -> Train:
+    """In a lap without early stopping: validation rows know nothing of the feedback, so they would call off the lesson.
+
+    With it the second lap of the demonstration scored 72.6 % live, without it 84.8 %. The gate judges the outcome.
+    """
+    plan = work.recipe.train
+    return plan if work.lap is None else plan.model_copy(update={"patience": None})
 
 
 def _index(work: Work, table: Table, rows: np.ndarray) -> Index:
