@@ -74,7 +74,7 @@ def test_from_a_table_to_a_better_model(desk: Desk) -> None:
     said = desk.type("run", "客户.yaml", *QUICK)
     assert "客户@1  runs/客户/1/report.html  Next: feilun serve 客户" in said
     assert (desk.folder / "runs" / "客户" / "1" / "report.html").is_file()
-    assert "nothing had changed; this is 客户@1" in desk.type("run", "客户.yaml", *QUICK)
+    assert "nothing had changed; this is 客户@1" in desk.type("run", "客户", *QUICK)
     assert "misses --fail-under 1.1" in desk.type("run", "客户.yaml", *QUICK, "--fail-under", "1.1", code=3)
 
     _look(desk)

@@ -59,7 +59,7 @@ def test_train(life: Life) -> None:
     losses = [point["loss"] for point in curves]
     assert all(math.isfinite(loss) for loss in losses)
     if len(life.task.turns) == 1:  # players that work against each other do not both get better
-        assert min(losses[1:]) < losses[0]
+        assert min(losses[1:]) < 0.9 * losses[0]  # dropout alone moves it by a few per cent
 
 
 @pytest.mark.promise("exact resume")
@@ -87,7 +87,8 @@ def test_intervals_and_baseline(life: Life) -> None:
     assert scores["n"] == len(life.table.index("test"))
     for given in (scores["scores"][main], *(baseline[main] for baseline in scores["baselines"].values())):
         assert given["low"] <= given["value"] <= given["high"]
-    assert scores["scores"][main]["low"] < scores["scores"][main]["high"]
+    ours = scores["scores"][main]
+    assert ours["low"] < ours["value"] < ours["high"] or ours["value"] in (0.0, 1.0)  # all wrong or all right
     assert len(scores["baselines"]) >= 2
     assert set(scores["against"]) == set(scores["baselines"])
     assert all(against["words"] for against in scores["against"].values())

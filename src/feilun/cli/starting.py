@@ -57,7 +57,7 @@ def check(context: Context, recipe: str, *, settings: Sequence[str] | None = Non
     from feilun.cli import writing
     from feilun.core import reading
 
-    path = Path(recipe)
+    path = _recipe_file(recipe) or Path(recipe)
     written = reading.read_recipe(path, settings or ())
     base = path.resolve().parent
     resolved = lifecycle.call("data", "resolve", written, base=base)
@@ -83,8 +83,8 @@ def run(
     from feilun import lifecycle
     from feilun.core import reading
 
-    path = Path(what)
-    if path.suffix.lower() not in RECIPE_SUFFIXES:
+    path = _recipe_file(what)
+    if path is None:
         path = Path(f"{_stem(what)}.yaml")
         _refuse_overwriting(path, context, f"Type `feilun run {path}` for it, ")
         context.say.line(init(context, what, target=target).text)
@@ -150,6 +150,15 @@ def _finished(context: Context, run: Run, fail_under: float | None) -> Result:
         run=f"{run.name}/{run.number}",
         next=f"feilun serve {run.name}",
     )
+
+
+def _recipe_file(what: str) -> Path | None:
+    """The recipe that is meant: `my.yaml`, or `my` where only my.yaml is there; None if it is data."""
+    path = Path(what)
+    if path.suffix.lower() in RECIPE_SUFFIXES:
+        return path
+    beside = Path(f"{what}.yaml")
+    return beside if not path.exists() and beside.is_file() else None
 
 
 def _misses(score: dict[str, Any], threshold: float) -> bool:
@@ -247,7 +256,7 @@ VERBS = (
         summary="train, score and pack; goes on where it was interrupted",
         call=run,
         arguments=(
-            argument("what", help="a recipe file; or data, then with --target (init and run in one)"),
+            argument("what", help="my.yaml or my; or data, then with --target (init and run in one)"),
             _TARGET,
             _SETTINGS,
             argument("--fail-under", type=float, metavar="SCORE", help="exit 3 if the main score misses this"),

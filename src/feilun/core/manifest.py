@@ -79,9 +79,9 @@ def hash_file(path: Path) -> str:
 
 
 def hash_json(value: Any) -> str:
-    """SHA-256 of a JSON value in one fixed spelling."""
+    """SHA-256 of a JSON value in one fixed spelling. Half surrogate pairs, legal in JSON, are hashed as they are."""
     text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=str)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
 
 
 def read_json(path: Path) -> Any:

@@ -12,7 +12,11 @@ from feilun.parts.models import stems
 
 @dataclass(frozen=True, kw_only=True)
 class Linear:
-    """Numbers as they are, categories one-hot (beyond 64 values a vector), pictures as pixels, texts as mean vectors."""
+    """Numbers as they are, categories one-hot (over 64 values: a vector), pictures as pixels, texts as mean vectors.
+
+    How numbers are encoded is theirs to say: `transform: standard` under inputs gives the textbook's straight line;
+    left out, large tables get a line that bends at quantiles.
+    """
 
     embedding: int = 64  # width of a token's vector
 

@@ -146,10 +146,16 @@ def _add(connection: Connection, entry: Mapping[str, Any]) -> bool:
         return True
     if json.loads(known) == json.loads(entry["correction"]):
         return False
+    before, now = _readable(known), _readable(entry["correction"])
     raise DataError(
-        f"Prediction {entry['id']} was already corrected to {known}; {entry['correction']} was not saved.",
+        f"Prediction {entry['id']} was already corrected to {before}; {now} was not saved.",
         where=str(entry["id"]),
-        expected=str(known),
-        got=str(entry["correction"]),
+        expected=before,
+        got=now,
         fix="one prediction takes one correction",
     )
+
+
+def _readable(text: str) -> str:
+    """JSON without escapes, but for half surrogate pairs, which no terminal can show."""
+    return json.dumps(json.loads(text), ensure_ascii=False).encode(errors="backslashreplace").decode()

@@ -68,6 +68,7 @@ class PredictionLog:
         self._counts = _Counts()
         self._appender = Appender(folder, self._limits.segment_bytes)
         self._is_closing = False
+        self._is_failing = False
         self._thread = threading.Thread(target=self._run, name="prediction-log", daemon=True)
         self._thread.start()
 
@@ -118,6 +119,11 @@ class PredictionLog:
                 "failed": counts.failed,
             }
 
+    @property
+    def is_failing(self) -> bool:
+        """Whether the disk refused the newest records. Until it takes some again, `find` knows only recent ones."""
+        return self._is_failing
+
     def close(self) -> None:
         """Write what is queued, sync, stop."""
         with self._lock:
@@ -161,8 +167,10 @@ class PredictionLog:
         try:
             self._appender.append(contents)
             written = len(contents)
+            self._is_failing = self._is_failing and not contents
         except OSError:
             written = 0
+            self._is_failing = True
         with self._lock:
             self._counts.written += written
             self._counts.failed += len(batch) - written
@@ -175,6 +183,7 @@ class PredictionLog:
                 self._appender.sync()
         except OSError:
             self._appender.is_dirty = False
+            self._is_failing = True
 
 
 def read(folder: Path, newest: int | None = None) -> Reading:

@@ -17,11 +17,11 @@ import pyarrow.csv
 
 from feilun.core.errors import DataError
 from feilun.core.recipe import Data
-from feilun.stages.data import encoding, raw
+from feilun.parts.delimited import delimiter as delimiters
+from feilun.parts.delimited import encoding
+from feilun.stages.data import raw
 
-DELIMITERS = (",", ";", "\t")
 BLOCK_BYTES = 1 << 24  # the longest row must fit into a block
-SNIFF_RECORDS = 200
 
 
 def read(path: Path, data: Data, most: raw.Most) -> raw.Raw:
@@ -29,7 +29,7 @@ def read(path: Path, data: Data, most: raw.Most) -> raw.Raw:
     with raw.opened(path):
         code, notes = encoding.of(path)
         records = _first_records(path, code)
-        delimiter = _delimiter(records)
+        delimiter = delimiters.of(records)
         header = next(csv.reader(io.StringIO(records), delimiter=delimiter), [])
         names = _names(path, header, data.columns)
         _require_rows(path, records, delimiter, headless=data.columns is not None)
@@ -47,31 +47,6 @@ def _first_records(path: Path, code: str) -> str:
     if not text.strip():
         raise DataError(f"{path} is empty. Give a file with a header line and rows.", where=str(path))
     return text
-
-
-def _delimiter(text: str) -> str:
-    """The delimiter that cuts most records into as many cells as the header; ties go to more cells."""
-    best, choice = (0.0, 1), ","
-    for delimiter in DELIMITERS:
-        widths = _widths(text, delimiter)
-        if not widths or widths[0] < 2:
-            continue
-        agree = sum(width == widths[0] for width in widths) / len(widths)
-        if agree >= 0.5 and (agree, widths[0]) > best:
-            best, choice = (agree, widths[0]), delimiter
-    return choice
-
-
-def _widths(text: str, delimiter: str) -> list[int]:
-    widths: list[int] = []
-    try:
-        for record in csv.reader(io.StringIO(text), delimiter=delimiter):
-            widths += [len(record)] if record else []
-            if len(widths) == SNIFF_RECORDS:
-                break
-    except csv.Error:
-        pass
-    return widths[:-1] if len(widths) > 2 else widths  # the text may end within the last record
 
 
 def _require_rows(path: Path, text: str, delimiter: str, *, headless: bool) -> None:

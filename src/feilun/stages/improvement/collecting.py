@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from feilun.core import discover, manifest, progress
-from feilun.core.errors import DataError, InputError
+from feilun.core.errors import DataError, FeilunError, InputError
 from feilun.core.manifest import Manifest
 from feilun.parts.dataset import SPLITS, Table
+from feilun.parts.ops import surrogates
 from feilun.parts.store import Store
 from feilun.stages.improvement import places, values
 
@@ -132,13 +133,24 @@ def _rows(recipe: Recipe, table: Table, fresh: list[dict[str, Any]]) -> tuple[li
     rows, splits, left_out = [], [], {}
     for entry in fresh:
         try:
-            row = task.correct(entry["row"], entry["correction"], recipe)
-            rows.append(values.stored({**row, "_id": entry["id"]}, table.rows.features))
-        except DataError as error:
-            left_out[entry["id"]] = str(error)
+            row = _sound(task.correct(entry["row"], entry["correction"], recipe))
+            stored = values.stored({**row, "_id": entry["id"]}, table.rows.features)
+            values.require_fit(stored, table.rows.features)
+            split = split_of({column: row.get(column) for column in identity}, recipe.improve.hold_back)
+        except Exception as error:  # whatever is wrong with one row, the others still make a lap
+            said = str(error) if isinstance(error, FeilunError) else f"{type(error).__name__}: {error}"
+            left_out[entry["id"]] = said.encode(errors="backslashreplace").decode()[:500]
         else:
-            splits.append(split_of({column: row.get(column) for column in identity}, recipe.improve.hold_back))
+            rows.append(stored)
+            splits.append(split)
     return rows, splits, left_out
+
+
+def _sound(row: Row) -> Row:
+    place = surrogates.place(row, "row")
+    if place is not None:
+        raise DataError(f"{place} holds half a surrogate pair, which is no text.", where=place)
+    return row
 
 
 def _finish(store: Store, name: str, number: int, folder: Path) -> dict[str, Any]:

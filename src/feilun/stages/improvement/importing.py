@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from feilun.core.errors import DataError
+from feilun.parts.ops import surrogates
 from feilun.parts.store import Store, predictions
 from feilun.stages.improvement import places
 
@@ -72,5 +73,14 @@ def _parsed(line: str, where: str) -> dict[str, Any]:
             expected="prediction_id, answer",
             got=line[:80],
             fix="write both keys",
+        )
+    place = surrogates.place(given["answer"], "answer")
+    if place is not None:
+        raise DataError(
+            f"{where}: {place} holds half a surrogate pair, which is no text. Correct the answer.",
+            where=where,
+            expected="text that UTF-8 can hold",
+            got=line[:80],
+            fix="correct the answer",
         )
     return given

@@ -23,6 +23,13 @@ def stored(row: Row, columns: Mapping[str, Any]) -> Row:
     return {name: _value(name, row.get(name), getattr(kind, "dtype", "")) for name, kind in columns.items()}
 
 
+def require_fit(row: Row, columns: Any) -> None:
+    """Raises what pyarrow raises unless `save` can write this row with these columns (`datasets.Features`)."""
+    import pyarrow as pa
+
+    pa.table({name: [row[name]] for name in columns}, schema=columns.arrow_schema)
+
+
 def save(folder: Path, rows: Sequence[Row], columns: Any) -> None:
     """Write the rows as a data set with these columns (`datasets.Features`)."""
     import pyarrow as pa

@@ -63,7 +63,9 @@ def _answers(app: FastAPI, parts: Parts) -> None:
         ids = _logged(parts, served, rows, answers, {"latency_s": round(time.perf_counter() - started, 6)}, size)
         parts.counters.plain["rows"] += len(rows)
         predictions = [{"id": id, "answer": answer} for id, answer in zip(ids, answers, strict=True)]
-        return replies.answer({"model": served.bundle.called, "predictions": predictions})
+        told = {"model": served.bundle.called, "predictions": predictions}
+        # The ids of these are known as long as they are among the recent ones in memory, and not after a restart.
+        return replies.answer({**told, "log": "failing"} if parts.log.is_failing else told)
 
     @app.post("/v1/feedback", openapi_extra=schemas.FEEDBACK, summary="Say what would have been right")
     async def feedback(request: Request) -> Response:
@@ -108,7 +110,11 @@ def _health(app: FastAPI, parts: Parts) -> None:
     async def ready(_: Request) -> Response:
         shelf = parts.shelf
         told: dict[str, Any] = {"ready": True, "model": shelf.current.bundle.called}
-        return replies.answer({**told, "refused": shelf.refused} if shelf.refused else told)
+        if shelf.refused:
+            told["refused"] = shelf.refused
+        if parts.log.is_failing:  # it still answers rightly: a full disk must not take every server out of service
+            told |= {"degraded": True, "log": "failing"}
+        return replies.answer(told)
 
     @app.get("/metrics", summary="Counts for Prometheus")
     async def metrics(_: Request) -> Response:
@@ -117,6 +123,7 @@ def _health(app: FastAPI, parts: Parts) -> None:
             "requests_inside": parts.predicting.inside,
             "model_swaps": shelf.swaps,
             "model_refused": int(bool(shelf.refused)),
+            "log_failing": int(parts.log.is_failing),
             **{f"log_{name}": count for name, count in kept.items()},
         }
         text = parts.counters.text(gauges, {"name": shelf.name, "version": str(shelf.current.bundle.version)})

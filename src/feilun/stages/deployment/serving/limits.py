@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from starlette.types import Receive, Scope
 
+from feilun.parts.ops import surrogates
 from feilun.stages.deployment.serving.replies import Refused
 
 DEEPEST = 32  # objects and lists in one another; a row is three deep
@@ -19,6 +20,8 @@ DRAINED = 8  # bodies of so many times the limit are read to the end, so that th
 MOST_DIGITS = 300  # what still fits a float
 # A string, or the rest of the text if it is not closed; possessive, so that no input makes it go back.
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.?)*+(?:"|\Z)', re.DOTALL)
+
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 async def read_body(scope: Scope, receive: Receive, limit_bytes: int, timeout_s: float) -> bytes | None:
@@ -37,7 +40,8 @@ async def read_body(scope: Scope, receive: Receive, limit_bytes: int, timeout_s:
 
 
 def parsed(body: bytes) -> dict[str, Any]:
-    """A JSON object. Raises Refused 400 for anything else: too deep, not JSON, NaN, Infinity, a number too large."""
+    """A JSON object. Raises Refused 400 for anything else: too deep, not JSON, NaN, Infinity, a number too large,
+    half a surrogate pair, a key that stands twice in an object."""
     if body.count(b"[") + body.count(b"{") > DEEPEST and depth(body) > DEEPEST:
         raise Refused(
             400,
@@ -48,7 +52,9 @@ def parsed(body: bytes) -> dict[str, Any]:
             fix="send rows as {column: value}",
         )
     try:
-        value = json.loads(body.decode(), parse_constant=_no_number, parse_float=_finite, parse_int=_whole)
+        value = json.loads(
+            body.decode(), parse_constant=_no_number, parse_float=_finite, parse_int=_whole, object_pairs_hook=_object
+        )
     except (ValueError, RecursionError) as error:
         said = "not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
         raise Refused(
@@ -61,6 +67,16 @@ def parsed(body: bytes) -> dict[str, Any]:
             where="body",
             expected='{"rows": [...]}',
             got=type(value).__name__,
+        )
+    # Only an escape can bring half a surrogate pair: the bytes themselves were UTF-8.
+    place = surrogates.place(value, "body") if _SURROGATE.search(body) else None
+    if place is not None:
+        raise Refused(
+            400,
+            f"{place} holds half a surrogate pair, which is no text.",
+            where=place,
+            expected="text that UTF-8 can hold",
+            fix="send both halves, or leave it out",
         )
     return value
 
@@ -95,6 +111,15 @@ def asked(body: Mapping[str, Any], most_rows: int) -> tuple[list[Any], dict[str,
             f"`{wrong}` is {type(body[wrong]).__name__}.",
             where=f"body.{wrong}",
             expected="a list of rows" if wrong == "rows" else "an object",
+        )
+    if not rows:
+        raise Refused(
+            422,
+            "The body has no rows to answer.",
+            where="body.rows",
+            expected="at least one row",
+            got="no rows",
+            fix='send {"rows": [{column: value}]}',
         )
     if len(rows) > most_rows:
         raise Refused(
@@ -136,6 +161,23 @@ def _too_large(size: int, limit_bytes: int) -> Refused:
         got=f"{size} bytes or more",
         fix="send fewer rows or smaller pictures, or raise serve.body_mb",
     )
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The object; of a key given twice nobody knows which value was meant."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for at, key in enumerate(keys) if key in keys[:at])
+        raise Refused(
+            400,
+            f"The key {twice[:80]!r} stands twice in an object.",
+            where=twice,
+            expected="every key once",
+            got=twice,
+            fix="send every key once",
+        )
+    return found
 
 
 def _no_number(word: str) -> Any:
