@@ -26,7 +26,7 @@ check: $(VENV)/ready
 	$(BIN)/python docs/generate.py --check
 
 test: check
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
 prove: $(VENV)/ready
 	$(BIN)/python benchmarks/prove.py $(if $(RECIPE),$(RECIPE),--all)
