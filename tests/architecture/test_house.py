@@ -99,7 +99,7 @@ FORBIDDEN = (
     r"(?<![\w.])exec\(",
     r"torch\.load\(",
     r"yaml\.load\(",
-    r"/home/\w+|/Users/\w+|/root/|/work/|[A-Z]:\\\\Users",
+    r"/home/\w+|/Users/\w+|/root/|/[w]ork/|[A-Z]:\\\\Users",
 )
 
 
