@@ -12,7 +12,7 @@ import pytest
 import feilun
 from feilun import lifecycle
 from feilun.core import manifest, progress
-from feilun.core.errors import BusyError, InputError, IntegrityError
+from feilun.core.errors import BusyError, InputError, IntegrityError, RecipeError
 from feilun.core.recipe import Recipe
 
 SMALL = {
@@ -127,3 +127,13 @@ def test_the_run_folder_says_what_it_is(home: Path) -> None:
         made = manifest.read(home / "shop" / saved["stages"][stage])
         assert made is not None and made.seconds > 0 and made.key
         manifest.verify(home / "shop" / saved["stages"][stage], made.files)
+
+
+def test_a_wrong_key_from_python_is_told_as_in_a_file(home: Path) -> None:
+    with pytest.raises(RecipeError, match=r"train\.epochs"):
+        again(home, train__epoch=1)
+
+
+def test_a_bundle_answers_an_arrow_table(home: Path) -> None:
+    bundle = feilun.load("shop@1", home=home)
+    assert len(bundle.predict(table(5).drop_columns(["bought"]))) == 5

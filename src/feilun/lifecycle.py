@@ -90,7 +90,9 @@ def run(
         recipe, frame = Recipe(name=name or "table"), what
     given = {"target": target, "name": name}
     settings = {key.replace("__", "."): value for key, value in changes.items()}
-    recipe = recipe.changed({**{key: value for key, value in given.items() if value is not None}, **settings})
+    recipe = reading.make_recipe(
+        recipe.with_settings({**{key: value for key, value in given.items() if value is not None}, **settings})
+    )
     return run_recipe(recipe, home=Path(home), base=base, say=say, frame=frame)
 
 

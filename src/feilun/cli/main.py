@@ -35,8 +35,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()  # here, where a reader that went away is expected
         return code
     except BrokenPipeError:  # `feilun runs | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _say_no_more()
         return 0
+
+
+def _say_no_more() -> None:
+    """The reader of our output went away; Python would complain once more when it closes the stream."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def parser() -> argparse.ArgumentParser:
@@ -119,8 +124,9 @@ def _command(words: list[str]) -> int:
         result = _called(verb, arguments, flags, lang)
     except SystemExit as stop:  # --help, --version
         return int(stop.code or 0)
-    except BrokenPipeError:
-        raise
+    except BrokenPipeError:  # in the middle of the verb: it did not come to its end
+        _say_no_more()
+        return Stopped.exit_code
     except KeyboardInterrupt:
         _fail(Stopped(tell(lang, "Stopped. The same command goes on from here.")), verb, as_json, started)
         return 130

@@ -48,7 +48,17 @@ def serve(context: Context, name: str, *, host: str | None = None, port: int | N
     from feilun.core import manifest
     from feilun.core.recipe import Recipe
 
-    name, _, folder = lifecycle.find(name, context.home)
+    asked = name
+    name, number, folder = lifecycle.find(name, context.home)
+    champion = lifecycle.call("improvement", "champion", context.home, name)
+    if "@" in asked and number != champion:
+        raise InputError(
+            f"{asked} is not the version that serves; {name}@{champion} is. Promote it first: feilun promote {asked}",
+            where=asked,
+            expected=f"{name}@{champion}",
+            got=asked,
+            fix=f"feilun promote {asked}",
+        )
     recipe = Recipe.model_validate(manifest.read_json(folder / "run.json")["recipe"])
     changed = {key: value for key, value in (("host", host), ("port", port)) if value is not None}
     settings = recipe.serve.model_copy(update=changed)

@@ -123,6 +123,7 @@ def recipes(context: Context, recipe: str | None = None) -> Result:
 
 
 def _finished(context: Context, run: Run, fail_under: float | None) -> Result:
+    from feilun import lifecycle
     from feilun.core.errors import ThresholdMissed
     from feilun.lifecycle import STAGES
 
@@ -142,13 +143,16 @@ def _finished(context: Context, run: Run, fail_under: float | None) -> Result:
         )
     report = _relative(run.folder / "report.html")
     value = {"scores": made.scores, "main": main, "report": report, "skipped": run.skipped, "folder": str(run.folder)}
+    champion = lifecycle.call("improvement", "champion", context.home, run.name)
+    serves = champion in (None, run.number)
+    still = "" if serves else "  " + tell(context.lang, "{version} still serves", version=f"{run.name}@{champion}")
     return Result(
         value=value,
-        text=f"{run.version}  {report}",
+        text=f"{run.version}  {report}{still}",
         name=run.name,
         version=run.version,
         run=f"{run.name}/{run.number}",
-        next=f"feilun serve {run.name}",
+        next=f"feilun serve {run.name}" if serves else f"feilun promote {run.version}",
     )
 
 

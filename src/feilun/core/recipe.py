@@ -212,8 +212,8 @@ class Recipe(Frozen):
             chosen[key] = full[head][rest] if rest else full[head]
         return chosen
 
-    def changed(self, settings: dict[str, Any]) -> Recipe:
-        """A copy with dotted keys set (`{"train.epochs": 3}`), validated again; what was not set stays unset."""
+    def with_settings(self, settings: dict[str, Any]) -> dict[str, Any]:
+        """Plain values of what was set, with these dotted keys on top (`{"train.epochs": 3}`)."""
         plain = self.model_dump(mode="json", exclude_unset=True)
         for key, value in settings.items():
             *groups, last = key.split(".")
@@ -221,7 +221,7 @@ class Recipe(Frozen):
             for group in groups:
                 place = place.setdefault(group, {})
             place[last] = value
-        return Recipe.model_validate(plain)
+        return plain
 
     def but(self, **changes: Any) -> Recipe:
         """A copy with these top-level keys replaced, validated again."""

@@ -144,3 +144,9 @@ def test_augment_is_absent_or_changes_a_batch(grey):
     one, two = (feature.augment(batch, torch.Generator().manual_seed(seed)) for seed in (3, 3))
     other = feature.augment(batch, torch.Generator().manual_seed(4))
     assert one.shape == batch.shape and torch.equal(one, two) and not torch.equal(one, other)
+
+
+@pytest.mark.parametrize("augment", [{"rotate": "abc"}, {"zoom": -3}, {"shift": 5}, {"rotate": True}])
+def test_an_augmentation_out_of_range_is_refused(augment):
+    with pytest.raises(RecipeError, match="augment"):
+        Image(columns=("image",), augment=augment)

@@ -208,3 +208,20 @@ def test_registering_records_bundle_and_lap(home):
     (row,) = verbs.versions(home, NAME)
     assert row["champion"] and row["lap"] is None and (home / row["bundle"] / "manifest.json").is_file()
     assert row["sha256"] == manifest.hash_file(home / row["bundle"] / "manifest.json")
+
+
+def test_a_label_nobody_knows_is_left_out_and_the_lap_goes_on(home):
+    rows = table(1, 30)
+    ids = ask(home, rows)
+    correct(home, ids, [*rows["positive"][:-1], "maybe"])
+    lap = collect(home)
+    assert list(lap["left_out"]) == [ids[-1]] and "maybe" in lap["left_out"][ids[-1]]
+    assert lap["train"] + lap["held"] == 29
+
+
+def test_going_back_to_a_version_that_never_served_keeps_the_way_back(tmp_path):
+    from feilun.parts.store.audit import champions_line
+
+    entries = [("first", 1), ("promote", 3), ("rollback", 2), ("promote", 3), ("rollback", 2)]
+    history = [{"action": action, "number": number} for action, number in entries]
+    assert champions_line(history) == [1, 3, 2]

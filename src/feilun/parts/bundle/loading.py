@@ -37,7 +37,13 @@ class Bundle:
         return f"{self.name}@{self.version}"
 
     def predict(self, rows: Sequence[Row], **options: Any) -> list[Json]:
-        """One answer per row, in order. Raises DataError naming the row, the column and the nearest known name."""
+        """One answer per row, in order. Raises DataError naming the row, the column and the nearest known name.
+
+        rows: a list of dicts, or a pandas or Arrow table.
+        """
+        for method, arguments in (("to_pylist", ()), ("to_dict", ("records",))):  # Arrow, pandas
+            if hasattr(rows, method):
+                rows = getattr(rows, method)(*arguments)
         checks.rows(rows, self.signature)
         checks.options(options, self.task.options)
         return answering.answer_rows(self.task, self.run, self.features, self.state, rows, **options) if rows else []

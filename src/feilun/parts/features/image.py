@@ -242,6 +242,10 @@ def _pair(size: Any, column: str) -> tuple[int, int] | None:
     return pair
 
 
+# Degrees for angles, shares of the picture for the rest; beyond these nothing of the picture may be left.
+MOST_CHANGE = {"rotate": 180.0, "shift": 0.9, "shear": 60.0, "zoom": 0.9}
+
+
 def _augmentation(value: Any, column: str) -> Augmentation | None:
     if value is None or isinstance(value, Augmentation):
         return value
@@ -250,4 +254,8 @@ def _augmentation(value: Any, column: str) -> Augmentation | None:
         raise _option(column, "augment", f"a group of {', '.join(known)}", value)
     if value.get("flip") not in (None, *FLIPS):
         raise _option(column, "augment.flip", " or ".join(FLIPS), value["flip"])
+    for name, most in MOST_CHANGE.items():
+        given = value.get(name) or 0
+        if isinstance(given, bool) or not isinstance(given, int | float) or not 0 <= given <= most:
+            raise _option(column, f"augment.{name}", f"a number from 0 to {most:g}", given)
     return Augmentation(**value)

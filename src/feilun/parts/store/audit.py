@@ -69,8 +69,8 @@ def champions_line(history: list[dict[str, Any]]) -> list[int]:
     for entry in history:
         if entry["action"] not in SETS_CHAMPION:
             continue
-        if entry["action"] == "rollback":
-            while line and line[-1] != entry["number"]:
+        if entry["action"] == "rollback" and entry["number"] in line:
+            while line[-1] != entry["number"]:
                 line.pop()
         if not line or line[-1] != entry["number"]:
             line.append(entry["number"])

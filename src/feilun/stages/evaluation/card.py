@@ -110,7 +110,10 @@ def _data_lines(recipe: Recipe, data: Mapping[str, Any]) -> list[str]:
     if data["feedback"]:
         lines.append(f"- From feedback: {data['feedback']:,} rows")
     lines += [f"- {what[0].upper()}{what[1:]}: {said}" for what, said in data["facts"] if what]
-    return [*lines, "- The test rows were read once for this version."]
+    return [
+        *lines,
+        "- The test rows decided nothing: no stopping, no threshold, no variant. A lap scores the same rows again.",
+    ]
 
 
 def _lineage_lines(recipe: Recipe, lineage: Mapping[str, Any], made: Mapping[str, manifest.Manifest]) -> list[str]:

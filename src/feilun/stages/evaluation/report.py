@@ -113,6 +113,9 @@ def _facts(stages: Mapping[str, Path], scores: Any) -> list[tuple[str, str]]:
     variants = reading.json_of(stages, "optimization", "variants.json")
     if variants:
         chosen = variants["variants"][variants["chosen"]]
+        if scores and variants["chosen"] != "fp32":  # what is scored above is the network before it was made smaller
+            served = chosen["score"]
+            facts.insert(1, (wording.full(served), f"of the {variants['chosen']} variant that is served"))
         facts.append((f"{chosen['row_ms']:.3g} ms", "for one answer, on this computer's processor"))
         facts.append((reading.size(chosen["size_bytes"]), "to ship"))
     return facts

@@ -136,6 +136,8 @@ def _rows(recipe: Recipe, table: Table, fresh: list[dict[str, Any]]) -> tuple[li
             row = _sound(task.correct(entry["row"], entry["correction"], recipe))
             stored = values.stored({**row, "_id": entry["id"]}, table.rows.features)
             values.require_fit(stored, table.rows.features)
+            for feature in table.features.values():  # such as a label that the champion does not know
+                feature.encode({column: [stored[column]] for column in feature.columns})
             split = split_of({column: row.get(column) for column in identity}, recipe.improve.hold_back)
         except Exception as error:  # whatever is wrong with one row, the others still make a lap
             said = str(error) if isinstance(error, FeilunError) else f"{type(error).__name__}: {error}"
