@@ -118,7 +118,9 @@ def recipes(context: Context, recipe: str | None = None) -> Result:
     _refuse_overwriting(path, context)
     if not context.dry_run:
         shutil.copyfile(there[recipe] / "recipe.yaml", path)
-    text = tell(context.lang, "wrote {path}", path=path) + "."
+    what = tell(context.lang, "wrote {path}", path=path) + "."
+    would = tell(context.lang, "Would {what}. Nothing was changed (--dry-run).", what=f"write {path}")
+    text = would if context.dry_run else what
     return Result(value={"path": str(path)}, text=text, name=recipe, next=f"feilun check {path}")
 
 

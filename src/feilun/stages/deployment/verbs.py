@@ -28,6 +28,7 @@ def make(work: Work) -> Made:
 
     optimized, evaluated = work.before["optimization"], work.before["evaluation"]
     folder = work.folder / BUNDLE
+    about = manifest.read_json(optimized / "variants.json")
     parts = packing.Parts(
         recipe=work.recipe,
         task=work.task,
@@ -36,8 +37,8 @@ def make(work: Work) -> Made:
         weights=work.before["training"] / "weights.safetensors",
         state=evaluated,
         graphs=optimized / "graphs",
-        about=manifest.read_json(optimized / "variants.json"),
-        card=evaluated / layout.CARD,
+        about=about,
+        card=_card(work.folder, evaluated / layout.CARD, about),
     )
     packing.pack(folder, parts)
     facts = smoke.check(folder, work.before["data"], evaluated)
@@ -45,6 +46,18 @@ def make(work: Work) -> Made:
     sealed = manifest.read_json(folder / layout.MANIFEST)
     work.say.line(f"packed {work.recipe.name}@{work.version}, {size / 1e6:.1f} MB, {sealed['variant']}")
     return Made(facts={**facts, "size_bytes": size, "variant": sealed["variant"], "sha256": sealed["sha256"]})
+
+
+def _card(folder: Path, card: Path, about: Mapping[str, Any]) -> Path:
+    """The card of evaluation; where the int8 variant is served, with that variant's own score below it."""
+    if about["chosen"] != "int8" or not card.is_file():
+        return card
+    score = about["variants"]["int8"]["score"]
+    said = f"{score['name']} {score['value']:.4g} [{score['low']:.4g}, {score['high']:.4g}]"
+    note = f"\n**Served as int8**: on the same test rows {said}. The scores above are of the network before that.\n"
+    text = card.read_text(encoding="utf-8") + note
+    manifest.write_bytes(folder / layout.CARD, text.encode())
+    return folder / layout.CARD
 
 
 def load(folder: Path, variant: str | None = None, threads: int | None = None) -> Bundle:

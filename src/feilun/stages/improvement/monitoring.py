@@ -34,14 +34,15 @@ def monitor(home: Path, name: str, folder: Path) -> dict[str, Any]:
         champion, given = store.champion(name), store.count_feedback(name)
     records, number = reading.records, int(folder.name)
     answered = [record for record in records if "error" not in record]
-    drifted = _drift([record for record in answered if record["version"] == number], folder)
+    own = [record for record in answered if record["version"] == number]  # others say nothing of this version
+    drifted = _drift(own, folder)
     told: dict[str, Any] = {
         "name": name,
         "champion": champion,
         "requests": _traffic(records),
         "errors": len(records) - len(answered),
         "latency_ms": _latency(answered),
-        "confidence": _confidence(answered, places.stage(folder, "evaluation")),
+        "confidence": _confidence(own, places.stage(folder, "evaluation")),
         "versions": _shares(records),
         "drift": drifted,
         "feedback": given,
