@@ -97,10 +97,15 @@ def test_intervals_and_baseline(life: Life) -> None:
 @pytest.mark.promise("quantize")
 def test_quantize(life: Life) -> None:
     """There is an int8 variant, measured beside the plain one, and it answers."""
-    measured = json.dumps(life.file("optimization", "variants.json"))
-    assert all(f'"{word}"' in measured for word in ("torch", "fp32", "int8"))
+    measured = life.file("optimization", "variants.json")["variants"]
+    assert set(measured) == {"torch", "fp32", "int8"}
+    for variant in measured.values():
+        assert variant["size_bytes"] > 0 and variant["row_ms"] > 0
+        assert variant["score"]["low"] <= variant["score"]["high"]
     graphs = sorted(path.name for path in (life.run.stages["optimization"] / "graphs").glob("*.onnx"))
     assert any(name.endswith(".int8.onnx") for name in graphs)
+    weights = [path.read_bytes() for path in (life.run.stages["optimization"] / "graphs").glob("*.int8.onnx")]
+    assert any(b"_quantized" in content for content in weights), "a float32 graph under the name of int8"
     requests = life.requests("test", 4)
     assert len(life.load("int8").predict(requests)) == len(requests)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -26,7 +26,8 @@ class Lap:
     @property
     def interval(self) -> tuple[float, float, float]:
         """Live accuracy in per cent, with its 95 % interval."""
-        return tuple(100 * value for value in wilson(self.right, self.requests))  # type: ignore[return-value]
+        value, low, high = wilson(self.right, self.requests)
+        return 100 * value, 100 * low, 100 * high
 
     def cells(self) -> tuple[str, ...]:
         """As the table shows it."""
@@ -111,8 +112,8 @@ def _y(value: float, floor: int) -> float:
     return TOP + (HEIGHT - TOP - BOTTOM) * (100 - value) / (100 - floor)
 
 
-def _points(pairs: object) -> str:
-    return " ".join(f"{x:.1f},{y:.1f}" for x, y in pairs)  # type: ignore[attr-defined]
+def _points(pairs: Iterable[tuple[float, float]]) -> str:
+    return " ".join(f"{x:.1f},{y:.1f}" for x, y in pairs)
 
 
 def _label(x: float, y: float, text: str, anchor: str = "middle", colour: str = TEXT) -> str:
