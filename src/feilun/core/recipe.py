@@ -16,27 +16,67 @@ class Frozen(BaseModel):
 class Split(Frozen):
     """Shares of rows; what is left is for training. Given test or validation files replace their share."""
 
-    by: Literal["hash"] = Field(
-        "hash", description="how rows are dealt: by a hash of their content, so that it never changes"
+    by: Literal["hash", "stratified", "group", "time"] = Field(
+        "hash",
+        description="how rows are dealt: by a hash of their content, so that it never changes; stratified: the same "
+        "shares in every class; group: rows with the same value in `column` stay together; time: the latest are tested",
     )
+    column: str | None = Field(None, description="the column that names the group or holds the time")
+    folds: int | None = Field(None, ge=2, description="deal rows into so many folds; `fold` is then the test")
+    fold: int = Field(0, ge=0, description="which fold is the test, from 0")
+    part: float = Field(1.0, gt=0, le=1, description="share of the training rows that is used, for learning curves")
     validation: float = Field(0.1, ge=0, lt=1, description="share that decides when to stop and where thresholds lie")
     gate: float = Field(0.1, ge=0, lt=1, description="share on which a challenger must beat the champion")
     test: float = Field(0.2, ge=0, lt=1, description="share that is only ever scored")
 
 
+class Window(Frozen):
+    """Rows in time become examples: a row sees itself and the rows before it."""
+
+    column: str = Field("window", min_length=1, description="the new column; its kind is sequence")
+    of: tuple[str, ...] = Field(min_length=1, description="the number columns that it gathers")
+    steps: int = Field(ge=2, description="rows it looks back over, itself included")
+    by: str | None = Field(None, description="the column with the time; rows are in order where left out")
+    group: str | None = Field(None, description="windows never cross from one value of this column to another")
+
+
 class Data(Frozen):
     """Where the rows come from."""
 
-    source: str | None = Field(None, description="file, folder, or builtin:<name>; relative to the recipe file")
+    source: str | None = Field(
+        None,
+        description="file, folder, archive, URL (https, s3), database (sqlite:///, postgresql://), hf:<name> or "
+        "builtin:<name>; paths start at the recipe file",
+    )
+    query: str | None = Field(None, description="the SQL that gives the rows, where the source is a database")
     test: str | None = Field(None, description="a file or folder of test rows, where you were given one")
     validation: str | None = Field(None, description="a file or folder of validation rows, where you were given one")
-    format: str | None = Field(None, description="csv, parquet, image_folder or idx; found out where left out")
+    format: str | None = Field(
+        None,
+        description="csv, jsonl, parquet, npz, image_folder, text_folder or idx; found out where left out",
+    )
+    delimiter: str | None = Field(None, min_length=1, max_length=1, description="between cells of a CSV; found out")
+    encoding: str | None = Field(None, description="of a text file, such as utf-8 or gb18030; found out")
+    decimal: Literal[".", ","] | None = Field(None, description="decimal mark of numbers in text; found out")
+    header: bool | None = Field(None, description="whether the first line holds names; found out")
     columns: tuple[str, ...] | None = Field(None, description="column names, for files without a header")
     missing: tuple[str, ...] = Field(
         ("", "?", "NA", "N/A", "NaN", "nan", "null", "None"), description="texts that mean: no value"
     )
     drop: tuple[str, ...] = Field((), description="columns to leave out")
     limit: int | None = Field(None, ge=1, description="use only the first so many rows")
+    window: Window | None = Field(None, description="make each row the last steps of several columns")
+    duplicates: Literal["together", "drop"] = Field(
+        "together", description="equal rows: all on one side of the split, or only the first is kept"
+    )
+    near: Literal["together", "drop", "ignore"] = Field(
+        "together", description="nearly equal texts and pictures: all on one side, only the first, or not looked for"
+    )
+    outliers: Literal["keep", "mark", "clip", "drop"] = Field(
+        "keep",
+        description="numbers beyond robust limits of the training rows: kept, also marked for the network, clipped, "
+        "or their training rows dropped",
+    )
     split: Split = Split()
 
 
@@ -74,11 +114,15 @@ class Model(BaseModel):
     """A network by name, with options of that family (checked against the family)."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
-    name: str | None = Field(None, description="a file in parts/models, such as mlp or cnn; found out where left out")
+    name: str | None = Field(
+        None,
+        description="a file in parts/models, such as mlp or cnn; auto tries two or three; found out where left out",
+    )
+    file: str | None = Field(None, description="a Python file of your own that holds the network; name is then own")
 
     @property
     def options(self) -> dict[str, Any]:
-        """Everything but the name."""
+        """Everything but the name and the file."""
         return dict(self.model_extra or {})
 
 
@@ -107,7 +151,19 @@ class Train(Frozen):
         5, ge=1, description="stop after so many epochs without a better validation loss; null: never"
     )
     checkpoint_s: float = Field(30.0, gt=0, description="seconds between checkpoints")
+    balance: Literal["none", "weights", "sampling"] = Field(
+        "none", description="rare classes count more (weights), or are drawn more often (sampling)"
+    )
     threads: int | None = Field(None, ge=1, description="CPU threads; null: all cores")
+
+
+class Costs(Frozen):
+    """Money per answer of a yes-or-no question: what is lost is positive, what is gained negative."""
+
+    true_positive: float = Field(0.0, description="a yes that is right")
+    false_positive: float = Field(0.0, description="a yes that is wrong")
+    false_negative: float = Field(0.0, description="a no that is wrong")
+    true_negative: float = Field(0.0, description="a no that is right")
 
 
 class Evaluate(Frozen):
@@ -116,6 +172,12 @@ class Evaluate(Frozen):
     score: str | None = Field(None, description="the main score; the task's own where left out")
     positive: str | None = Field(None, description="the class that counts as yes, for two classes")
     bootstrap: int = Field(1000, ge=100, description="resamples behind each 95 % interval")
+    groups: tuple[str, ...] = Field((), description="columns whose values are scored apart; they need not be inputs")
+    costs: Costs | None = Field(None, description="money per answer; the threshold then makes the most of it")
+    metrics: dict[str, str] = Field(
+        default_factory=dict,
+        description='business metrics, such as {default_rate: mean(actual == "bad") where predicted == "good"}',
+    )
 
 
 class Optimize(Frozen):
