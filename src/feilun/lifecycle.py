@@ -8,22 +8,26 @@ key is already made, in this run or an earlier one of the same name, is not made
 from __future__ import annotations
 
 import difflib
-import shutil
+import hashlib
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from feilun.core import discover, manifest, progress, reading, sources
-from feilun.core.errors import InputError
+from feilun.core import discover, manifest, progress, reading, runs, sources
+from feilun.core.errors import FeilunError, InputError
 from feilun.core.manifest import Manifest
 from feilun.core.protocols import Say
 from feilun.core.recipe import Data, Recipe
+from feilun.core.runs import run_folder as run_folder
+from feilun.core.runs import stage_folders as stage_folders
 from feilun.core.work import Made, Work
 
 STAGES = ("data", "training", "evaluation", "optimization", "deployment")  # then improvement, and data again
+AUTO = "auto"  # the model that is chosen from a few by trying
 LIBRARIES = ("numpy", "torch", "datasets", "tokenizers", "pillow", "scikit-learn", "onnxruntime")
 
 
@@ -70,6 +74,7 @@ def run(
     *,
     target: str | list[str] | None = None,
     name: str | None = None,
+    model: Any = None,
     home: str | Path = "runs",
     say: Say | None = None,
     **changes: Any,
@@ -77,7 +82,8 @@ def run(
     """Take a recipe or a table through every stage, from Python.
 
     what: a Recipe, a path to a recipe (.yaml) or to data, or a pandas or Arrow table.  changes: recipe keys with
-    dots as double underscores (`train__epochs=3`).  The result holds the scores; `feilun.load(run.version)` answers.
+    dots as double underscores (`train__epochs=3`).  model: a name, or your own nn.Module.  The result holds the
+    scores; `feilun.load(run.version)` answers.
     """
     base, frame = Path.cwd(), None
     if isinstance(what, Recipe):
@@ -88,16 +94,19 @@ def run(
         recipe = Recipe(data=Data(source=str(what)))
     else:
         recipe, frame = Recipe(name=name or "table"), what
-    given = {"target": target, "name": name}
+    named = model is None or isinstance(model, str | Mapping)
+    given = {"target": target, "name": name, "model": model if named else "own"}
     settings = {key.replace("__", "."): value for key, value in changes.items()}
     recipe = reading.make_recipe(
         recipe.with_settings({**{key: value for key, value in given.items() if value is not None}, **settings})
     )
-    return run_recipe(recipe, home=Path(home), base=base, say=say, frame=frame)
+    return run_recipe(recipe, home=Path(home), base=base, say=say, frame=frame, model=None if named else model)
 
 
-def improve(name: str, *, home: str | Path = "runs", say: Say | None = None) -> dict[str, Any]:
+def improve(name: str, *, home: str | Path = "runs", say: Say | None = None, model: Any = None) -> dict[str, Any]:
     """One lap: feedback, new data version, retraining from the champion, a paired test, promote or keep.
+
+    model: the nn.Module again, if the first run was given one from Python.
 
     Returns the decision with its reason and evidence, the number of answers used, and the challenger's version.
     """
@@ -106,7 +115,7 @@ def improve(name: str, *, home: str | Path = "runs", say: Say | None = None) -> 
     collected = call("improvement", "collect", home, name, lambda at: run_folder(home, name, at))
     recipe = Recipe.model_validate(manifest.read_json(parent / "run.json")["recipe"])
     lap = Lap(parent=parent, rows=collected["rows"])
-    challenger = run_recipe(recipe, home=home, base=parent, say=say, lap=lap)
+    challenger = run_recipe(recipe, home=home, base=parent, say=say, lap=lap, model=model)
     decision = call("improvement", "decide", home, name, challenger.number, lambda at: run_folder(home, name, at))
     versions = {"champion": f"{name}@{number}", "challenger": challenger.version}
     return {**decision, **versions, **collected, "run": challenger}
@@ -140,16 +149,6 @@ def find(thing: str, home: Path) -> tuple[str, int, Path]:
     return name, int(at), run_folder(home, name, int(at))
 
 
-def run_folder(home: Path, name: str, number: int) -> Path:
-    """The folder of a version."""
-    return home / name / str(number)
-
-
-def stage_folders(folder: Path) -> dict[str, Path]:
-    """{stage: folder} of a run; a stage that was not made again lies in the run that made it."""
-    return {stage: folder.parent / place for stage, place in manifest.read_json(folder / "run.json")["stages"].items()}
-
-
 def run_recipe(
     recipe: Recipe,
     *,
@@ -158,30 +157,34 @@ def run_recipe(
     say: Say | None = None,
     lap: Lap | None = None,
     frame: Any = None,
+    model: Any = None,
 ) -> Run:
-    """Take a recipe through every stage; skip what is made, resume what was interrupted, register the version."""
-    say = say or progress.Quiet()
+    """Take a recipe through every stage; skip what is made, resume what was interrupted, register the version.
+
+    frame: a table from Python instead of `data.source`.  model: an nn.Module from Python instead of a name.
+    """
     started = time.monotonic()
     home = home.resolve()
     recipe = recipe if lap else call("data", "resolve", recipe, base=base, frame=frame)
     name = str(recipe.name)
-    with progress.locked(home / name):
-        folder = _folder(home / name, recipe, lap)
-        made: dict[str, Path] = {}
-        skipped: list[str] = []
-        for stage in STAGES:
-            job = _Job(recipe=recipe, stage=stage, run=folder, before=dict(made), base=base, lap=lap, frame=frame)
-            made[stage], was_there = _stage(job, say)
-            skipped += [stage] if was_there else []
-            _record(folder, recipe, lap, made)
-        folder = _settle(folder, recipe, lap, made)
+    given = Given(base=base, lap=lap, frame=frame, model=model, say=say or progress.Quiet())
+    mark = lap.rows.name if lap else None
+    with progress.locked(home / name), own_network(recipe, home / name, base, model) as recipe:
+        tried: dict[str, Any] = {}
+        if recipe.model.name == AUTO:
+            recipe, tried = _chosen(recipe, home / name, given)
+        folder = runs.find_or_begin(home / name, recipe, mark)
+        if tried:
+            manifest.write_json(folder / "auto.json", tried)
+        made, skipped = make_stages(recipe, STAGES, folder, given)
+        folder = runs.settle(folder, recipe, mark, made)
         run = Run(
             name=name,
             number=int(folder.name),
             folder=folder,
             recipe=recipe,
             stages=made,
-            skipped=tuple(skipped),
+            skipped=skipped,
             seconds=time.monotonic() - started,
         )
         call("evaluation", "report", run.folder, made, recipe)
@@ -190,38 +193,110 @@ def run_recipe(
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Given:
+    """What a run is given besides its recipe."""
+
+    base: Path
+    say: Say
+    lap: Lap | None = None
+    frame: Any = None  # a table from Python
+    model: Any = None  # an nn.Module from Python
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class _Job:
     recipe: Recipe
     stage: str
     run: Path
     before: dict[str, Path]
-    base: Path
-    lap: Lap | None
-    frame: Any
+    given: Given
 
 
-def _stage(job: _Job, say: Say) -> tuple[Path, bool]:
+def make_stages(
+    recipe: Recipe, names: Sequence[str], folder: Path, given: Given
+) -> tuple[dict[str, Path], tuple[str, ...]]:
+    """({stage: its folder}, those that were there before): the first stages of the loop, made in this folder."""
+    made: dict[str, Path] = {}
+    skipped: list[str] = []
+    for stage in names:
+        made[stage], was_there = _stage(_Job(recipe=recipe, stage=stage, run=folder, before=dict(made), given=given))
+        skipped += [stage] if was_there else []
+        if folder.name.isdigit():  # a trial is no run
+            runs.record(folder, recipe, given.lap.rows.name if given.lap else None, made)
+    return made, tuple(skipped)
+
+
+def _chosen(recipe: Recipe, parent: Path, given: Given) -> tuple[Recipe, dict[str, Any]]:
+    """`model: auto`: two or three models trained, the one kept that is best on validation rows, and the table of all.
+
+    A candidate that fails is listed with its reason; only if all fail, the first failure is raised.
+    """
+    tried: list[tuple[Recipe, dict[str, Path]]] = []
+    failed: list[tuple[Recipe, FeilunError]] = []
+    for candidate in call("data", "candidates", recipe, base=given.base, frame=given.frame):
+        trial = parent / f"auto-{manifest.hash_json(candidate.model_dump(mode='json'))[:12]}"
+        try:
+            tried.append((candidate, make_stages(candidate, STAGES[:2], trial, given)[0]))
+        except FeilunError as error:
+            failed.append((candidate, error))
+    if not tried:
+        raise failed[0][1]
+    table = call("evaluation", "choose", tried, failed)
+    best = tried[table.pop("chosen")][0]
+    for line in table.pop("lines"):
+        given.say.line(line)
+    return best, table
+
+
+@contextmanager
+def own_network(recipe: Recipe, parent: Path, base: Path, model: Any) -> Iterator[Recipe]:
+    """The user's own network within reach of every stage, its hash in the recipe, and a copy of its file kept."""
+    if model is None and recipe.model.file is None:
+        yield recipe
+        return
+    options = dict(recipe.model.options)
+    if model is None:
+        path = base / reading.expand(str(recipe.model.file))
+        kept = parent / "models" / f"{options.get('sha256', '')}.py"
+        if kept.is_file():  # a lap and a study take what the first run kept, whatever became of the file
+            path = kept
+        if not path.is_file():
+            raise InputError(
+                f"There is no file {path}; model.file names a Python file with your network.", where="model.file"
+            )
+        content = path.read_bytes()
+        options["sha256"] = hashlib.sha256(content).hexdigest()
+        manifest.write_bytes(parent / "models" / f"{options['sha256']}.py", content)
+        model = discover.python_file(path)
+    else:
+        options["sha256"] = call("training", "fingerprint", model)
+    with discover.own_model(model):
+        yield recipe.but(model={**recipe.model.model_dump(mode="json"), **options, "name": "own"})
+
+
+def _stage(job: _Job) -> tuple[Path, bool]:
     """The folder of the finished stage, and whether it was there before."""
     key, facts = _key(job)
     for candidate in sorted(job.run.parent.glob(f"*/{job.stage}")):
         found = manifest.read(candidate)
         if found is not None and found.key == key:
             manifest.verify(candidate, found.files)
-            return candidate, True
+            return runs.owned(candidate, job.run), True
+    given = job.given
     folder = job.run / job.stage
-    _prepare(folder, key)
+    runs.prepare(folder, key)
     started = time.monotonic()
     work = Work(
         recipe=job.recipe,
         task=discover.task(str(job.recipe.task)),
         folder=folder,
         before=job.before,
-        say=say,
-        base=job.base,
-        version=int(job.run.name),
-        parent=job.lap.parent if job.lap else None,
-        lap=job.lap.rows if job.lap else None,
-        frame=job.frame,
+        say=given.say,
+        base=given.base,
+        version=int(job.run.name) if job.run.name.isdigit() else 0,
+        parent=given.lap.parent if given.lap else None,
+        lap=given.lap.rows if given.lap else None,
+        frame=given.frame,
     )
     made: Made = call(job.stage, "make", work)
     (folder / "key").unlink()
@@ -230,7 +305,7 @@ def _stage(job: _Job, say: Say) -> tuple[Path, bool]:
         key=key,
         **facts,
         files=manifest.hash_files(folder),
-        parent=str(job.lap.parent) if job.lap else "",
+        parent=str(given.lap.parent) if given.lap else "",
         scores=made.scores,
         facts=made.facts,
         seconds=round(time.monotonic() - started, 3),
@@ -246,6 +321,7 @@ def _key(job: _Job) -> tuple[str, dict[str, Any]]:
     A stage says in its verbs module what it uses: USES (recipe keys), CODE (rooms whose every file may be called by
     name), and `depends(recipe, base, lap, frame)` for what lies outside: the hash of source files.
     """
+    lap = job.given.lap
     inputs = {stage: _key_of(folder) for stage, folder in job.before.items()}
     modules = [f"feilun.stages.{job.stage}.verbs", discover.module_name("tasks", str(job.recipe.task))]
     for room in discover.stage_value(job.stage, "CODE", ()):
@@ -257,64 +333,14 @@ def _key(job: _Job) -> tuple[str, dict[str, Any]]:
         "versions": {library: _version(library) for library in LIBRARIES},
     }
     depends = discover.stage_value(job.stage, "depends")
-    outside = depends(job.recipe, job.base, job.lap.rows if job.lap else None, job.frame) if depends else ""
-    start = _key_of(stage_folders(job.lap.parent)["deployment"]) if job.lap else ""
+    outside = depends(job.recipe, job.given.base, lap.rows if lap else None, job.given.frame) if depends else ""
+    start = _key_of(stage_folders(lap.parent)["deployment"]) if lap else ""
     return manifest.hash_json({**facts, "outside": outside, "start": start}), facts
 
 
 def _key_of(folder: Path) -> str:
     found = manifest.read(folder)
     return found.key if found else ""
-
-
-def _folder(parent: Path, recipe: Recipe, lap: Lap | None) -> Path:
-    """The last run, if it has this recipe and was interrupted; else the next number."""
-    numbers = sorted(int(path.name) for path in parent.glob("*") if path.name.isdigit())
-    last = parent / str(numbers[-1]) if numbers else None
-    if last is not None and _recorded(last, finished=False) == _identity(recipe, lap):
-        return last
-    folder = parent / str(numbers[-1] + 1 if numbers else 1)
-    folder.mkdir(parents=True)
-    _record(folder, recipe, lap, {})
-    return folder
-
-
-def _settle(folder: Path, recipe: Recipe, lap: Lap | None, made: Mapping[str, Path]) -> Path:
-    """Mark the run finished; if every stage was there before, it is the run that made the last of them."""
-    owner = made["deployment"].parent
-    if owner != folder:
-        shutil.rmtree(folder)
-        return owner
-    _record(folder, recipe, lap, made, finished=True)
-    return folder
-
-
-def _record(folder: Path, recipe: Recipe, lap: Lap | None, made: Mapping[str, Path], finished: bool = False) -> None:
-    """run.json: the resolved recipe and where each stage lies, relative to the folder of all runs of this name."""
-    places = {stage: path.relative_to(folder.parent).as_posix() for stage, path in made.items()}
-    manifest.write_json(folder / "run.json", {**_identity(recipe, lap), "stages": places, "finished": finished})
-
-
-def _recorded(folder: Path, *, finished: bool) -> dict[str, Any] | None:
-    """What run.json says of recipe and lap, if the run is (un)finished as asked."""
-    path = folder / "run.json"
-    saved = manifest.read_json(path) if path.is_file() else None
-    if saved is None or saved["finished"] is not finished:
-        return None
-    return {"recipe": saved["recipe"], "lap": saved["lap"]}
-
-
-def _identity(recipe: Recipe, lap: Lap | None) -> dict[str, Any]:
-    return {"recipe": recipe.model_dump(mode="json"), "lap": lap.rows.name if lap else None}
-
-
-def _prepare(folder: Path, key: str) -> None:
-    """An empty folder for this key, or the one an interrupted attempt with the same key left."""
-    mark = folder / "key"
-    if folder.exists() and (not mark.is_file() or mark.read_text() != key):
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    manifest.write_bytes(mark, key.encode())
 
 
 def _version(library: str) -> str:

@@ -6,7 +6,10 @@ import ast
 import difflib
 import importlib
 import importlib.util
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -22,6 +25,7 @@ ROOMS = {
     "models": "feilun.parts.models",
     "metrics": "feilun.parts.metrics",
 }
+_OWN: ContextVar[Any] = ContextVar("own", default=None)
 
 
 def names(room: str) -> dict[str, str]:
@@ -98,6 +102,42 @@ def stage_verb(stage: str, verb: str) -> Callable[..., Any]:
 def stage_value(stage: str, word: str, default: Any = None) -> Any:
     """A constant of a stage's verbs module, such as USES."""
     return getattr(importlib.import_module(f"feilun.stages.{stage}.verbs"), word, default)
+
+
+@contextmanager
+def own_model(given: Any) -> Iterator[None]:
+    """Inside, `model: own` is this: an nn.Module, or the Python module of a user's file (see `python_file`)."""
+    token = _OWN.set(given)
+    try:
+        yield
+    finally:
+        _OWN.reset(token)
+
+
+def own() -> Any:
+    """The user's model. Raises InputError where there is none."""
+    given = _OWN.get()
+    if given is None:
+        raise InputError(
+            "This recipe's network was given from Python, and it is not here. Pass it again: model=my_module.",
+            where="model",
+            fix="pass model=my_module",
+        )
+    return given
+
+
+def python_file(path: Path) -> ModuleType:
+    """Run a user's Python file as a module of its own. Raises InputError where it cannot be run."""
+    spec = importlib.util.spec_from_file_location(f"feilun_own_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise InputError(f"{path} is no Python file; expected a file such as my_model.py.", where=str(path))
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses and torch look classes up by their module's name
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise InputError(f"{path} cannot be run: {type(error).__name__}: {error}.", where=str(path)) from error
+    return module
 
 
 @cache

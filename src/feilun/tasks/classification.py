@@ -42,13 +42,21 @@ def build(recipe: Recipe, features: Features) -> dict[str, nn.Module]:
 
 
 def objective(networks: Mapping[str, Callable[..., Any]], batch: Mapping[str, Tensor], player: str) -> Tensor:
-    """Cross-entropy of one label; binary cross-entropy, mean over labels, of several."""
+    """Cross-entropy of one label; binary cross-entropy, mean over labels, of several.
+
+    A network of several members says (B, members, labels) while it trains: their mean, each on its own.
+    """
     from torch.nn import functional
 
     made = networks[player](**{name: value for name, value in batch.items() if name != "target"})
+    (said,), target = made.values(), batch["target"]
+    members = said.shape[1] if said.ndim == 3 else 1
+    each = target.repeat_interleave(members, 0)
     if MANY in made:
-        return functional.binary_cross_entropy_with_logits(made[MANY], batch["target"], reduction="none").mean(1)
-    return functional.cross_entropy(made[ONE], batch["target"], reduction="none")
+        losses = functional.binary_cross_entropy_with_logits(said.flatten(0, -2), each, reduction="none").mean(1)
+    else:
+        losses = functional.cross_entropy(said.flatten(0, -2), each, reduction="none")
+    return losses.unflatten(0, (len(target), members)).mean(1)
 
 
 def graphs(networks: Mapping[str, nn.Module], batch: Mapping[str, Tensor]) -> dict[str, Graph]:

@@ -41,9 +41,13 @@ def build(recipe: Recipe, features: Features) -> dict[str, nn.Module]:
 
 
 def objective(networks: Mapping[str, Callable[..., Any]], batch: Mapping[str, Tensor], player: str) -> Tensor:
-    """Squared error of the standardised numbers, mean over targets."""
-    made = networks[player](**{name: value for name, value in batch.items() if name != "target"})
-    loss: Tensor = (made["values"] - batch["target"]).square().mean(1)
+    """Squared error of the standardised numbers, mean over targets.
+
+    A network of several members says (B, members, targets) while it trains: their mean, each on its own.
+    """
+    said = networks[player](**{name: value for name, value in batch.items() if name != "target"})["values"]
+    target = batch["target"].unsqueeze(1) if said.ndim == 3 else batch["target"]
+    loss: Tensor = (said - target).square().flatten(1).mean(1)
     return loss
 
 

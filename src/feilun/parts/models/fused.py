@@ -26,13 +26,12 @@ class Network(nn.Module):
     Encoders are numbered, not named: a column's name may be anything, a module's may not.
     """
 
-    def __init__(self, encoders: Mapping[str, nn.Module], trunk: nn.Module | None, outputs: int, output: str) -> None:
+    def __init__(self, encoders: Mapping[str, nn.Module], trunk: nn.Module | None, head: nn.Module, output: str) -> None:
         super().__init__()
         self.inputs, self.output = tuple(encoders), output
         self.encoders = nn.ModuleList(encoders.values())
         self.trunk = trunk or nn.Identity()
-        self.head = nn.Linear(_width(encoders.values()) if trunk is None else _width([trunk]), outputs)
-        initial.start(self.head, "linear")
+        self.head = head
 
     def forward(self, **batch: Tensor) -> dict[str, Tensor]:
         """Inputs by name; anything else in the batch is left alone."""
@@ -66,7 +65,8 @@ def build(model: Model, features: Features, inputs: Sequence[str], outputs: int,
     options = _options(family, model)
     encoders = {item: _encoder(family, options, family_name, features[item]) for item in inputs}
     trunk = _trunk(family, options, family_name, _width(encoders.values()), len(inputs))
-    return Network(encoders, trunk, outputs, name)
+    width = _width(encoders.values()) if trunk is None else _width([trunk])
+    return Network(encoders, trunk, _head(family, options, width, outputs, name), name)
 
 
 def graph(network: nn.Module, inputs: Mapping[str, Tensor]) -> Graph:
@@ -118,3 +118,13 @@ def _trunk(family: Any, options: Any, name: str, joined: int, inputs: int) -> nn
     mlp = discover.find("models", "mlp")
     layer: nn.Module = mlp.trunk(mlp.MODEL(depth=1), joined)
     return layer
+
+
+def _head(family: Any, options: Any, width: int, outputs: int, name: str) -> nn.Module:
+    """The family's own, or a linear layer."""
+    if hasattr(family, "head"):
+        made: nn.Module = family.head(options, width, outputs, name)
+        return made
+    linear = nn.Linear(width, outputs)
+    initial.start(linear, "linear")
+    return linear

@@ -67,6 +67,20 @@ def report(run_folder: Path, stages: Mapping[str, Path], recipe: Recipe) -> Path
     return _report(Path(run_folder), stages, recipe)
 
 
+def choose(tried: Sequence[Any], failed: Sequence[Any]) -> dict[str, Any]:
+    """Of trained candidates [(recipe, {stage: folder})] the one to keep: auto.json, `chosen` and `lines`."""
+    from feilun.stages.evaluation import choosing
+
+    return choosing.choose(tried, failed)
+
+
+def learning(recipe: Recipe, points: Sequence[Mapping[str, Path]]) -> dict[str, Any]:
+    """learning.json from the stage folders of runs with fewer and more training rows."""
+    from feilun.stages.evaluation import learning as curve
+
+    return curve.learning(recipe, points)
+
+
 def _settled(work: Work, table: Table) -> tuple[Any, State]:
     """The torch runner, and the state as it will be read back when serving."""
     import numpy as np

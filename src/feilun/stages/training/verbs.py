@@ -59,6 +59,16 @@ def make(work: Work) -> Made:
     return Made(facts=_facts(fitted))
 
 
+def fingerprint(module: Any) -> str:
+    """SHA-256 of a network given from Python: its structure and its weights, which are where training starts."""
+    import hashlib
+
+    found = hashlib.sha256(repr(module).encode())
+    for name, tensor in module.state_dict().items():
+        found.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
+    return found.hexdigest()
+
+
 def _plan(work: Work) -> Train:
     """In a lap without early stopping: validation rows know nothing of the feedback, so they would call off the lesson.
 

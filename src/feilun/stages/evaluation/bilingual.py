@@ -1,0 +1,113 @@
+"""Every sentence of the report in English and Chinese, from the same facts: the English template is the key."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, TypeAlias
+
+from markupsafe import Markup, escape
+
+from feilun.parts.metrics import wording
+from feilun.stages.evaluation.chinese import SENTENCES, TERMS
+
+LANGUAGES = ("en", "zh")
+LONGEST = 400  # letters of a sentence that is looked up; what is longer is a person's text, not ours
+HOLE = re.compile(r"\\\{(\w+)(?::[^}]*)?\\\}")
+# Holes whose content is our own word or sentence; what fills any other hole is data and stays as it is.
+OURS = frozenset({"baseline", "score", "words", "by", "moved", "kind", "looks", "reason", "first", "second", "how"})
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """The same thing in both languages, escaped; the page shows one of them."""
+
+    en: Markup
+    zh: Markup
+
+    def __html__(self) -> Markup:
+        if self.en == self.zh:
+            return self.en
+        return Markup('<span class="en">{}</span><span class="zh" lang="zh">{}</span>').format(self.en, self.zh)
+
+    def __str__(self) -> str:
+        return str(self.en)
+
+    def of(self, language: str) -> str:
+        """Plain text in one language, for a title or a label that cannot be both."""
+        return (self.zh if language == "zh" else self.en).unescape()
+
+    def drawn(self, attributes: str) -> Markup:
+        """The same for SVG: <text> elements. attributes: markup of ours, such as `x="3"`."""
+        if self.en == self.zh:
+            return Markup(f"<text {attributes}>{self.en}</text>")
+        return Markup(f'<text {attributes} data-l="en">{self.en}</text><text {attributes} data-l="zh">{self.zh}</text>')
+
+
+Said: TypeAlias = "Phrase | str | int | float | Markup"
+
+
+def tell(template: str, /, **values: Said) -> Phrase:
+    """The sentence with its holes filled. Values are data and stay as they are, but a Phrase comes in both languages.
+
+    A template that nobody has put into Chinese is English in both; a test names it.
+    """
+    return Phrase(_filled(template, values, "en"), _filled(SENTENCES.get(template, template), values, "zh"))
+
+
+def term(name: str) -> Phrase:
+    """A word of ours, such as a score's, a baseline's, a stage's or a kind's name, as people write it."""
+    english = wording.title(str(name))
+    chinese = TERMS.get(str(name).replace("_", " ").lower())
+    return Phrase(escape(english), escape(chinese if chinese is not None else english))
+
+
+def data(text: Any) -> Phrase:
+    """Something of the user's: never translated."""
+    return Phrase(escape(str(text)), escape(str(text)))
+
+
+def known(sentence: Any) -> Phrase:
+    """A sentence that another room wrote in English, in Chinese too if a template of ours fits it."""
+    text = str(sentence)
+    if text in SENTENCES:
+        return tell(text)
+    if text.replace("_", " ").lower() in TERMS:
+        return Phrase(escape(text), escape(TERMS[text.replace("_", " ").lower()]))
+    return Phrase(escape(text), _matched(text) if len(text) <= LONGEST else escape(text))
+
+
+def joined(phrases: list[Phrase]) -> Phrase:
+    """One sentence after the other; Chinese needs no space between them."""
+    return Phrase(Markup(" ").join(one.en for one in phrases), Markup("").join(one.zh for one in phrases))
+
+
+def _filled(template: str, values: Mapping[str, Said], language: str) -> Markup:
+    return Markup(escape(template)).format(
+        **{name: getattr(value, language) if isinstance(value, Phrase) else value for name, value in values.items()}
+    )
+
+
+def _matched(text: str) -> Markup:
+    for template, pattern in _patterns():
+        found = pattern.fullmatch(text)
+        if found:
+            filled = {n: known(v).zh if n in OURS else escape(v) for n, v in found.groupdict().items()}
+            plain = re.sub(r"\{(\w+):[^}]*\}", r"{\1}", SENTENCES[template])  # the number is written already
+            return _filled(plain, filled, "zh")
+    for between, chinese in ((". ", "。"), ("; ", ";")):
+        first, cut, second = text.partition(between)
+        sides = (known(first + between.strip() if between == ". " else first), known(second)) if cut else ()
+        if any(side.zh != side.en for side in sides):
+            return Markup("" if between == ". " else chinese).join(side.zh for side in sides)
+    return escape(text)
+
+
+@lru_cache(maxsize=1)
+def _patterns() -> list[tuple[str, re.Pattern[str]]]:
+    """Templates with holes, those with most letters of their own first: the most particular one wins."""
+    holed = [template for template in SENTENCES if "{" in template]
+    holed.sort(key=lambda template: -len(HOLE.sub("", re.escape(template))))
+    return [(template, re.compile(HOLE.sub(r"(?P<\1>.+?)", re.escape(template)), re.DOTALL)) for template in holed]

@@ -1,0 +1,69 @@
+"""Questions that take many runs of one recipe: cross-validation, and what more rows would bring.
+
+A study trains in folders of its own beside the run it is about, skips what is made, and leaves one JSON file in the
+run, which the report draws: folds.json, learning.json.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from feilun.core import manifest, progress, runs
+from feilun.core.errors import RecipeError
+from feilun.core.recipe import Recipe
+from feilun.lifecycle import STAGES, Given, Run, call, make_stages, own_network
+
+UNTIL = STAGES.index("evaluation") + 1
+PARTS = (0.125, 0.25, 0.5, 1.0)  # of the training rows
+
+
+def cross_validate(run: Run, folds: int, given: Given) -> dict[str, Any]:
+    """folds.json: every row answered once by a model that never saw it; the score of all answers with its interval."""
+    if run.recipe.data.test is not None:
+        raise RecipeError(
+            "This recipe names test rows in data.test; folds are dealt from one source. Leave data.test out.",
+            where="data.test",
+            fix="feilun evaluate RECIPE --set data.test=null --folds 5",
+        )
+    made = []
+    for fold in range(folds):
+        given.say.line(f"fold {fold + 1} of {folds}")
+        recipe = _split(run.recipe, folds=folds, fold=fold)
+        made.append(_evaluated(recipe, run.folder.parent / f"fold-{fold + 1}-of-{folds}", given))
+    found: dict[str, Any] = call("evaluation", "pool", run.recipe, made)
+    return _kept(run, "folds.json", found)
+
+
+def learning_curve(run: Run, given: Given, parts: Sequence[float] = PARTS) -> dict[str, Any]:
+    """learning.json: the score by training rows, on the same test rows, and what more of them would bring."""
+    points = []
+    for part in sorted(parts):
+        recipe = _split(run.recipe, part=part)
+        given.say.line(f"{100 * part:g} % of the training rows")
+        points.append(_evaluated(recipe, run.folder.parent / f"part-{part:g}", given))
+    found: dict[str, Any] = call("evaluation", "learning", run.recipe, points)
+    return _kept(run, "learning.json", found)
+
+
+def _split(recipe: Recipe, **changes: Any) -> Recipe:
+    """The recipe with another split; with folds the share that a gate would take is trained on."""
+    plain = recipe.model_dump(mode="json")
+    split = {**plain["data"]["split"], **changes}
+    if math.isclose(split.get("part") or 1.0, 1.0):
+        split["part"] = 1.0
+    return recipe.but(data={**plain["data"], "split": split})
+
+
+def _evaluated(recipe: Recipe, folder: Path, given: Given) -> dict[str, Path]:
+    """{stage: folder} up to the evaluation."""
+    with progress.locked(folder.parent), own_network(recipe, folder.parent, given.base, given.model) as whole:
+        return make_stages(whole, STAGES[:UNTIL], folder, given)[0]
+
+
+def _kept(run: Run, name: str, found: dict[str, Any]) -> dict[str, Any]:
+    manifest.write_json(run.folder / name, found)
+    call("evaluation", "report", run.folder, runs.stage_folders(run.folder), run.recipe)
+    return found
