@@ -34,7 +34,7 @@ def cross_validate(run: Run, folds: int, given: Given) -> dict[str, Any]:
         recipe = _split(run.recipe, folds=folds, fold=fold)
         made.append(_evaluated(recipe, run.folder.parent / f"fold-{fold + 1}-of-{folds}", given))
     found: dict[str, Any] = call("evaluation", "pool", run.recipe, made)
-    return _kept(run, "folds.json", found)
+    return _kept(run, "folds.json", found, given)
 
 
 def learning_curve(run: Run, given: Given, parts: Sequence[float] = PARTS) -> dict[str, Any]:
@@ -45,7 +45,7 @@ def learning_curve(run: Run, given: Given, parts: Sequence[float] = PARTS) -> di
         given.say.line(f"{100 * part:g} % of the training rows")
         points.append(_evaluated(recipe, run.folder.parent / f"part-{part:g}", given))
     found: dict[str, Any] = call("evaluation", "learning", run.recipe, points)
-    return _kept(run, "learning.json", found)
+    return _kept(run, "learning.json", found, given)
 
 
 def _split(recipe: Recipe, **changes: Any) -> Recipe:
@@ -63,7 +63,9 @@ def _evaluated(recipe: Recipe, folder: Path, given: Given) -> dict[str, Path]:
         return make_stages(whole, STAGES[:UNTIL], folder, given)[0]
 
 
-def _kept(run: Run, name: str, found: dict[str, Any]) -> dict[str, Any]:
+def _kept(run: Run, name: str, found: dict[str, Any], given: Given) -> dict[str, Any]:
     manifest.write_json(run.folder / name, found)
     call("evaluation", "report", run.folder, runs.stage_folders(run.folder), run.recipe)
+    for line in call("evaluation", "studied", found):
+        given.say.line(line)
     return found

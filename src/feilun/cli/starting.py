@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from feilun.cli import thresholds
 from feilun.cli.record import Context, Result, Verb, argument
 from feilun.cli.words import tell
 from feilun.core.errors import InputError
@@ -57,7 +58,7 @@ def check(context: Context, recipe: str, *, settings: Sequence[str] | None = Non
     from feilun.cli import writing
     from feilun.core import reading
 
-    path = _recipe_file(recipe) or Path(recipe)
+    path = recipe_file(recipe) or Path(recipe)
     written = reading.read_recipe(path, settings or ())
     base = path.resolve().parent
     resolved = lifecycle.call("data", "resolve", written, base=base)
@@ -77,13 +78,14 @@ def run(
     *,
     target: Sequence[str] | None = None,
     settings: Sequence[str] | None = None,
-    fail_under: float | None = None,
+    fail_under: Sequence[str] | None = None,
 ) -> Result:
     """Train, score, pack; skip what is made, go on where it was interrupted."""
     from feilun import lifecycle
     from feilun.core import reading
 
-    path = _recipe_file(what)
+    wanted = thresholds.parsed(fail_under)
+    path = recipe_file(what)
     if path is None:
         path = Path(f"{_stem(what)}.yaml")
         _refuse_overwriting(path, context, f"Type `feilun run {path}` for it, ")
@@ -97,7 +99,7 @@ def run(
         )
     recipe = reading.read_recipe(path, settings or ())
     finished = lifecycle.run_recipe(recipe, home=context.home, base=path.resolve().parent, say=context.say)
-    return _finished(context, finished, fail_under)
+    return _finished(context, finished, wanted)
 
 
 def recipes(context: Context, recipe: str | None = None) -> Result:
@@ -124,26 +126,18 @@ def recipes(context: Context, recipe: str | None = None) -> Result:
     return Result(value={"path": str(path)}, text=text, name=recipe, next=f"feilun check {path}")
 
 
-def _finished(context: Context, run: Run, fail_under: float | None) -> Result:
+def _finished(context: Context, run: Run, wanted: Mapping[str, float]) -> Result:
     from feilun import lifecycle
-    from feilun.core.errors import ThresholdMissed
     from feilun.lifecycle import STAGES
 
     made = run.made("evaluation")
     main = str(made.facts.get("main") or next(iter(made.scores), ""))
-    score: Any = made.scores.get(main, {})
     if len(run.skipped) == len(STAGES):
         context.say.line(tell(context.lang, "nothing had changed; this is {version}", version=run.version))
     elif context.verbose and run.skipped:
         context.say.line(f"unchanged, so not made again: {', '.join(run.skipped)}")
-    if fail_under is not None and score and _misses(score, fail_under):
-        raise ThresholdMissed(
-            f"{run.version} is ready, and its {main} of {score['value']:.4g} misses --fail-under {fail_under:g}.",
-            where=main,
-            expected=f"{fail_under:g}",
-            got=f"{score['value']:.4g}",
-        )
-    report = _relative(run.folder / "report.html")
+    thresholds.require(wanted, made.scores, main, run.version)
+    report = relative(run.folder / "report.html")
     value = {"scores": made.scores, "main": main, "report": report, "skipped": run.skipped, "folder": str(run.folder)}
     champion = lifecycle.call("improvement", "champion", context.home, run.name)
     serves = champion in (None, run.number)
@@ -158,7 +152,7 @@ def _finished(context: Context, run: Run, fail_under: float | None) -> Result:
     )
 
 
-def _recipe_file(what: str) -> Path | None:
+def recipe_file(what: str) -> Path | None:
     """The recipe that is meant: `my.yaml`, or `my` where only my.yaml is there; None if it is data."""
     path = Path(what)
     if path.suffix.lower() in RECIPE_SUFFIXES:
@@ -167,12 +161,7 @@ def _recipe_file(what: str) -> Path | None:
     return beside if not path.exists() and beside.is_file() else None
 
 
-def _misses(score: dict[str, Any], threshold: float) -> bool:
-    lower_is_better = score.get("better") == "lower"
-    return bool(score["value"] > threshold if lower_is_better else score["value"] < threshold)
-
-
-def _relative(path: Path) -> str:
+def relative(path: Path) -> str:
     """As a person would type it from here."""
     here = Path.cwd().resolve()
     whole = path.resolve()
@@ -213,7 +202,7 @@ def _title(folder: Path) -> str:
     return re.split(r"(?<=[.?!。])\s", first, maxsplit=1)[0]
 
 
-_SETTINGS = argument(
+SETTINGS = argument(
     "--set",
     dest="settings",
     metavar="KEY=VALUE",
@@ -253,7 +242,7 @@ VERBS = (
         group="Start",
         summary="read recipe and data, and train nothing",
         call=check,
-        arguments=(argument("recipe", help="a recipe file"), _SETTINGS),
+        arguments=(argument("recipe", help="a recipe file"), SETTINGS),
         example="feilun check my.yaml",
     ),
     Verb(
@@ -264,8 +253,8 @@ VERBS = (
         arguments=(
             argument("what", help="my.yaml or my; or data, then with --target (init and run in one)"),
             _TARGET,
-            _SETTINGS,
-            argument("--fail-under", type=float, metavar="SCORE", help="exit 3 if the main score misses this"),
+            SETTINGS,
+            thresholds.FAIL_UNDER,
         ),
         example="feilun run my.yaml --set train.epochs=3",
     ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from feilun.cli import house, improving, looking, shipping, starting
+from feilun.cli import house, improving, judging, looking, shipping, starting
 from feilun.cli.record import Verb
 
 GROUPS = ("Start", "Look", "Ship", "Improve", "House")
@@ -10,6 +10,7 @@ GROUPS = ("Start", "Look", "Ship", "Improve", "House")
 VERBS: tuple[Verb, ...] = (
     *starting.VERBS,
     *looking.VERBS,
+    *judging.VERBS,
     *shipping.VERBS,
     *improving.VERBS,
     *house.VERBS,

@@ -81,6 +81,13 @@ def learning(recipe: Recipe, points: Sequence[Mapping[str, Path]]) -> dict[str, 
     return curve.learning(recipe, points)
 
 
+def studied(found: Mapping[str, Any]) -> list[str]:
+    """folds.json or learning.json as the lines that the terminal shows."""
+    from feilun.stages.evaluation import studied as telling
+
+    return telling.lines(found)
+
+
 def _settled(work: Work, table: Table) -> tuple[Any, State]:
     """The torch runner, and the state as it will be read back when serving."""
     import numpy as np
