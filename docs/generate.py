@@ -1,12 +1,14 @@
-"""Writes docs/reference from the code. `--check` writes nothing and exits 1 naming every stale page."""
+"""Writes docs/reference and the gallery. `--check` writes nothing and exits 1 naming every stale page."""
 
 from __future__ import annotations
 
 import argparse
 import ast
 import json
+import runpy
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -156,6 +158,14 @@ def schema() -> str:
     return json.dumps(made, indent=1, ensure_ascii=False) + "\n"
 
 
+def gallery() -> dict[str, Callable[[], Any]]:
+    """The page of what recipes reached, and a picture for each that was proved."""
+    made = runpy.run_path(str(Path(__file__).with_name("gallery.py")))
+    proved = [folder for folder in made["folders"]() if made["records"](folder)]
+    pictures = {f"images/gallery/{folder.name}.svg": partial(made["picture"], folder) for folder in proved}
+    return {"gallery.md": made["page"], **pictures}
+
+
 def _verb(verb: Verb) -> str:
     words = " ".join(["feilun", verb.name, *(_usage(item) for item in verb.arguments)])
     rows = [
@@ -248,6 +258,7 @@ PAGES: dict[str, Callable[[], Any]] = {
     "reference/tasks.md": tasks,
     "reference/models.md": models,
     "reference/promises.md": promises,
+    **gallery(),
 }
 
 

@@ -17,7 +17,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from feilun.core import discover, manifest, progress, reading, runs, sources
+from feilun.core import discover, manifest, notebook, progress, reading, runs, sources
 from feilun.core.errors import FeilunError, InputError
 from feilun.core.manifest import Manifest
 from feilun.core.protocols import Say
@@ -68,6 +68,10 @@ class Run:
             raise InputError(f"{self.version} has no finished {stage}. Run it again.", where=self.version)
         return found
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the verdict, the dots and some rows."""
+        return str(call("evaluation", "inline", self.folder, self.stages, self.recipe))
+
 
 def run(
     what: Any,
@@ -100,7 +104,8 @@ def run(
     recipe = reading.make_recipe(
         recipe.with_settings({**{key: value for key, value in given.items() if value is not None}, **settings})
     )
-    return run_recipe(recipe, home=Path(home), base=base, say=say, frame=frame, model=None if named else model)
+    say, home = say or notebook.say(), Path(home)
+    return run_recipe(recipe, home=home, base=base, say=say, frame=frame, model=None if named else model)
 
 
 def improve(name: str, *, home: str | Path = "runs", say: Say | None = None, model: Any = None) -> dict[str, Any]:
@@ -266,6 +271,7 @@ def own_network(recipe: Recipe, parent: Path, base: Path, model: Any) -> Iterato
             )
         content = path.read_bytes()
         options["sha256"] = hashlib.sha256(content).hexdigest()
+        (parent / "models").mkdir(exist_ok=True)
         manifest.write_bytes(parent / "models" / f"{options['sha256']}.py", content)
         model = discover.python_file(path)
     else:

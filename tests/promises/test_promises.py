@@ -17,11 +17,12 @@ import pytest
 from promise_life import NAME, Life, as_json, recipe_of
 from safetensors.numpy import load_file
 
-from feilun import lifecycle
+from feilun import lifecycle, studies
 from feilun.core import discover, manifest
 from feilun.core.errors import Stopped
+from feilun.core.progress import Quiet
 from feilun.lifecycle import STAGES
-from feilun.parts.dataset import SPLITS
+from feilun.parts.dataset import SPLITS, Table
 from feilun.parts.store import Store
 
 FEW = 40  # rows that parity is compared on
@@ -92,6 +93,29 @@ def test_intervals_and_baseline(life: Life) -> None:
     assert len(scores["baselines"]) >= 2
     assert set(scores["against"]) == set(scores["baselines"])
     assert all(against["words"] for against in scores["against"].values())
+
+
+@pytest.mark.promise("cross-validation")
+def test_cross_validation(life: Life, tmp_path: Path) -> None:
+    """Every row is answered once, by a model that did not learn from it; one score over all, baselines beside it."""
+    recipe = recipe_of(life.task_name).but(evaluate={"bootstrap": 100}, optimize={"quantize": "none"})
+    recipe = recipe.but(train={**recipe.train.model_dump(), "epochs": 1})
+    run = lifecycle.run_recipe(recipe, home=tmp_path, base=tmp_path)
+    found = studies.cross_validate(run, 2, lifecycle.Given(base=tmp_path, say=Quiet()))
+    folds = [run.folder.parent / f"fold-{place}-of-2" for place in (1, 2)]
+    answered: list[str] = []
+    for folder in folds:
+        table = Table.open(folder / "data")
+        test = [str(row) for row in table.columns("test")["_id"]]
+        lines = (folder / "evaluation" / "answers.jsonl").read_text(encoding="utf-8").splitlines()
+        assert [json.loads(line)["id"] for line in lines] == test
+        assert not set(test) & set(table.columns("train")["_id"])
+        answered += test
+    assert sorted(answered) == sorted(str(row) for row in life.table.rows["_id"])
+    assert found["n"] == len(answered)
+    assert found["low"] <= found["value"] <= found["high"]
+    assert len(found["baselines"]) >= 2
+    assert json.loads((run.folder / "folds.json").read_text(encoding="utf-8")) == found
 
 
 @pytest.mark.promise("quantize")

@@ -104,7 +104,8 @@ def test_several_labels_are_answered_each_on_its_own() -> None:
     answers = answer_rows(TASK, run, features, state, {"x": [2.0, 0.0, -2.0]})
     assert [one["labels"] for one in answers] == [["high"], [], ["low"]]
     made = TASK.scores(answers, [["high"], [], ["high"]], recipe)
-    assert made["accuracy"].rows.tolist() == [1, 1, 0] and list(made) == ["accuracy", "f1", "log_loss"]
+    assert made["accuracy"].rows.tolist() == [1, 1, 0] and next(iter(made)) == "accuracy"
+    assert {"f1", "micro_f1", "hamming", "log_loss", "average_precision"} <= set(made)
 
 
 @pytest.mark.parametrize(
@@ -219,3 +220,52 @@ def test_the_example_is_the_digits_in_an_order_of_the_seed() -> None:
     assert len(rows) == 1797 and rows[0]["image"][:4] == b"\x89PNG" and rows != TASK.example(1)
     assert {row["label"] for row in rows} == {str(digit) for digit in range(10)}
     assert discover.aliases("tasks")["image_classification"] == "classification"
+
+
+def _asked(rows: dict[str, list[Any]], **evaluate: Any) -> dict[str, Any]:
+    state: dict[str, Any] = _settled(rows, evaluate=evaluate)[1]
+    return state
+
+
+def test_money_decides_the_threshold_whatever_the_main_score_is() -> None:
+    x = DRAW.normal(size=2000)
+    chance = 1 / (1 + np.exp(-2 * x))  # what the network says, so that it is calibrated
+    rows = {"x": x.tolist(), "y": ["yes" if said else "no" for said in DRAW.random(2000) < chance]}
+    costs = {"false_positive": 1, "false_negative": 9}
+    for score in (None, "f1", "auc"):
+        state = _asked(rows, costs=costs, positive="yes", score=score)
+        assert state["thresholds"][0] == pytest.approx(0.1, abs=0.05)  # 1 / (1 + 9): Elkan 2001
+        other = _asked(rows, costs={"false_positive": 9, "false_negative": 1}, positive="yes", score=score)
+        assert other["thresholds"][0] == pytest.approx(0.9, abs=0.05)
+    assert 0.25 < _asked(rows, positive="yes", score="f1")["thresholds"][0] < 0.75
+
+
+@pytest.mark.parametrize("labels", [["a", "b", "c"], [["a"], ["b"], ["a", "b"]]])
+def test_costs_of_more_than_two_classes_are_refused_before_training(labels: list[Any]) -> None:
+    rows = {"x": [1.0, 2.0, 3.0], "y": labels}
+    recipe = _recipe(evaluate={"costs": {"false_positive": 1, "false_negative": 4}})
+    features = {name: feature.fit(rows) for name, feature in TASK.features(recipe).items()}
+    with pytest.raises(RecipeError, match="two classes"):
+        TASK.build(recipe, features)
+    with pytest.raises(RecipeError, match="no wrong answer costs more"):
+        TASK.features(_recipe(evaluate={"costs": {}}))
+
+
+def test_auc_may_be_the_main_score_of_several_labels_and_of_several_classes() -> None:
+    labels = ["a", "b", "c"]
+    chances = DRAW.dirichlet([1, 1, 1], 200)
+    truths = [labels[int(place)] for place in DRAW.integers(0, 3, 200)]
+    recipe, index = _recipe(evaluate={"score": "auc"}), np.arange(200)
+    made = TASK.scores(_answers(chances, labels), truths, recipe)
+    expected = known.roc_auc_score(truths, chances, multi_class="ovr", labels=labels)
+    assert next(iter(made)) == "auc" and made["auc"].statistic(index) == pytest.approx(expected)
+    marks = DRAW.random((200, 3)) < 0.4
+    several = [{"labels": [], "scores": dict(zip(labels, row.tolist(), strict=True))} for row in chances]
+    made = TASK.scores(several, [[labels[i] for i in np.flatnonzero(row)] for row in marks], recipe)
+    assert made["auc"].statistic(index) == pytest.approx(known.roc_auc_score(marks, chances))
+
+
+def test_a_label_that_only_another_fold_knows_has_no_chance_but_counts() -> None:
+    answers = [{"label": "a", "score": 1.0, "scores": {"a": 1.0}}, {"label": "b", "score": 1.0, "scores": {"b": 1.0}}]
+    made = TASK.scores(answers, ["a", "a"], _recipe())
+    assert made["accuracy"].rows.tolist() == [1, 0] and np.isfinite(made["log_loss"].rows).all()

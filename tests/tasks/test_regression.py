@@ -49,7 +49,7 @@ def test_answers_are_in_the_targets_unit(targets: tuple[str, ...]) -> None:
     answers = answer_rows(TASK, run, features, state, {"x": rows["x"]})
     truths = [TASK.truth(dict(zip(rows, row, strict=True)), recipe) for row in zip(*rows.values(), strict=True)]
     made = TASK.scores(answers, truths, recipe)
-    assert list(made) == ["rmse", "mae", "r2"]
+    assert next(iter(made)) == "rmse" and {"mae", "median_error", "r2"} <= set(made)
     assert made["mae"].rows.max() < 0.01  # float32 of numbers around 1,000
     assert made["r2"].statistic(np.arange(200)) == pytest.approx(1, abs=1e-6)
 
@@ -91,7 +91,8 @@ def test_baselines_are_compared_in_the_targets_unit() -> None:
 
 def test_a_constant_truth_has_no_r2_and_pictures_are_plain() -> None:
     answers = [{"value": 1.0}, {"value": 2.0}]
-    assert list(TASK.scores(answers, [3.0, 3.0], _recipe(evaluate={"score": "mae"}))) == ["mae", "rmse"]
+    made = TASK.scores(answers, [3.0, 3.0], _recipe(evaluate={"score": "mae"}))
+    assert next(iter(made)) == "mae" and "rmse" in made and "r2" not in made
     (picture,) = TASK.pictures(answers, [1.5, 2.5], {}, _recipe())
     assert safe(picture.svg).count("<circle") == 2
     assert TASK.pictures([], [], {}, _recipe()) == []

@@ -53,23 +53,10 @@ def init(
 
 
 def check(context: Context, recipe: str, *, settings: Sequence[str] | None = None) -> Result:
-    """Read recipe and data, find what would go wrong, train nothing."""
-    from feilun import lifecycle
-    from feilun.cli import writing
-    from feilun.core import reading
+    """Read recipe and data, find what would go wrong, say what a run will take, train nothing."""
+    from feilun.cli import checking
 
-    path = recipe_file(recipe) or Path(recipe)
-    written = reading.read_recipe(path, settings or ())
-    base = path.resolve().parent
-    resolved = lifecycle.call("data", "resolve", written, base=base)
-    columns = lifecycle.call("data", "profile", written, base=base)
-    drafted = writing.Draft(recipe=resolved, columns=columns, source=str(resolved.data.source))
-    opening = writing.opening(drafted, context.lang)
-    for line in [opening, *writing.table(drafted), *writing.findings(drafted, context.lang)]:
-        context.say.line(line)
-    text = tell(context.lang, "the recipe is right; nothing was trained") + "."
-    value = {"recipe": resolved.model_dump(mode="json"), "columns": columns}
-    return Result(value=value, text=text, name=str(resolved.name), next=f"feilun run {recipe}")
+    return checking.check(context, recipe_file(recipe) or Path(recipe), settings or (), recipe)
 
 
 def run(
@@ -170,6 +157,7 @@ def relative(path: Path) -> str:
 
 def _stem(data: str) -> str:
     name = data.removeprefix("builtin:") if data.startswith("builtin:") else Path(data).resolve().name
+    name = name.partition("?")[0] if "://" in data else name
     return Path(name).stem.replace(" ", "_") or "data"
 
 
@@ -240,7 +228,7 @@ VERBS = (
     Verb(
         name="check",
         group="Start",
-        summary="read recipe and data, and train nothing",
+        summary="read recipe and data, forecast the run, and train nothing",
         call=check,
         arguments=(argument("recipe", help="a recipe file"), SETTINGS),
         example="feilun check my.yaml",

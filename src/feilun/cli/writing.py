@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 _SAID = ("listed in data.drop", "not listed under inputs")  # the user's own words
 MOST_LISTED = 4  # more plain inputs than this are counted, not written out: the file stays short
+MOST_TOLD = 3  # findings that are repeated in the file; all of them are said when it is written, and by check
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,15 +33,19 @@ def draft(data: str, *, target: Sequence[str] | None, task: str | None, name: st
     from feilun import lifecycle
     from feilun.core import reading
 
-    source = data if data.startswith("builtin:") else _from(base, Path(data))
+    source = data if re.match(r"[a-z][a-z0-9+]+:", data) else _from(base, Path(data))  # an address is no path
     values: dict[str, Any] = {"name": name, "data": {"source": source}}
     if task:
         values["task"] = task
     if target:
         values["target"] = list(target)
     recipe = reading.make_recipe(values)
-    resolved = lifecycle.call("data", "resolve", recipe, base=base)
     columns = lifecycle.call("data", "profile", recipe, base=base)
+    separators = {str(item["column"]): item["separator"] for item in columns if item.get("separator")}
+    for column, mark in separators.items():  # several labels in one cell
+        recipe = reading.make_recipe({**values, "target": {"column": column, "separator": mark}})
+        columns = lifecycle.call("data", "profile", recipe, base=base)
+    resolved = lifecycle.call("data", "resolve", recipe, base=base)
     return Draft(recipe=resolved, columns=columns, source=source)
 
 
@@ -51,18 +57,21 @@ def text(draft: Draft) -> str:
     recipe = draft.recipe
     left_out = [item for item in draft.columns if item["role"] == "left out"]
     values: dict[str, Any] = {"task": recipe.task, "data": {"source": draft.source}}
+    if recipe.data.decimal:
+        values["data"]["decimal"] = recipe.data.decimal
     if left_out:
         values["data"]["drop"] = [str(item["column"]) for item in left_out]
-    if 0 < len(recipe.inputs) <= MOST_LISTED or any(item.options for item in recipe.inputs.values()):
+    if 0 < len(recipe.inputs) <= MOST_LISTED or _has_options(draft):
         values["inputs"] = {
             name: {"kind": item.kind, **item.options} if item.options else item.kind
             for name, item in recipe.inputs.items()
         }
     if recipe.target:
-        options = {key: value for key, value in recipe.target.options.items() if value is not None}
+        options = {"separator": recipe.target.separator, **recipe.target.options}
+        options = {key: value for key, value in options.items() if value is not None}
         columns = list(recipe.target.columns)
-        short: Any = columns[0] if len(columns) == 1 else columns
-        values["target"] = {"columns": columns, **options} if options else short
+        named: dict[str, Any] = {"column": columns[0]} if len(columns) == 1 else {"columns": columns}
+        values["target"] = {**named, **options} if options else next(iter(named.values()))
     if recipe.model.name:
         values["model"] = recipe.model.name
     values["train"] = {"epochs": recipe.train.epochs}
@@ -72,19 +81,22 @@ def text(draft: Draft) -> str:
         for key in Recipe.model_fields
         if key in values and values[key] not in ({}, None)
     ]
-    notes = [f"# {line}\n" for line in [*_kinds(draft, values), *findings(draft, "en")]]
+    told = findings(draft, "en")
+    more = [f"and {len(told) - MOST_TOLD} more: feilun check"] if len(told) > MOST_TOLD else []
+    notes = [f"# {line}\n" for line in [*_kinds(draft, values), *told[:MOST_TOLD], *more]]
     head = "# What each key means: feilun help KEY. What is not here has a default, written into the run.\n"
     return head + "".join([*blocks, *notes])
 
 
 def findings(draft: Draft, lang: str) -> list[str]:
-    """What a person should know: left out and why, look at and why."""
+    """What a person should know: left out and why, look at and why, each with the line that changes it."""
     lines = []
     for words, key, wanted in (("left out", "why", True), ("look at", "warning", False)):
         told = [item for item in draft.columns if item[key] and (item["role"] == "left out") is wanted]
         found = [item for item in told if item["why"] not in _SAID]
         width = max((len(str(item["column"])) for item in found), default=0)
-        lines += [f"{tell(lang, words):9}  {item['column']!s:{width}}  {item[key]}" for item in found]
+        for item in found:
+            lines.append(f"{tell(lang, words):9}  {item['column']!s:{width}}  {item[key]}{_change(item, lang)}")
     return lines
 
 
@@ -110,6 +122,19 @@ def _kinds(draft: Draft, values: dict[str, Any]) -> list[str]:
     kinds = Counter(item.kind for item in draft.recipe.inputs.values())
     told = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
     return [] if "inputs" in values or not kinds else [f"inputs, found out: {told}. Their names: feilun check"]
+
+
+def _change(item: dict[str, Any], lang: str) -> str:
+    """The line of the recipe that changes the decision."""
+    line = str(item.get("override") or "")
+    words = "use it" if item["role"] == "left out" else "leave it out" if line.startswith("data.drop") else "change it"
+    return f"  ({tell(lang, words)}: {line})" if line else ""
+
+
+def _has_options(draft: Draft) -> bool:
+    """Whether an input has options that looking at the data would not find again."""
+    found = {item["column"]: item.get("options") or {} for item in draft.columns}
+    return any(item.options and item.options != found.get(name, {}) for name, item in draft.recipe.inputs.items())
 
 
 def _evaluate(recipe: Recipe) -> dict[str, Any]:

@@ -224,7 +224,8 @@ class Recipe(Frozen):
     seed: int = Field(0, ge=0, lt=2**32, description="everything random follows from it")
     data: Data = Data()
     inputs: dict[str, Input] = Field(
-        default_factory=dict, description="columns the model may see, with kind and options"
+        default_factory=dict,
+        description='columns the model may see, with kind and options; with "*": found also all others, as found',
     )
     target: Target | None = Field(None, description="what to predict")
     model: Model = Model()

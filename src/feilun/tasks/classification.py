@@ -12,7 +12,8 @@ from feilun.core.errors import DataError, RecipeError
 from feilun.core.task import Graph, Json, Picture, Row, Rows, Score, State, Task
 from feilun.parts.features import mixed
 from feilun.parts.metrics import classification as metrics
-from feilun.parts.metrics import drawings
+from feilun.parts.metrics import drawings, money
+from feilun.parts.metrics import labels as judged
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -27,6 +28,8 @@ ONE, MANY = "logits", "marks"  # the network's output: one label of several (sof
 
 def features(recipe: Recipe) -> dict[str, Feature]:
     """Numbers together, categories together, texts and pictures each on their own; the labels as `target`."""
+    if recipe.evaluate.costs is not None:
+        money.check(recipe.evaluate.costs)
     return {**mixed.inputs(recipe), "target": _labels(_target(recipe))}
 
 
@@ -35,7 +38,7 @@ def build(recipe: Recipe, features: Features) -> dict[str, nn.Module]:
     from feilun.parts.models import fused
 
     target: Any = features["target"]
-    _positive(target.labels, recipe.evaluate.positive)
+    judged.check(target.labels, target.several, recipe)
     inputs = tuple(name for name in features if name != "target")
     name = MANY if target.several else ONE
     return {"main": fused.build(recipe.model, features, inputs, len(target.labels), name=name)}
@@ -56,7 +59,8 @@ def objective(networks: Mapping[str, Callable[..., Any]], batch: Mapping[str, Te
         losses = functional.binary_cross_entropy_with_logits(said.flatten(0, -2), each, reduction="none").mean(1)
     else:
         losses = functional.cross_entropy(said.flatten(0, -2), each, reduction="none")
-    return losses.unflatten(0, (len(target), members)).mean(1)
+    each_row: Tensor = losses.reshape(len(target), members).mean(1)
+    return each_row
 
 
 def graphs(networks: Mapping[str, nn.Module], batch: Mapping[str, Tensor]) -> dict[str, Graph]:
@@ -82,9 +86,15 @@ def settle(run: Runner, rows: Mapping[str, Rows], features: Features, recipe: Re
         return {**state, "thresholds": [calibration.best_f1(p, y > 0) for p, y in zip(chances.T, truth.T, strict=True)]}
     if len(target.labels) != 2:
         return state
-    place = _positive(target.labels, recipe.evaluate.positive)
-    choose = calibration.best_f1 if recipe.evaluate.score == "f1" else calibration.best_accuracy
-    return {**state, "positive": place, "thresholds": [choose(chances[:, place], truth == place)]}
+    place = judged.positive(target.labels, recipe.evaluate.positive)
+    yes, truly = chances[:, place], truth == place
+    if recipe.evaluate.costs is not None:  # money decides, whatever the main score is
+        threshold = money.best_threshold(recipe.evaluate.costs, yes, truly)
+    else:
+        by_f1 = recipe.evaluate.score in ("f1", "f1_positive")
+        even = recipe.train.balance != "none" and not by_f1  # the best for accuracy would undo the balance
+        threshold = 0.5 if even else (calibration.best_f1 if by_f1 else calibration.best_accuracy)(yes, truly)
+    return {**state, "positive": place, "thresholds": [threshold]}
 
 
 def answer(
@@ -151,11 +161,9 @@ def correct(row: Row, feedback: Json, recipe: Recipe) -> Row:
 
 
 def scores(answers: Sequence[Json], truths: Sequence[Json], recipe: Recipe) -> dict[str, Score]:
-    """accuracy, f1, log_loss; with two classes auc; with a positive one precision and recall. The main one is first."""
-    if truths and isinstance(truths[0], list):
-        made = _scores_of_several(answers, truths)
-    else:
-        made = _scores_of_one(answers, truths, recipe.evaluate.positive)
+    """Those of `parts/metrics/classification.py` that apply to these labels. The main one is first."""
+    several = bool(truths) and isinstance(truths[0], list)
+    made = (judged.scores_of_several if several else judged.scores_of_one)(answers, truths, recipe)
     main = recipe.evaluate.score or "accuracy"
     return {name: made[name] for name in sorted(made, key=lambda name: name != main)}
 
@@ -176,14 +184,14 @@ def pictures(answers: Sequence[Json], truths: Sequence[Json], rows: Rows, recipe
     """Confusion matrix, calibration; ROC and precision-recall curves of two classes."""
     if not truths or isinstance(truths[0], list):
         return []
-    labels, said, true, chances = _arrays(answers, truths)
+    labels, said, true, chances = judged.arrays(answers, truths)
     sure, right = chances.max(1), said == true
     found = [
         drawings.confusion(metrics.confusion(said, true, len(labels)), labels),
         drawings.reliability(metrics.reliability(sure, right)),
     ]
     if len(labels) == 2 and len(set(true.tolist())) == 2:
-        place = _positive(labels, recipe.evaluate.positive)
+        place = judged.positive(labels, recipe.evaluate.positive)
         found += drawings.roc(*metrics.roc(chances[:, place], true == place), positive=labels[place])
     return found
 
@@ -218,21 +226,6 @@ def _labels(target: Target, *, several: bool = False) -> Any:
     return discover.feature("labels", columns=target.columns, **options)
 
 
-def _positive(labels: Sequence[str], wanted: str | None) -> int:
-    """Place of the positive class: the recipe's, else the last. Raises RecipeError if there is no such label."""
-    if wanted is None:
-        return len(labels) - 1
-    if wanted not in labels:
-        raise RecipeError(
-            f"evaluate.positive is {wanted!r}; the labels are: {', '.join(labels[:30])}.",
-            where="evaluate.positive",
-            expected=", ".join(labels[:30]),
-            got=wanted,
-            fix="take one of these labels",
-        )
-    return list(labels).index(wanted)
-
-
 def _chances(logits: np.ndarray, *, several: bool) -> np.ndarray:
     """Softmax over labels, or the sigmoid of each; float64."""
     wide = np.asarray(logits, np.float64)
@@ -252,46 +245,6 @@ def _decided(chances: np.ndarray, state: State) -> np.ndarray:
 def _top(labels: Sequence[str], chances: np.ndarray, top_k: int | None) -> dict[str, float]:
     places = range(len(labels)) if top_k is None else np.argsort(-chances, kind="stable")[:top_k]
     return {labels[place]: float(chances[place]) for place in places}
-
-
-def _arrays(answers: Sequence[Json], truths: Sequence[Json]) -> tuple[list[str], np.ndarray, np.ndarray, np.ndarray]:
-    """(labels, said (N,), true (N,), chances (N, labels)); labels in the order of the first answer's scores."""
-    labels = list(dict.fromkeys([*(answers[0]["scores"] if answers else ()), *truths]))
-    places = {label: place for place, label in enumerate(labels)}
-    said = np.array([places[answer["label"]] for answer in answers], np.int64)
-    true = np.array([places[label] for label in truths], np.int64)
-    chances = np.array([[answer["scores"].get(label, 0.0) for label in labels] for answer in answers])
-    return labels, said, true, chances.reshape(len(answers), len(labels))
-
-
-def _scores_of_one(answers: Sequence[Json], truths: Sequence[Json], positive: str | None) -> dict[str, Score]:
-    labels, said, true, chances = _arrays(answers, truths)
-    made = {
-        "accuracy": Score(rows=(said == true).astype(np.float64), unit="%"),
-        "f1": Score(statistic=metrics.f1(said, true, len(labels))),
-        "log_loss": Score(rows=metrics.log_loss(chances, true), better="lower"),
-    }
-    if len(labels) != 2:
-        return made
-    place = _positive(labels, positive)  # which one does not matter for auc
-    if len(np.unique(true)) == 2:
-        made["auc"] = Score(statistic=metrics.auc(chances[:, place], true == place))
-    if positive is not None:
-        made["precision"] = Score(statistic=metrics.precision(said == place, true == place), unit="%")
-        made["recall"] = Score(statistic=metrics.recall(said == place, true == place), unit="%")
-    return made
-
-
-def _scores_of_several(answers: Sequence[Json], truths: Sequence[Json]) -> dict[str, Score]:
-    labels = list(dict.fromkeys([*answers[0]["scores"], *(label for row in truths for label in row)]))
-    said = np.array([[label in answer["labels"] for label in labels] for answer in answers], np.float64)
-    true = np.array([[label in row for label in labels] for row in truths], np.float64)
-    chances = np.array([[answer["scores"].get(label, 0.0) for label in labels] for answer in answers])
-    return {
-        "accuracy": Score(rows=(said == true).all(1).astype(np.float64), unit="%"),
-        "f1": Score(statistic=metrics.f1_of_labels(said, true)),
-        "log_loss": Score(rows=metrics.binary_log_loss(chances, true), better="lower"),
-    }
 
 
 TASK = Task(

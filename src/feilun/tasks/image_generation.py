@@ -12,7 +12,7 @@ import numpy as np
 from feilun.core import discover
 from feilun.core.errors import DataError, RecipeError
 from feilun.core.task import Graph, Json, Picture, Row, Rows, Score, Shape, State, Task
-from feilun.parts.metrics import generation
+from feilun.parts.metrics import expression, generation, money
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -29,6 +29,8 @@ LATENT = 32  # as in parts/models/gan.py
 def features(recipe: Recipe) -> dict[str, Feature]:
     """A class in, a picture out. Raises RecipeError for anything else."""
     label, image = _columns(recipe)
+    money.refuse(recipe, "the answers are pictures")
+    expression.refuse(recipe.evaluate.metrics, ("chance",), "there is no positive class")
     options = recipe.target.options if recipe.target else {}
     return {
         # A target's category knows its classes and refuses others: there is no picture of an unknown class.
@@ -261,8 +263,6 @@ TASK = Task(
     baselines=baselines,
     pictures=pictures,
     cannot={
-        "explanation": "only a class is given; there is no part of an input to point at",
         "robustness": "there is no input picture to disturb",
-        "groups": "the class asked for is the only thing known of a row",
     },
 )

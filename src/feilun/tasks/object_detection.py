@@ -14,7 +14,7 @@ from feilun.core.errors import DataError, RecipeError
 from feilun.core.task import Graph, Json, Row, Rows, Score, State, Task
 from feilun.parts.features.boxes import checked
 from feilun.parts.features.image_size import sizes
-from feilun.parts.metrics import detection
+from feilun.parts.metrics import detection, expression, money
 from feilun.parts.ops.boxes import overlap, suppress
 from feilun.parts.ops.ragged import collate
 
@@ -35,6 +35,8 @@ OVERLAP, MOST = 0.5, 100
 def features(recipe: Recipe) -> dict[str, Feature]:
     """A picture, its size, and the boxes to learn. Raises RecipeError for other inputs."""
     picture, boxes = _columns(recipe)
+    money.refuse(recipe, "the answers are boxes")
+    expression.refuse(recipe.evaluate.metrics, ("score", "chance"), "the answers are lists of boxes")
     options = recipe.inputs[picture].options
     if options.get("augment"):
         raise RecipeError(

@@ -12,7 +12,7 @@ from feilun.core import discover
 from feilun.core.errors import DataError, RecipeError
 from feilun.core.task import Graph, Json, Row, Rows, Score, Shape, State, Task
 from feilun.parts.features.category import spelled
-from feilun.parts.metrics import ranking
+from feilun.parts.metrics import expression, money, ranking
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -29,6 +29,8 @@ K = 10  # suggestions, and the depth of the scores
 def features(recipe: Recipe) -> dict[str, Feature]:
     """Users and items by number. Raises RecipeError for other inputs."""
     user, item = _columns(recipe)
+    money.refuse(recipe, "suggestions are lists")
+    expression.refuse(recipe.evaluate.metrics, ("score", "chance"), "suggestions are lists")
     target = recipe.target
     return {
         "user": discover.feature("category", columns=(user,), **{"most": 10_000_000, **recipe.inputs[user].options}),
@@ -151,6 +153,7 @@ def scores(answers: Sequence[Json], truths: Sequence[Json], recipe: Recipe) -> d
     return {
         "hit_at_10": Score(rows=ranking.hit(place), unit="%"),
         "ndcg_at_10": Score(rows=ranking.ndcg(place)),
+        "mrr": Score(rows=ranking.reciprocal(place)),
     }
 
 

@@ -12,7 +12,7 @@ from feilun.core import discover
 from feilun.core.errors import DataError, RecipeError
 from feilun.core.task import Graph, Json, Picture, Row, Rows, Score, State, Task
 from feilun.parts.features import mixed
-from feilun.parts.metrics import drawings
+from feilun.parts.metrics import drawings, expression, money
 from feilun.parts.metrics import regression as metrics
 
 if TYPE_CHECKING:
@@ -28,6 +28,9 @@ ALIASES = ("tabular_regression",)
 def features(recipe: Recipe) -> dict[str, Feature]:
     """Numbers together, categories together, texts and pictures each on their own; the standardised `target`."""
     target = _target(recipe)
+    money.refuse(recipe, "the answers are numbers")
+    unknown = ("score", "chance") if len(target.columns) == 1 else ("score", "chance", "actual", "predicted")
+    expression.refuse(recipe.evaluate.metrics, unknown, "the answers are numbers")
     numbers = discover.feature("number", columns=target.columns, **{**target.options, "target": True})
     return {**mixed.inputs(recipe), "target": numbers}
 
@@ -110,15 +113,20 @@ def correct(row: Row, feedback: Json, recipe: Recipe) -> Row:
 
 
 def scores(answers: Sequence[Json], truths: Sequence[Json], recipe: Recipe) -> dict[str, Score]:
-    """rmse, mae, r2; the main one first."""
+    """rmse, mae, median error, mape, r2; pinball losses if asked for. The main one is first."""
     said, true = _matrix(answers, recipe), _matrix([_as_answer(one) for one in truths], recipe)
     made = {
         "rmse": Score(statistic=metrics.rmse(said, true), better="lower"),
         "mae": Score(rows=metrics.mae(said, true), better="lower"),
+        "median_error": Score(statistic=metrics.median_error(said, true), better="lower"),
     }
+    main = recipe.evaluate.score or "rmse"
+    if len(true) and true.all():
+        made["mape"] = Score(rows=metrics.mape(said, true), better="lower", unit="%")
+    if main in metrics.QUANTILES:
+        made[main] = Score(rows=metrics.pinball(said, true, metrics.QUANTILES[main]), better="lower")
     if len(true) > 1 and (true.std(0) > 0).all():
         made["r2"] = Score(statistic=metrics.r2(said, true))
-    main = recipe.evaluate.score or "rmse"
     return {name: made[name] for name in sorted(made, key=lambda name: name != main)}
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from feilun.core import discover
 from feilun.core.errors import DataError, RecipeError
 from feilun.core.task import Graph, Json, Row, Rows, Score, State, Task
-from feilun.parts.metrics import text
+from feilun.parts.metrics import expression, money, text
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -30,6 +30,8 @@ def features(recipe: Recipe) -> dict[str, Feature]:
     """One text in, one text out. Raises RecipeError for anything else."""
     name, options = _source(recipe)
     target = _target(recipe)
+    money.refuse(recipe, "the answers are texts")
+    expression.refuse(recipe.evaluate.metrics, ("chance",), "there is no positive class")
     wanted = {"tokens": "characters", "lowercase": False, **(recipe.target.options if recipe.target else {})}
     return {
         "source": discover.feature("text", columns=(name,), **options),

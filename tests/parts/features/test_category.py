@@ -8,6 +8,7 @@ import pytest
 from feilun.core.errors import DataError
 from feilun.parts.features.category import FEATURE as Category
 from feilun.parts.features.labels import FEATURE as Labels
+from feilun.parts.ops.coded import Coded
 
 
 def test_the_frequent_come_first_and_ties_by_value():
@@ -84,3 +85,32 @@ def test_several_label_columns():
     np.testing.assert_array_equal(feature.encode({"rain": [True, 0], "wind": ["no", 1]}), [[1, 0], [0, 1]])
     with pytest.raises(DataError, match=r"'wind'.*0 or 1"):
         feature.encode({"rain": [1], "wind": ["often"]})
+
+
+def test_coded_columns_are_what_their_lists_are():
+    texts = ["b", None, "a", "b", "", "c", "1.0"] * 3
+    different = ["b", None, "a", "", "c", "1.0", "never"]
+    coded = Coded(different, np.array([different.index(text) for text in texts], np.int32))
+    feature = Category(columns=("x",), at_least=2).fit({"x": coded})
+    assert feature == Category(columns=("x",), at_least=2).fit({"x": texts})
+    np.testing.assert_array_equal(feature.encode({"x": coded}), feature.encode({"x": texts}))
+    np.testing.assert_array_equal(feature.encode({"x": coded[2:5]}), feature.encode({"x": texts[2:5]}))
+
+
+@pytest.mark.parametrize("kind", [Labels, lambda columns: Category(columns=columns, target=True)])
+def test_coded_labels_are_what_their_lists_are(kind):
+    texts = ["yes", "no", "yes", "maybe"]
+    coded = Coded(["maybe", "no", "yes", None], np.array([2, 1, 2, 0]))
+    feature = kind(columns=("y",)).fit({"y": coded})
+    assert feature == kind(columns=("y",)).fit({"y": texts})
+    np.testing.assert_array_equal(feature.encode({"y": coded}), feature.encode({"y": texts}))
+    with pytest.raises(DataError, match="'y' is missing in a row"):
+        feature.encode({"y": Coded(["yes", None], np.array([0, 1]))})
+
+
+def test_coded_cells_of_several_labels_are_taken_apart():
+    texts = ["a|b", "b", None, "a|b"]
+    coded = Coded(["b", "a|b", None], np.array([1, 0, 2, 1]))
+    feature = Labels(columns=("y",), separator="|").fit({"y": coded})
+    assert feature == Labels(columns=("y",), separator="|").fit({"y": texts})
+    np.testing.assert_array_equal(feature.encode({"y": coded}), feature.encode({"y": texts}))

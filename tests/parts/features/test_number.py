@@ -130,3 +130,66 @@ def test_json_and_back_changes_nothing(transform):
 def test_no_rows_give_an_empty_array():
     feature = Number(columns=("a",)).fit({"a": [1, None, 2]})
     assert feature.encode({"a": []}).shape == (0, 2)
+
+
+WILD = {"a": [*range(100), 1e6, -1e6, None], "b": [*range(100), 50, 51, 52]}
+
+
+def test_outliers_are_marked_where_a_column_had_some():
+    plain = Number(columns=("a", "b"), transform="standard").fit(WILD)
+    feature = again(Number(columns=("a", "b"), transform="standard", outliers="mark").fit(WILD))
+    assert feature.width == plain.width + 1 and feature.owners == (*plain.owners, "a")
+    encoded = feature.encode({"a": [50, 1e5, -9e9, None], "b": [1e9, 0, 0, 0]})
+    np.testing.assert_array_equal(encoded[:, -1], [0, 1, 1, 0])  # b had none in training, so it has no mark
+    np.testing.assert_array_equal(feature.encode(WILD)[:, :-1], plain.encode(WILD))
+
+
+@pytest.mark.parametrize("transform", ["standard", "none", "quantile", "pieces"])
+def test_clipped_outliers_are_the_limit_before_anything_else(transform):
+    feature = again(Number(columns=("a", "b"), transform=transform, outliers="clip").fit(WILD))
+    low, high = feature.scales[0]["limits"]
+    assert -1e6 < low < 0 and 99 < high < 1e6
+    encoded = feature.encode({"a": [high, 1e6, 2e7, low, -1e6], "b": [1] * 5})
+    np.testing.assert_array_equal(encoded[1:3], encoded[[0, 0]])
+    np.testing.assert_array_equal(encoded[4], encoded[3])
+    if transform == "standard":
+        assert feature.scales[0]["scale"] < 100  # not the 140,000 that the two outliers make of it
+
+
+def test_a_target_keeps_its_outliers():
+    rows = {"a": [*range(100), 1e6]}
+    for outliers in ("mark", "clip"):
+        feature = Number(columns=("a",), target=True, outliers=outliers).fit(rows)
+        np.testing.assert_allclose(feature.decode(feature.encode(rows))[:, 0], rows["a"], atol=0.1)
+
+
+def test_features_written_before_there_were_outliers_still_load():
+    json_then = Number(columns=("a",)).fit({"a": [1.0, None, 3.0]}).to_json()
+    del json_then["outliers"]
+    assert "limits" not in json_then["scales"][0]
+    assert Number(**json_then).encode({"a": [2.0]}).tolist() == [[0.0, 0.0]]
+
+
+def test_an_unknown_word_for_outliers_is_an_error():
+    with pytest.raises(RecipeError, match="keep, mark, clip") as error:
+        Number(columns=("a",), outliers="drop them")
+    assert error.value.where == "inputs.a.outliers"
+
+
+def test_pieces_are_exactly_the_clipped_share():
+    draw = np.random.default_rng(0)
+    feature = Number(columns=("a",)).fit({"a": np.exp(3 * draw.normal(size=5000))})
+    edges = np.array(feature.scales[0]["edges"])
+    values = np.concatenate([edges, np.exp(4 * draw.normal(size=3000)), [0, -1, 1e300, -1e300]])
+    low, high = edges[:-1], edges[1:]
+    expected = ((np.clip(values[:, None], low, high) - low) / (high - low)).astype(np.float32)
+    np.testing.assert_array_equal(feature.encode({"a": values}), expected)
+
+
+def test_an_array_with_nan_is_a_list_with_none():
+    values = [1.0, None, 3.5, 7.0] * 300
+    array = np.array([np.nan if value is None else value for value in values])
+    array.setflags(write=False)  # as Arrow gives it
+    feature = Number(columns=("a",)).fit({"a": array})
+    assert feature == Number(columns=("a",)).fit({"a": values})
+    np.testing.assert_array_equal(feature.encode({"a": array}), feature.encode({"a": values}))

@@ -107,3 +107,69 @@ def test_a_threshold_moves_only_for_a_clear_gain() -> None:
     assert 0.1 < calibration.best_f1(chances, positive) <= 0.3
     assert calibration.best_accuracy(DRAW.random(50), DRAW.random(50) < 0.5) == 0.5
     assert calibration.best_f1(chances[-50:], positive[-50:]) == 0.5
+
+
+@pytest.mark.parametrize("index", [ALL, ALL[:40], np.repeat(ALL, 2)], ids=["all", "some", "twice"])
+def test_scores_of_one_label_equal_scikit_learn(index: np.ndarray) -> None:
+    true, said, chances = TRUTH[index], SAID[index], CHANCES[index]
+    expected = {
+        ours.balanced_accuracy(SAID, TRUTH, 4): known.balanced_accuracy_score(true, said),
+        ours.mcc(SAID, TRUTH, 4): known.matthews_corrcoef(true, said),
+        ours.recall(SAID == 1, TRUTH == 1): known.recall_score(true == 1, said == 1),
+        ours.specificity(SAID == 1, TRUTH == 1): known.recall_score(true != 1, said != 1),
+        ours.f1_positive(SAID == 1, TRUTH == 1): known.f1_score(true == 1, said == 1),
+        ours.average_precision(CHANCES[:, 2], TRUTH == 2): known.average_precision_score(true == 2, chances[:, 2]),
+    }
+    for mine, theirs in expected.items():
+        assert mine(index) == pytest.approx(theirs, abs=CLOSE)
+    assert ours.top_k(chances, true, 2).mean() == pytest.approx(known.top_k_accuracy_score(true, chances, k=2))
+    assert ours.brier(chances, true).mean() == pytest.approx(
+        ((chances - np.eye(4)[true]) ** 2).sum(1).mean(), abs=CLOSE
+    )
+
+
+def test_brier_of_two_classes_is_briers() -> None:
+    two = np.stack([1 - CHANCES[:, 0], CHANCES[:, 0]], 1)
+    assert ours.brier(two, (TRUTH == 0) * 1).mean() == pytest.approx(
+        known.brier_score_loss(TRUTH == 0, CHANCES[:, 0]), abs=CLOSE
+    )
+
+
+@pytest.mark.parametrize("decimals", [8, 1])
+def test_average_precision_equals_scikit_learn_with_ties_and_needs_a_positive(decimals: int) -> None:
+    scores = np.round(CHANCES[:, 0] + 0.3 * (TRUTH == 0), decimals)
+    mine = ours.average_precision(scores, TRUTH == 0)
+    assert mine(ALL) == pytest.approx(known.average_precision_score(TRUTH == 0, scores), abs=CLOSE)
+    assert math.isnan(mine(np.flatnonzero(TRUTH != 0)))
+
+
+def test_scores_of_several_labels_equal_scikit_learn() -> None:
+    said, truth = (DRAW.random((50, 3)) < 0.5).astype(float), (DRAW.random((50, 3)) < 0.4).astype(float)
+    chances, rows = DRAW.random((50, 3)), np.arange(50)
+    assert ours.micro_f1(said, truth)(rows) == pytest.approx(known.f1_score(truth, said, average="micro"), abs=CLOSE)
+    each = [ours.average_precision(chances[:, place], truth[:, place] > 0) for place in range(3)]
+    assert ours.mean_of(each)(rows) == pytest.approx(known.average_precision_score(truth, chances), abs=CLOSE)
+    each = [ours.auc(chances[:, place], truth[:, place] > 0) for place in range(3)]
+    assert ours.mean_of(each)(rows) == pytest.approx(known.roc_auc_score(truth, chances), abs=CLOSE)
+
+
+def test_many_classes_are_counted_row_by_row_with_the_same_result() -> None:
+    truth, said = DRAW.integers(0, 100, 3000), DRAW.integers(0, 100, 3000)
+    said = np.where(DRAW.random(3000) < 0.5, truth, said)
+    index = DRAW.integers(0, 3000, 3000)
+    mine = ours.f1(said, truth, 100)(index)
+    assert mine == pytest.approx(known.f1_score(truth[index], said[index], average="macro"), abs=CLOSE)
+
+
+def test_calibration_error_is_the_weighted_gap_of_each_step() -> None:
+    sure = np.array([0.95, 0.95, 0.95, 0.95, 0.65, 0.65])
+    right = np.array([True, True, True, False, True, False])
+    # step 0.9-1.0: |3/4 - 0.95| x 4/6; step 0.6-0.7: |1/2 - 0.65| x 2/6
+    assert ours.calibration_error(sure, right)(np.arange(6)) == pytest.approx(0.2 * 4 / 6 + 0.15 * 2 / 6)
+
+
+def test_right_of_answered_counts_only_the_answered_rows() -> None:
+    right, answered = np.array([True, False, True, True]), np.array([True, True, True, False])
+    mine = ours.right_of_answered(right, answered)
+    assert mine(np.arange(4)) == pytest.approx(2 / 3)
+    assert math.isnan(mine(np.array([3])))

@@ -23,10 +23,10 @@ def written(folder: Path, content: bytes | str, name: str = "my.csv") -> Path:
     return path
 
 
-@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
 def test_delimiters_are_found(tmp_path: Path, delimiter: str) -> None:
-    text = "\n".join(delimiter.join(row) for row in (["a", "b"], ["1,5" if delimiter == ";" else "1", "x"], ["2", "y"]))
-    assert read(written(tmp_path, text)) == {"a": ["1,5" if delimiter == ";" else "1", "2"], "b": ["x", "y"]}
+    text = "\n".join(delimiter.join(row) for row in (["a", "b"], ["p,q" if delimiter == ";" else "1", "x"], ["2", "y"]))
+    assert read(written(tmp_path, text)) == {"a": ["p,q" if delimiter == ";" else "1", "2"], "b": ["x", "y"]}
 
 
 def test_cells_stay_text_and_quotes_hold_newlines(tmp_path: Path) -> None:
@@ -39,7 +39,7 @@ def test_byte_order_mark_and_spaces_in_the_header(tmp_path: Path) -> None:
     assert list(read(path)) == ["a", "b"]
 
 
-@pytest.mark.parametrize(("code", "said"), [("gb18030", "GB18030"), ("utf-16", ""), ("cp1252", "Windows-1252")])
+@pytest.mark.parametrize(("code", "said"), [("gb18030", "GB18030"), ("utf-16", "UTF-16"), ("cp1252", "Windows-1252")])
 def test_other_encodings(tmp_path: Path, code: str, said: str) -> None:
     text = "名字,情感\n张三,好\n李四,坏\n"
     if code == "cp1252":  # é and r, or l, are one Chinese character in GB18030: both readings are possible
@@ -83,7 +83,9 @@ def test_unnamed_columns_get_a_name(tmp_path: Path) -> None:
         (b"a,b\n", "a header and no rows"),
         (b"a,b", "a header and no rows"),
         (b"a,b,a\n1,2,3\n", "two columns called 'a'"),
-        (b"1,2.5\n3,4\n", "no header"),
+        (b"a,b\n1,2,\n3,4,\n", r"my.csv:2: .*Take the ',' at the end of the row away"),
+        (b"a,b\n1,x\n" + b"2,y\n" * 300 + b"3,\x00\n", "my.csv:303: there is a NUL byte"),
+        ("a,b\n1,\u00e9\n".encode() * 3 + "2,\u00e9\n".encode("cp1252"), "my.csv:7: this line is not UTF-8"),
         (b"a,b\n1,2\n3,4,5\n6,7\n", r"my.csv:3: this row has 3 cells and the header 2"),
         (b'a,b\n"x\ny",2\n3\n', r"my.csv:4: this row has 1 cells"),
         (b'a,b\n1,"never closed\n2,3\n', "my.csv:2: a quote opens here and is never closed"),
@@ -97,6 +99,92 @@ def test_what_is_wrong_is_said(tmp_path: Path, content: bytes, words: str) -> No
         read(written(tmp_path, content))
     assert "my.csv" in str(caught.value)
     assert caught.value.where
+
+
+def test_cells_stay_what_they_are(tmp_path: Path) -> None:
+    """Old line ends, cells longer than 128 KiB, formulas, ten thousand columns, a delimiter at every line's end."""
+    assert read(written(tmp_path, "a,b\r1,2\r3,4\r")) == {"a": ["1", "3"], "b": ["2", "4"]}
+    assert read(written(tmp_path, "a,b\n=1+1,@x\n")) == {"a": ["=1+1"], "b": ["@x"]}
+    long = "x" * 400_000
+    assert read(written(tmp_path, f"a,b\n{long},2\n")) == {"a": [long], "b": ["2"]}
+    wide = "\n".join(",".join(f"{word}{place}" for place in range(10_000)) for word in ("c", "v"))
+    assert len(read(written(tmp_path, wide))) == 10_000
+    found = csv_file.read(written(tmp_path, "a,b,\n1,2,\n"), Data(), raw.Most())
+    assert found.table.column_names == ["a", "b", "column_3"]
+    assert "1 column without a name is called column_3" in found.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("5.1,3.5,Iris\n4.9,3.0,Iris\n", ["column_1", "column_2", "column_3"]),
+        ("ham\thello there, call me when it suits.\nspam\tfree\nham\tok\n", ["column_1", "column_2"]),
+        ("m,yes\nf,no\nm,yes\nf,yes\n", ["column_1", "column_2"]),
+        ("photo,y\n1.png,y\n2.png,n\n", ["photo", "y"]),
+        ("y\ny\nn\n", ["y"]),
+        ("1,2.5\n3,4\n", ["column_1", "column_2"]),
+        ("name,2019,2020\nx,5,6\ny,7,8\n", ["name", "2019", "2020"]),
+        ("name,2019\nx,5\n", ["name", "2019"]),
+        ("label,text\nham,hello\nspam,free\n", ["label", "text"]),
+        ("a,b\n1,2\n", ["a", "b"]),
+    ],
+)
+def test_a_header_is_found_or_missed(tmp_path: Path, text: str, names: list[str]) -> None:
+    found = csv_file.read(written(tmp_path, text), Data(), raw.Most())
+    assert found.table.column_names == names
+    assert ("data.header: true" in "".join(found.notes)) == (names[0] == "column_1")
+    assert found.table.num_rows == len(text.splitlines()) - (names[0] != "column_1")
+
+
+def test_what_the_recipe_says_of_a_file_is_taken(tmp_path: Path) -> None:
+    assert read(written(tmp_path, "a,b\n1,2\n"), header=False) == {"column_1": ["a", "1"], "column_2": ["b", "2"]}
+    assert read(written(tmp_path, "1,2\n3,4\n"), header=True) == {"1": ["3"], "2": ["4"]}
+    assert read(written(tmp_path, "a b;c\n1 2;3\n"), delimiter=" ") == {"a": ["1"], "b;c": ["2;3"]}
+    western = "\u00e9a,b\nx,y\n"
+    assert list(read(written(tmp_path, western.encode("latin-1")), encoding="latin-1")) == ["\u00e9a", "b"]
+    with pytest.raises(DataError, match=r"my\.csv:1: byte 1 of this line is not utf-8"):
+        read(written(tmp_path, western.encode("latin-1")), encoding="UTF8")
+    for name in ("klingon", "zlib"):
+        with pytest.raises(DataError, match="is no encoding"):
+            read(written(tmp_path, western), encoding=name)
+
+
+@pytest.mark.parametrize(
+    ("text", "data", "column", "mark"),
+    [
+        ("p;e\n3,14;x\n1.234,56;y\n", {}, ["3.14", "1234.56"], ","),
+        ("p\te\n1,234.56\tx\n1,234\ty\n12.5\tz\n", {}, ["1234.56", "1234", "12.5"], "."),
+        ("p;e\n1,234;x\n5;y\n", {}, ["1.234", "5"], ","),
+        ("p\te\n1,234\tx\n5\ty\n", {}, ["1234", "5"], "."),
+        ("p\te\n1,234\tx\n5\ty\n", {"decimal": ","}, ["1.234", "5"], ","),
+        ("p;e\n3,14;x\n2.5;y\n", {}, ["3,14", "2.5"], None),
+        ("p;e\n3,14;x\n2.5;y\n", {"decimal": ","}, ["3.14", "2.5"], ","),
+        ("p;e\n1.234;3,5\n2.345;1,5\n", {}, ["1234", "2345"], ","),
+        ("p;e\n52.123;3,5\n13.25;1,5\n", {}, ["52.123", "13.25"], ","),
+        ("p;e\n1.234;3.5\n2.345;1.5\n", {}, ["1.234", "2.345"], None),
+        ("p;e\na,b;x\n1,2;y\nc;z\n", {}, ["a,b", "1,2", "c"], None),
+        ("p;e\n?;x\n1 234,5;y\n;z\n", {}, ["?", "1234.5", ""], ","),
+    ],
+)
+def test_numbers_as_people_type_them(
+    tmp_path: Path, text: str, data: dict[str, str], column: list[str], mark: str | None
+) -> None:
+    found = csv_file.read(written(tmp_path, text), Data(**data), raw.Most())
+    assert found.table.column("p").to_pylist() == column
+    assert found.decimal == mark
+    changed = column != [line.split(";")[0].split("\t")[0] for line in text.splitlines()[1:]]
+    assert changed == any(note.startswith("p: ") and "is read as" in note for note in found.notes)
+    if changed and not data:
+        assert any("data.decimal" in note for note in found.notes)
+
+
+def test_many_numbers_as_people_type_them(tmp_path: Path) -> None:
+    """Rows beyond those that are looked at are rewritten like them."""
+    rows = "".join(f"{at % 977},{at % 10};{at % 999 + 1}.{at % 1000:03};{at / 8:.3f}\n" for at in range(30_000))
+    found = read(written(tmp_path, "a;b;c\n" + rows))
+    assert found["a"] == [f"{at % 977}.{at % 10}" for at in range(30_000)]
+    assert found["b"] == [f"{at % 999 + 1}{at % 1000:03}" for at in range(30_000)]
+    assert found["c"] == [f"{at / 8:.3f}" for at in range(30_000)]
 
 
 def test_random_bytes(tmp_path: Path) -> None:

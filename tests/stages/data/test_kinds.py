@@ -5,11 +5,12 @@ from __future__ import annotations
 import datetime
 import random
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
 from feilun.core.errors import DataError
-from feilun.stages.data import clean, kinds, pictures
+from feilun.stages.data import clean, frames, kinds, pictures
 
 
 def stripped(values: list[object], name: str = "c") -> pa.ChunkedArray:
@@ -53,8 +54,15 @@ def words(count: int, seed: int = 0) -> str:
         (["x"] * 9, "constant"),
         ([None, "", "?"], "constant"),
         (["x", None, "x"], "category"),  # being there at all may tell
-        ([f"2024-01-{i % 28 + 1:02d} 10:{i:02d}" for i in range(50)], "identifier"),
-        ([datetime.date(2024, 1, 1 + i) for i in range(20)], "identifier"),
+        ([f"2024-01-{i % 28 + 1:02d} 10:{i:02d}" for i in range(50)], "time"),
+        ([datetime.date(2024, 1, 1 + i) for i in range(20)], "time"),
+        (["5.1.2024", "6.1.2024", None] * 9, "time"),
+        ([f"{i % 24}:30" for i in range(50)], "category"),
+        ([[1.5, 2], [3]], "sequence"),
+        ([[[1, 2], [3, 4]], [[5, 6]]], "sequence"),
+        (["[1, 2.5]", "[3, null]"] * 9, "sequence"),
+        (["[[1, 2], [3, 4]]"] * 9 + ["[[1, 5]]"], "sequence"),
+        (["[note] left"] * 9 + ["[note] came"], "category"),
         ([True, False] * 5, "category"),
         ([1, 2, None, 5] * 3, "number"),
         ([float("nan")] * 3, "constant"),
@@ -82,6 +90,24 @@ def test_every_kind_has_a_reason_and_counts() -> None:
     assert (found.missing, found.distinct, found.why) == (1, 2, "numbers, 2 different values")
     assert kinds.find("c", stripped(["x"] * 3)).why == "the same in every row"
     assert kinds.find("c", stripped([f"n{i}" for i in range(20)])).why == "different in every row"
+
+
+def test_sorted_columns_are_looked_at_all_over() -> None:
+    late = ["-"] * 3_000 + [f"{i * 3 % 200 + 0.5}" for i in range(97_000)]
+    assert kind(late) == "number"
+    texts = ["yes"] * 21_000 + [f"{words(9, seed=i)} {i}" for i in range(79_000)]
+    assert kind(texts) == "text"
+
+
+def test_what_a_person_should_look_at() -> None:
+    nearly = kinds.find("c", stripped(["a"] * 4_999 + ["b"]))
+    assert (nearly.kind, nearly.warning) == ("category", "the same in all but 1 of 5,000 rows")
+    assert kinds.find("c", stripped([0.0] * 4_999 + [1.0])).warning == "the same in all but 1 of 5,000 rows"
+    assert kinds.find("c", stripped(["a"] * 900 + ["b"] * 10)).warning == ""
+    many = kinds.find("c", stripped([f"v{i % 10_000}" for i in range(30_000)]))
+    assert many.kind == "category" and "10,000 different values, 3 rows each" in many.warning
+    long = kinds.find("c", stripped([[0.5] * 1_200, [1.5]]))
+    assert long.warning == "only the last 1,000 steps are read"
 
 
 def test_a_few_words_among_numbers_are_said_and_count_as_missing() -> None:
@@ -131,3 +157,11 @@ def test_values_of_each_kind() -> None:
 def test_text_is_no_picture() -> None:
     with pytest.raises(DataError, match="should hold pictures and holds string"):
         clean.to_kinds(pa.table({"c": ["a.png"]}), {"c": "image"}, (), "my.csv")
+
+
+def test_arrays_of_steps_from_python_are_sequences() -> None:
+    arrays = [np.arange(6.0).reshape(3, 2), None, np.ones((1, 2))]
+    found = frames.read({"s": arrays, "y": ["a", "b", "a"]})
+    assert kinds.find("s", found.table.column("s")).kind == "sequence"
+    cleaned = clean.to_kinds(found.table, {"s": "sequence"}, (), "x").table.column("s").to_pylist()
+    assert cleaned == [[[0, 1], [2, 3], [4, 5]], None, [[1, 1]]]

@@ -184,7 +184,18 @@ def test_profile_says_what_and_why(tmp_path: Path) -> None:
     assert found["same"]["why"] == "the same in every row"
     assert found["流失"]["why"] == "no 60.0 %, yes 40.0 %, so classification"
     assert {entry["rows"] for entry in columns} == {300}
-    assert set(columns[0]) == {"column", "kind", "role", "missing", "distinct", "why", "warning", "rows"}
+    assert set(columns[0]) == {
+        "column",
+        "kind",
+        "role",
+        "missing",
+        "distinct",
+        "why",
+        "warning",
+        "rows",
+        "options",
+        "override",
+    }
 
 
 def test_profile_of_data_whose_target_nobody_knows(tmp_path: Path) -> None:

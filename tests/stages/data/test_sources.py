@@ -82,12 +82,17 @@ def test_nearest_name_of_a_missing_file(tmp_path: Path) -> None:
         sources.read(Recipe(), tmp_path)
 
 
-def test_unknown_format_and_formats_of_later(tmp_path: Path) -> None:
+def test_unknown_format_and_formats_that_are_not_read(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text("{}")
-    with pytest.raises(DataError, match="JSON lines, which is not read yet"):
-        sources.read(recipe("a.jsonl"), tmp_path)
     with pytest.raises(DataError, match="Did you mean 'parquet'"):
         sources.read(recipe("a.jsonl", format="parqet"), tmp_path)
+    for name, words in (("a.xlsx", "Excel.*CSV"), ("a.pkl", "can run code.*Parquet"), ("a.db", "sqlite:///a.db")):
+        (tmp_path / name).write_bytes(b"PK\x03\x04" + bytes(100))
+        with pytest.raises(DataError, match=words):
+            sources.read(recipe(name), tmp_path)
+    for name in ("ftp://host/a.csv", "file:///etc/passwd"):
+        with pytest.raises(DataError, match="is not read"):
+            sources.read(recipe(name), tmp_path)
 
 
 def test_folder_with_train_and_test_files(tmp_path: Path) -> None:

@@ -235,7 +235,16 @@ def test_the_report_escapes_data_and_stands_alone(tmp_path: Path) -> None:
     assert page == (tmp_path / "vorzeichen" / "report.html").read_text("utf-8")
     assert "<script" not in page and "&lt;script&gt;" in page and "&lt;i&gt;" in page
     assert "http:" not in page and "https:" not in page and len(page) < 3_000_000
-    for word in ("Use it", "温度.1", "always yes", "int8", "Loss by epoch", "train 200", "Reproduce", "vorzeichen@1"):
+    for word in (
+        "Use it",
+        "温度.1",
+        "always yes",
+        "int8",
+        "Loss by epoch",
+        "训练</span> 200",
+        "Reproduce",
+        "vorzeichen@1",
+    ):
         assert word in page, word
 
 
@@ -273,3 +282,16 @@ def test_without_quantizing_there_is_no_int8(tmp_path: Path) -> None:
     optimization.make(work(made, "optimization", optimize={"quantize": "none"}))
     assert sorted(read_json(made["optimization"] / "variants.json")["variants"]) == ["fp32", "torch"]
     assert [path.name for path in (made["optimization"] / "graphs").iterdir()] == ["main.onnx"]
+
+
+def test_baselines_stand_in_every_line_and_why_beside_the_scores(tmp_path: Path) -> None:
+    made = stages(tmp_path, RIGHT)
+    evaluation.make(work(made, "evaluation", evaluate={"bootstrap": 100, "groups": ["答案"]}))
+    lines = [json.loads(line) for line in (made["evaluation"] / "answers.jsonl").read_text("utf-8").splitlines()]
+    assert all(set(line["baselines"]) == {"always_yes", "always_no"} for line in lines)
+    why = read_json(made["evaluation"] / "why.json")
+    assert why["score"] == "accuracy" and why["importance"][0]["input"] == "温度.1"
+    assert why["importance"][0]["low"] > 0.3 and why["importance"][1]["value"] == 0
+    assert {look["title"]: look["ok"] for look in why["looks"]}["Test rows seen in training"]
+    groups = read_json(made["evaluation"] / "scores.json")["groups"]
+    assert {row["value"] for row in groups} == {"是", "否"}

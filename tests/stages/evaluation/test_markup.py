@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from feilun.stages.evaluation import charts, markup, phrases
+from feilun.stages.evaluation import charts, markup, phrases, plots
+from feilun.stages.evaluation.bilingual import verbatim
 
+AXES = plots.Axes(x=verbatim("epoch"), y=verbatim("loss"))
 START = '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" viewBox="0 0 9 9">'
 
 
@@ -61,7 +63,7 @@ def test_labels_are_escaped_in_our_own_charts() -> None:
     evil = '<script>"x'
     for svg in (
         charts.bars([1, 2], [evil, "b"]),
-        charts.curves({evil: [(1, 2), (2, 1)]}, evil),
+        plots.curves({verbatim(evil): [(1, 2), (2, 1)]}, plots.Axes(x=verbatim(evil), y=verbatim(evil))),
         phrases.boxed("AA", (10, 10), [{"label": evil, "box": [0, 0, 5, 5]}], []),
     ):
         assert "<script" not in svg and "<svg" in svg
@@ -71,14 +73,14 @@ def test_labels_are_escaped_in_our_own_charts() -> None:
 def test_dots_stand_where_their_values_are() -> None:
     ours, theirs = charts.dots([{"value": 0.9, "low": 0.8, "high": 1.0}, {"value": 0.8, "low": 0.8, "high": 0.8}])
     pad = 100 * 0.06 / 1.12
-    assert 'cx="50.00%"' in ours and f'x1="{pad:.2f}%" x2="{100 - pad:.2f}%"' in ours
+    assert 'x="50.00%"' in ours and "<circle" in ours and f'x1="{pad:.2f}%" x2="{100 - pad:.2f}%"' in ours
     assert "<circle" not in theirs and f'x="{pad:.2f}%"' in theirs
 
 
 def test_curves_leave_gaps_and_need_two_points() -> None:
-    assert charts.curves({"a": [(1, float("nan")), (2, 3.0)]}, "epoch") == ""
-    assert charts.curves({"a": [(1, 2.0), (2, float("inf")), (3, 1.0)]}, "epoch").count(",") >= 2
-    assert "polyline" in charts.curves({"flat": [(1, 1.0), (2, 1.0)]}, "epoch")
+    assert plots.curves({verbatim("a"): [(1, float("nan")), (2, 3.0)]}, AXES) == ""
+    assert plots.curves({verbatim("a"): [(1, 2.0), (2, float("inf")), (3, 1.0)]}, AXES).count(",") >= 2
+    assert "polyline" in plots.curves({verbatim("flat"): [(1, 1.0), (2, 1.0)]}, AXES)
 
 
 @pytest.mark.parametrize(

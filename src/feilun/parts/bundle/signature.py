@@ -44,6 +44,8 @@ def _column(kind: str, fitted: Mapping[str, Any], place: int) -> dict[str, Any]:
         scale = _at(fitted.get("scales"), place) or {}
         mean = scale.get("mean") if isinstance(scale, Mapping) else None
         return {"kind": kind, "example": float(f"{mean:.4g}") if isinstance(mean, int | float) else 0.0}
+    if fitted.get("example"):  # a feature that says itself what it takes
+        return {"kind": kind, "example": fitted["example"]}
     choices = _at(fitted.get("vocabularies"), place)
     if isinstance(choices, list | tuple) and choices:
         return {"kind": kind, "example": choices[0], "choices": list(choices[:MOST_CHOICES]), "distinct": len(choices)}

@@ -1,1 +1,3 @@
-"""Delimited text as people save it: which encoding, which delimiter. The same when training and when answering."""
+"""Data as people save it: encodings, delimiters, headers, decimal marks, JSON, arrays, archives. Training and answering
+read them alike.
+"""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import io
 
-DELIMITERS = (",", ";", "\t")
+DELIMITERS = (",", ";", "\t", "|")
 SNIFF_RECORDS = 200
+LONGEST_CELL = 1 << 26  # characters; Python's own limit of 128 KiB is less than one long text
 
 
 def of(text: str) -> str:
@@ -25,10 +26,21 @@ def of(text: str) -> str:
     return choice
 
 
+def called(delimiter: str) -> str:
+    """How a message names it."""
+    return {"\t": "tab", " ": "space"}.get(delimiter, repr(delimiter))
+
+
+def allow_long_cells() -> None:
+    """Let the csv module read cells as long as a row may be."""
+    csv.field_size_limit(LONGEST_CELL)
+
+
 def _widths(text: str, delimiter: str) -> list[int]:
+    allow_long_cells()
     widths: list[int] = []
     try:
-        for record in csv.reader(io.StringIO(text), delimiter=delimiter):
+        for record in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter):
             widths += [len(record)] if record else []
             if len(widths) == SNIFF_RECORDS:
                 break

@@ -8,6 +8,8 @@ from pathlib import Path
 from feilun.core.errors import DataError
 
 CHUNK_BYTES = 1 << 22
+MIXED = 0.1  # share of lines in UTF-8 from which a file in another encoding was put together from two
+CALLED = {"gb18030": "GB18030 (Chinese)", "cp1252": "Windows-1252 (Western)"}
 KNOWN = {
     b"PK\x03\x04": "an Excel workbook or a zip archive",
     b"\xd0\xcf\x11\xe0": "an old Excel workbook",
@@ -19,28 +21,97 @@ KNOWN = {
 }
 
 
-def of(path: Path) -> tuple[str, list[str]]:
-    """(codec name, notes for the user). Raises DataError if the file is empty or no text."""
+def of(path: Path, given: str | None = None) -> tuple[str, list[str]]:
+    """(codec name, notes for the user). given: what the user says it is; it is checked, not guessed.
+
+    Raises DataError if the file is empty, no text, holds a NUL byte, or lines of two encodings: the line is named.
+    """
     with path.open("rb") as file:
         head = file.read(1 << 16)
     if not head:
         raise DataError(f"{path} is empty. Give a file with a header line and rows.", where=str(path), fix="add rows")
+    if given is not None:
+        return _given(path, given), []
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return "utf-16", []
+        _require(path, "utf-16")
+        return "utf-16", [f"{path.name} is read as UTF-16."]
+    wide = _without_mark(head)
+    if wide:
+        _require(path, wide)
+        return wide, [f"{path.name} is read as UTF-16 without a byte order mark (data.encoding: {wide})."]
     _refuse_binary(path, head)
     if _decodes(path, "utf-8"):
         return "utf-8", []
     code = "gb18030" if _looks_chinese(head) and _decodes(path, "gb18030") else "cp1252"
+    _refuse_mixed(path, code)
     if not _decodes(path, code):
         raise DataError(f"{path} is neither UTF-8 nor GB18030 text. Save it as CSV in UTF-8.", where=str(path))
-    label = {"gb18030": "GB18030 (Chinese)", "cp1252": "Windows-1252 (Western)"}[code]
-    return code, [f"{path.name} is not UTF-8: read as {label}. If letters look wrong, save it as UTF-8."]
+    said = f"{path.name} is not UTF-8: read as {CALLED[code]}. If letters look wrong, save it as UTF-8"
+    return code, [f"{said}, or set data.encoding."]
+
+
+def text_of(path: Path, given: str | None = None) -> str:
+    """The whole text of a file, without a byte order mark; an empty file is empty text. Raises DataError like `of`."""
+    content = path.read_bytes()
+    if not content:
+        return ""
+    try:
+        if given is None and b"\x00" not in content:
+            return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        pass
+    return content.decode(of(path, given)[0]).removeprefix("\ufeff")
+
+
+def _given(path: Path, given: str) -> str:
+    try:
+        codec = codecs.lookup(given)
+        codec.incrementaldecoder().decode(b"")  # codecs such as zlib are no encodings of text
+        "".encode(given)
+    except (LookupError, TypeError, AttributeError) as error:
+        raise DataError(
+            f"data.encoding is {given!r}, which is no encoding. Write utf-8, gb18030, utf-16, cp1252 or latin-1.",
+            where="data.encoding",
+            expected="utf-8, gb18030, utf-16, cp1252, latin-1, ...",
+            got=given,
+            fix="leave data.encoding out: it is found out",
+        ) from error
+    code = {"utf-8-sig": "utf-8", "iso8859-1": "latin-1"}.get(codec.name, codec.name)
+    _require(path, code)
+    return code
+
+
+def _require(path: Path, code: str) -> None:
+    """Raises DataError naming the line where the file is not of this encoding, or holds a NUL."""
+    if _decodes(path, code):
+        return
+    line, column = _broken_at(path, code)
+    raise DataError(
+        f"{path}:{line}: byte {column} of this line is not {code}. Correct it, or set data.encoding to what it is.",
+        where=f"{path}:{line}",
+        expected=code,
+        fix="correct the line, or set data.encoding",
+    )
+
+
+def _broken_at(path: Path, code: str) -> tuple[int, int]:
+    """(line, byte in it) of the first byte that does not decode. Counted, not decoded twice: files may be large."""
+    decoder, line, start = codecs.getincrementaldecoder(code)(), 1, 0
+    with path.open("rb") as file:
+        for raw_line in file:
+            try:
+                decoder.decode(raw_line)
+            except UnicodeDecodeError as error:
+                return line, max(0, error.start - start) + 1
+            line += 1
+    return line, 1
 
 
 def _refuse_binary(path: Path, head: bytes) -> None:
     what = next((name for start, name in KNOWN.items() if head.startswith(start)), "")
     strange = sum(byte < 32 and byte not in b"\t\n\r\f\v\x1b" for byte in head)
-    if what or b"\x00" in head or strange > len(head) / 100:
+    strange -= min(2, head.count(0))  # of a stray NUL the line is named
+    if what or strange > len(head) / 100:
         raise DataError(
             f"{path} is not text but {what or 'binary data'}. Save the table as CSV in UTF-8, or as Parquet.",
             where=str(path),
@@ -50,16 +121,78 @@ def _refuse_binary(path: Path, head: bytes) -> None:
         )
 
 
+def _without_mark(head: bytes) -> str:
+    """UTF-16 that lost its mark: every other byte of Latin letters and digits is zero."""
+    even, odd = head[0:4096:2], head[1:4096:2]
+    if len(odd) < 4 or head.startswith(tuple(KNOWN)):
+        return ""
+    shares = even.count(0) / len(even), odd.count(0) / len(odd)
+    printable = sum(32 <= byte < 127 or byte in b"\t\r\n" for byte in (even if shares[1] > shares[0] else odd))
+    if max(shares) < 0.4 or min(shares) > 0.05 or printable < 0.4 * len(odd):
+        return ""
+    return "utf-16-le" if shares[1] > shares[0] else "utf-16-be"
+
+
 def _decodes(path: Path, code: str) -> bool:
+    """Whether the whole file is of this encoding. Raises DataError where it holds a NUL, which no text does."""
     decoder = codecs.getincrementaldecoder(code)()
+    lines = 0
     try:
         with path.open("rb") as file:
             while chunk := file.read(CHUNK_BYTES):
-                decoder.decode(chunk)
+                text = decoder.decode(chunk)
+                if "\x00" in text:
+                    raise _nul(path, lines + text[: text.index("\x00")].count("\n") + 1)
+                lines += chunk.count(b"\n")
         decoder.decode(b"", final=True)
     except UnicodeDecodeError:
         return False
     return True
+
+
+def _nul(path: Path, line: int) -> DataError:
+    return DataError(
+        f"{path}:{line}: there is a NUL byte in this line, so the file is damaged or not text. Take it out, or save "
+        "the table again as CSV in UTF-8.",
+        where=f"{path}:{line}",
+        expected="text",
+        got="a NUL byte",
+        fix="save it as CSV in UTF-8",
+    )
+
+
+def _refuse_mixed(path: Path, code: str) -> None:
+    """Raises DataError if some lines are UTF-8 and others are not: read as either, some would be silently wrong.
+
+    A few short lines of Chinese in GB18030 also happen to be UTF-8, and hardly any in Windows-1252.
+    """
+    good, bad, first = 0, 0, {"good": 0, "bad": 0}
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            if line.isascii():
+                continue
+            try:
+                line.decode("utf-8")
+            except UnicodeDecodeError:
+                bad, kind = bad + 1, "bad"
+            else:
+                good, kind = good + 1, "good"
+            first[kind] = first[kind] or number
+    if good < bad * (1.0 if code == "gb18030" else MIXED):
+        return
+    if good == 0:
+        return
+    odd, rest = ("bad", "UTF-8") if good >= bad else ("good", CALLED[code])
+    here = "not UTF-8" if odd == "bad" else "UTF-8"
+    raise DataError(
+        f"{path}:{first[odd]}: this line is {here} and the others are {rest}: the file mixes encodings "
+        f"({min(good, bad)} of {good + bad} lines with such letters differ). Save all of it as UTF-8, or set "
+        "data.encoding.",
+        where=f"{path}:{first[odd]}",
+        expected="one encoding",
+        got=f"{good} lines in UTF-8 and {bad} lines not",
+        fix="save the file as UTF-8",
+    )
 
 
 def _looks_chinese(head: bytes) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
@@ -63,6 +64,7 @@ class _Loop:
     ) -> None:
         self.networks, self.index, self.learning, self.plan, self.run = dict(networks), index, learning, plan, run
         self.gather = gatherer(arrays)
+        self.row_weights = None if index.weights is None else torch.from_numpy(index.weights.astype(np.float32))
         self.steps_per_epoch = math.ceil(len(index.train) / plan.batch_size)
         self.steps = self.steps_per_epoch * plan.epochs
         players = dict.fromkeys(learning.turns)
@@ -140,19 +142,22 @@ class _Loop:
         )
 
     def _start_epoch(self) -> None:
-        self.order = randomness.epoch_order(self.index.train, self.run.seed, self.progress.step // self.steps_per_epoch)
+        epoch = self.progress.step // self.steps_per_epoch
+        self.order = randomness.epoch_order(self.index.train, self.run.seed, epoch, self.index.chances)
         for network in self.networks.values():
             network.train()
 
     def _step(self, step: int) -> None:
         player = self.learning.turns[step % len(self.learning.turns)]
-        batch = self._batch(step)
+        rows = self._rows(step)
+        batch = self._batch(step, rows)
         randomness.seed_networks(self.run.seed, step)
         if len(self.parameters) > 1 and player != self.learner:
             self._only(player)
         losses = self.learning.objective(self.networks, batch, player)
         if losses.ndim != 1:
             raise FeilunError(f"The objective must return one loss per row, (B,); it returned {tuple(losses.shape)}.")
+        losses = self._weighted(losses, rows)
         loss = losses.mean()
         value = loss.item()
         if not math.isfinite(value):
@@ -163,14 +168,21 @@ class _Loop:
         now.sums[player] = now.sums.get(player, 0.0) + value * len(losses)
         now.rows[player] = now.rows.get(player, 0) + len(losses)
 
-    def _batch(self, step: int) -> Batch:
-        """Batch k of the epoch's order, with noise and augmentation of this step."""
+    def _rows(self, step: int) -> Tensor:
+        """Numbers of the examples in batch k of the epoch's order."""
         number, rows = step % self.steps_per_epoch, len(self.order)
-        start, end = (number * rows // self.steps_per_epoch, (number + 1) * rows // self.steps_per_epoch)
-        batch = self.gather(self.order[start:end])
+        return self.order[number * rows // self.steps_per_epoch : (number + 1) * rows // self.steps_per_epoch]
+
+    def _weighted(self, losses: Tensor, rows: Tensor) -> Tensor:
+        """Each row's loss times its weight, in validation too: what decides when to stop is what is learnt."""
+        return losses if self.row_weights is None else losses * self.row_weights[rows]
+
+    def _batch(self, step: int, rows: Tensor) -> Batch:
+        """These examples, with noise and augmentation of this step."""
+        batch = self.gather(rows)
         if self.learning.noise:
             self.generator.manual_seed(randomness.mix(self.run.seed, Stream.NOISE, step))
-            batch.update(randomness.noise(self.learning.noise, end - start, self.generator))
+            batch.update(randomness.noise(self.learning.noise, len(rows), self.generator))
         if self.learning.augment is not None:
             self.generator.manual_seed(randomness.mix(self.run.seed, Stream.AUGMENTATION, step))
             batch = self.learning.augment(batch, self.generator)
@@ -236,7 +248,8 @@ class _Loop:
                 batch.update(randomness.noise(self.learning.noise, len(part), self.generator))
                 torch.default_generator.manual_seed(randomness.mix(self.run.seed, Stream.VALIDATION, number))
                 for player in self.parameters:
-                    total += self.learning.objective(self.networks, batch, player).sum().item()
+                    losses = self.learning.objective(self.networks, batch, player)
+                    total += self._weighted(losses, part).sum().item()
         loss = total / len(rows) / len(self.parameters)
         if not math.isfinite(loss):
             self._not_a_number(loss, "validation loss")

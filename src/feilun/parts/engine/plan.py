@@ -22,10 +22,17 @@ Augment = Callable[[Batch, torch.Generator], Batch]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Index:
-    """Numbers of the examples, int64 (N,): an example listed twice is drawn twice. validation may be empty."""
+    """Numbers of the examples, int64 (N,): an example listed twice is drawn twice. validation may be empty.
+
+    weights: float32, one for every example of the arrays, training and validation: its loss counts so many times.
+    chances: float64 (training examples,), how often each is drawn next to the others; an epoch stays as long.
+    None: all alike.
+    """
 
     train: np.ndarray
     validation: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    weights: np.ndarray | None = None
+    chances: np.ndarray | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -35,9 +35,18 @@ def mix(*numbers: int) -> int:
     return state >> 1
 
 
-def epoch_order(examples: np.ndarray, seed: int, epoch: int) -> Tensor:
-    """The examples in the order of this epoch, int64 (N,)."""
+def epoch_order(examples: np.ndarray, seed: int, epoch: int, chances: np.ndarray | None = None) -> Tensor:
+    """The examples in the order of this epoch, int64 (N,).
+
+    chances: float64 (N,): N examples are drawn, each N times its share of the chances, rounded down or up by lot
+    (systematic sampling: Madow 1949), so that no rare example is missed by bad luck.
+    """
     drawn = np.random.default_rng(mix(seed, Stream.ORDER, epoch))
+    if chances is not None:
+        mixed = drawn.permutation(len(examples))
+        ends = np.cumsum(chances[mixed]) / chances.sum() * len(examples)
+        places = np.searchsorted(ends, np.arange(len(examples)) + drawn.random(), side="right")
+        examples = examples[mixed[np.minimum(places, len(examples) - 1)]]
     return torch.from_numpy(drawn.permutation(examples).astype(np.int64, copy=False))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar
@@ -12,6 +12,7 @@ import numpy as np
 
 from feilun.core.errors import DataError
 from feilun.core.task import Rows
+from feilun.parts.ops.coded import Coded
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,11 +64,10 @@ class Category:
         """int32 (N, columns), or for a target int64 (N,). Raises DataError for a list, or a target's unknown value."""
         if self.target:
             return self._classes(self.columns[0], rows[self.columns[0]])
-        found = [
-            [places.get(value, 0) for value in spelled(column, rows[column])]
-            for column, places in zip(self.columns, self._places, strict=True)
-        ]
-        return np.array(found, dtype=np.int32).reshape(len(self.columns), -1).T.copy()
+        encoded = np.zeros((len(rows[self.columns[0]]), len(self.columns)), np.int32)
+        for number, (column, places) in enumerate(zip(self.columns, self._places, strict=True)):
+            encoded[:, number] = _looked_up(places, column, rows[column])
+        return encoded
 
     def to_json(self) -> dict[str, Any]:
         """Options and fitted state."""
@@ -79,7 +79,7 @@ class Category:
         return [{value: place for place, value in enumerate(values, start)} for values in self.vocabularies]
 
     def _vocabulary(self, column: str, values: Sequence[Any]) -> tuple[str, ...]:
-        counts = Counter(value for value in spelled(column, values) if value is not None)
+        counts = _counted(column, values)
         if not counts:
             raise DataError(
                 f"Column {column!r} has no value in {len(values):,} training rows. Fill it, or add it to data.drop.",
@@ -94,12 +94,10 @@ class Category:
         return tuple(value for value in ranked[: self.most] if counts[value] >= self.at_least)
 
     def _classes(self, column: str, values: Sequence[Any]) -> np.ndarray:
-        places = self._places[0]
-        texts = spelled(column, values)
-        for text, value in zip(texts, values, strict=True):
-            if text not in places:
-                raise unknown_label(column, value, self.labels)
-        return np.array([places[text] for text in texts], dtype=np.int64)
+        found = _looked_up(self._places[0], column, values, unknown=-1)
+        if len(found) and found.min() < 0:
+            raise unknown_label(column, values[int(np.argmax(found < 0))], self.labels)
+        return found.astype(np.int64)
 
 
 FEATURE = Category
@@ -129,6 +127,24 @@ def unknown_label(column: str, value: Any, labels: Sequence[str]) -> DataError:
         got="missing" if missing else str(value),
         fix="leave the row out" if missing else "correct the label",
     )
+
+
+def _counted(column: str, values: Sequence[Any]) -> Counter[str]:
+    """How many rows have each value; missing ones are not counted."""
+    if not isinstance(values, Coded):
+        return Counter(value for value in spelled(column, values) if value is not None)
+    counts: Counter[str] = Counter()
+    for value, count in zip(spelled(column, values.values), values.counts().tolist(), strict=True):
+        if value is not None and count:
+            counts[value] += count
+    return counts
+
+
+def _looked_up(places: Mapping[str | None, int], column: str, values: Sequence[Any], unknown: int = 0) -> np.ndarray:
+    """int32 (N,): the place of each value."""
+    different = values.values if isinstance(values, Coded) else values
+    found = np.array([places.get(value, unknown) for value in spelled(column, different)], np.int32)
+    return found[values.codes] if isinstance(values, Coded) and len(found) else found
 
 
 def _spelled(column: str, value: Any) -> str | None:

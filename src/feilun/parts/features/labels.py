@@ -13,6 +13,7 @@ import numpy as np
 from feilun.core.errors import DataError
 from feilun.core.task import Rows
 from feilun.parts.features.category import in_order, spelled, unknown_label
+from feilun.parts.ops.coded import Coded
 
 YES = {"1", "true", "yes", "y", "t"}
 NO = {None, "0", "false", "no", "n", "f"}
@@ -50,6 +51,8 @@ class Labels:
         if len(self.columns) > 1:
             return replace(self, labels=self.columns)
         column = self.columns[0]
+        cells = rows[column]
+        rows = {column: cells.values if isinstance(cells, Coded) else cells}  # each different one once
         several = self.several or any(isinstance(value, list | tuple) for value in rows[column])
         fitted = replace(self, several=several)
         counts = Counter(label for row in fitted.read(rows) for label in row)
@@ -66,6 +69,9 @@ class Labels:
 
     def encode(self, rows: Rows) -> np.ndarray:
         """int64 (N,) or float32 (N, labels). Raises DataError for a missing or unknown label."""
+        cells = rows[self.columns[0]]
+        if isinstance(cells, Coded) and len(self.columns) == 1:
+            return cells.once(lambda values: self.encode({self.columns[0]: values}))
         found = self.read(rows)
         if not self.several:
             return np.array([self._place(row[0] if row else None) for row in found], dtype=np.int64)

@@ -41,6 +41,8 @@ def inputs(recipe: Recipe) -> dict[str, Feature]:
         kinds[name] = given.kind
         columns.setdefault(name, []).append(column)
         _merge(options.setdefault(name, {}), given.options, given.kind, column)
+    if recipe.data.outliers in ("mark", "clip") and TOGETHER["number"] in options:
+        options[TOGETHER["number"]].setdefault("outliers", recipe.data.outliers)
     return {name: discover.feature(kind, columns=tuple(columns[name]), **options[name]) for name, kind in kinds.items()}
 
 

@@ -12,8 +12,11 @@ import numpy as np
 
 from feilun.core.errors import DataError, RecipeError
 from feilun.core.task import Rows
+from feilun.parts.ops.fences import fences
+from feilun.parts.ops.threads import in_order
 
 TRANSFORMS = ("auto", "pieces", "quantile", "standard", "none")
+OUTLIERS = ("keep", "mark", "clip")
 ENOUGH = 1000  # training rows from which "auto" cuts a column into pieces; fewer would not fill them
 WIDEST = 1024  # numbers per row that "auto" makes of all columns; with so many columns that each gets less than
 FEWEST = 4  # so many pieces, they are standardised
@@ -23,7 +26,7 @@ LIMIT = 1e6  # encoded values stay within this, so that one wild cell cannot ove
 
 @dataclass(frozen=True, kw_only=True)
 class Number:
-    """Several number columns as one array, float32 (N, width): the columns, then one 0/1 for each that had gaps.
+    """Several number columns as one array, float32 (N, width): the columns, then a 0/1 for each with gaps or outliers.
 
     transform: "standard" subtracts the mean and divides by the standard deviation; "quantile" maps ranks to a normal
     distribution, linear between at most `knots` knots; "pieces" cuts the range at quantiles into at most `pieces` and
@@ -31,6 +34,8 @@ class Number:
     "none" leaves the numbers; "auto" is "pieces" with 1,000 training rows, three values and not too many columns, else
     "standard". Measured with an mlp, standard - quantile - pieces: RMSE of California housing 51,300 - 49,800 - 46,500,
     AUC of Adult 0.911 - 0.907 - 0.920.  A missing or infinite number is encoded as 0.
+    outliers: what is done with numbers beyond Tukey's outer fences of the training rows: "keep" nothing; "mark" adds a
+    0/1 for each column that had some; "clip" takes the fence in their place, before anything else.
     target: what is predicted: always "standard" or "none", `decode` leads back, and a missing number is an error.
     """
 
@@ -40,20 +45,15 @@ class Number:
     transform: str = "auto"
     knots: int = 1000
     pieces: int = 48
+    outliers: str = "keep"
     target: bool = False
-    scales: tuple[Mapping[str, Any], ...] = ()  # per column, fitted: {mean, scale, gaps, values, scores, edges}
+    scales: tuple[Mapping[str, Any], ...] = ()  # per column, fitted: {mean, scale, gaps, values, scores, edges, limits}
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "columns", tuple(self.columns))
         object.__setattr__(self, "scales", tuple(self.scales))
-        if self.transform not in TRANSFORMS:
-            raise RecipeError(
-                f"transform {self.transform!r} of {', '.join(self.columns)} is not one of {', '.join(TRANSFORMS)}.",
-                where=f"inputs.{self.columns[0]}.transform",
-                expected=", ".join(TRANSFORMS),
-                got=str(self.transform),
-                fix="use auto",
-            )
+        self._require("transform", self.transform, TRANSFORMS)
+        self._require("outliers", self.outliers, OUTLIERS)
 
     @property
     def fitted(self) -> bool:
@@ -75,11 +75,11 @@ class Number:
         """The column that each of the `width` numbers says something about."""
         counts = [max(1, len(scale["edges"]) - 1) for scale in self.scales]
         parts = [column for column, count in zip(self.columns, counts, strict=True) for _ in range(count)]
-        return (*parts, *(self.columns[place] for place in self._gaps))
+        return (*parts, *(self.columns[place] for place in (*self._gaps, *self._marked)))
 
     def fit(self, rows: Rows) -> Number:
         """Learn scale and gaps of each column. Raises DataError if a column has no number, a target has a gap."""
-        return replace(self, scales=tuple(self._scale(column, rows[column]) for column in self.columns))
+        return replace(self, scales=tuple(in_order(lambda column: self._scale(column, rows[column]), self.columns)))
 
     def encode(self, rows: Rows) -> np.ndarray:
         """float32 (N, width). Raises DataError if a value is no number, or a target is missing."""
@@ -87,9 +87,19 @@ class Number:
         if self.target:
             for column, part in zip(self.columns, parts, strict=True):
                 _no_gaps(column, part)
-        scaled = [_scaled(part, scale) for part, scale in zip(parts, self.scales, strict=True)]
-        gaps = [np.isnan(parts[place]).astype(np.float32)[:, None] for place in self._gaps]
-        return np.concatenate([*scaled, *gaps], axis=1)
+        encoded = np.zeros((len(parts[0]), self.width), np.float32)
+        start = 0
+        for part, scale in zip(parts, self.scales, strict=True):
+            width = max(1, len(scale["edges"]) - 1)
+            _scaled(self._limited(part, scale), scale, encoded[:, start : start + width])
+            start += width
+        for here in self._gaps:
+            encoded[:, start] = np.isnan(parts[here])
+            start += 1
+        for here in self._marked:
+            encoded[:, start] = _beyond(parts[here], self.scales[here]["limits"])
+            start += 1
+        return encoded
 
     def decode(self, encoded: np.ndarray) -> np.ndarray:
         """float64 (N, columns): encoded target numbers in the column's own unit."""
@@ -105,6 +115,34 @@ class Number:
     def _gaps(self) -> tuple[int, ...]:
         return () if self.target else tuple(place for place, scale in enumerate(self.scales) if scale["gaps"])
 
+    @cached_property
+    def _marked(self) -> tuple[int, ...]:
+        """Columns that had outliers to be marked."""
+        marks = self.outliers == "mark" and not self.target
+        return tuple(place for place, scale in enumerate(self.scales) if marks and scale.get("limits"))
+
+    def _require(self, option: str, value: str, known: tuple[str, ...]) -> None:
+        if value in known:
+            return
+        raise RecipeError(
+            f"{option} {value!r} of {', '.join(self.columns)} is not one of {', '.join(known)}.",
+            where=f"inputs.{self.columns[0]}.{option}",
+            expected=", ".join(known),
+            got=str(value),
+            fix=f"use {known[0]}",
+        )
+
+    def _limits(self, known: np.ndarray) -> dict[str, Any]:
+        """The fences to be stored; where outliers are marked, only if there are any. Old files have no such entry."""
+        if self.outliers == "keep" or self.target:
+            return {}
+        found = fences(known)
+        needed = found is not None and (self.outliers == "clip" or bool(_beyond(known, found).any()))
+        return {"limits": found if needed else ()}
+
+    def _limited(self, values: np.ndarray, scale: Mapping[str, Any]) -> np.ndarray:
+        return np.clip(values, *scale["limits"]) if self.outliers == "clip" and scale.get("limits") else values
+
     def _scale(self, column: str, values: Sequence[Any]) -> dict[str, Any]:
         found = numbers(column, values)
         if self.target:
@@ -119,15 +157,17 @@ class Number:
                 fix=f"data.drop: [{column}]",
             )
         scale: dict[str, Any] = {"mean": 0.0, "scale": 1.0, "gaps": len(known) < len(found)}
-        scale |= {"values": (), "scores": (), "edges": ()}
+        scale |= {"values": (), "scores": (), "edges": (), **self._limits(known)}
+        known = self._limited(known, scale)
         if self.transform == "none":
             return scale
-        distinct, counts = np.unique(known, return_counts=True)
-        how = self._chosen(len(known), len(distinct))
-        if how == "pieces":
-            return scale | {"edges": _edges(known, distinct, counts, self._room)}
-        if how == "quantile":
-            return scale | _knots(distinct, counts, self.knots)
+        if self.transform != "standard" and not self.target:
+            distinct, counts = np.unique(known, return_counts=True)
+            how = self._chosen(len(known), len(distinct))
+            if how == "pieces":
+                return scale | {"edges": _edges(known, distinct, counts, self._room)}
+            if how == "quantile":
+                return scale | _knots(distinct, counts, self.knots)
         largest = float(np.abs(known).max()) or 1.0  # squares of numbers near the end of float64 would overflow
         deviation = float((known / largest).std()) * largest
         small = deviation <= 1e-12 * largest
@@ -135,7 +175,7 @@ class Number:
 
     def _chosen(self, rows: int, distinct: int) -> str:
         """What is done with a column of so many known rows and different values."""
-        if self.target or distinct < 2:
+        if distinct < 2:
             return "standard"
         if self.transform == "auto":
             return "pieces" if rows >= ENOUGH and distinct > 2 and self._room >= FEWEST else "standard"
@@ -159,7 +199,7 @@ def numbers(column: str, values: Sequence[Any]) -> np.ndarray:
     if found.ndim != 1:
         raise _wrong(column, values[0])
     found[~np.isfinite(found)] = np.nan
-    return np.clip(found, -LARGEST, LARGEST)
+    return np.clip(found, -LARGEST, LARGEST, out=found)
 
 
 def _number(column: str, value: Any) -> float:
@@ -195,22 +235,32 @@ def _no_gaps(column: str, found: np.ndarray) -> None:
         )
 
 
-def _scaled(values: np.ndarray, scale: Mapping[str, Any]) -> np.ndarray:
-    """float32 (N, 1), or (N, pieces). NaN becomes 0; the gap's own column says so."""
+def _beyond(values: np.ndarray, limits: Sequence[float]) -> np.ndarray:
+    """bool (N,): beyond the fences; a gap is not."""
+    return np.asarray((values < limits[0]) | (values > limits[1]))
+
+
+def _scaled(values: np.ndarray, scale: Mapping[str, Any], into: np.ndarray) -> None:
+    """Write float32 (N, 1) or (N, pieces). NaN becomes 0; the gap's own column says so."""
+    missing = np.isnan(values)
     if scale["edges"]:
-        edges = np.array(scale["edges"])
-        low, high = edges[:-1], edges[1:]
-        inside = np.clip(
-            np.nan_to_num(values, nan=edges[0])[:, None], low, high
-        )  # first: a huge number less low overflows
-        pieces: np.ndarray = ((inside - low) / (high - low)).astype(np.float32)
-        return pieces
+        _pieces(np.where(missing, scale["edges"][0], values), np.array(scale["edges"]), into)
+        return
     if scale["values"]:
         scaled = np.interp(values, scale["values"], scale["scores"])
     else:
         reach = LIMIT * scale["scale"]
         scaled = np.clip(values - scale["mean"], -reach, reach) / scale["scale"]
-    return np.where(np.isnan(values), 0.0, scaled).astype(np.float32)[:, None]
+    scaled[missing] = 0.0
+    into[:, 0] = scaled
+
+
+def _pieces(values: np.ndarray, edges: np.ndarray, into: np.ndarray) -> None:
+    """Pieces below the number are full, those above empty; of one it is computed how full it is."""
+    into[:] = values[:, None] >= edges[1:]
+    place = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, len(edges) - 2)
+    low, high = edges[place], edges[place + 1]
+    into[np.arange(len(values)), place] = (np.clip(values, low, high) - low) / (high - low)
 
 
 def _knots(values: np.ndarray, counts: np.ndarray, most: int) -> dict[str, Any]:

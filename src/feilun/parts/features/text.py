@@ -16,12 +16,13 @@ import numpy as np
 
 from feilun.core.errors import DataError, RecipeError
 from feilun.core.task import Rows
+from feilun.parts.features import grams
 from feilun.parts.ops.ragged import Ragged
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-TOKENS = ("auto", "characters", "words", "bpe")
+TOKENS = ("auto", "characters", "words", "bpe", "grams")
 PADDING, UNKNOWN, START, END = 0, 1, 2, 3
 # Scripts written without spaces: Han, kana, Thai, Lao, Khmer, Burmese. Each character is a word of its own.
 UNSPACED = (
@@ -30,6 +31,9 @@ UNSPACED = (
 WORD = re.compile(rf"[{UNSPACED}]|[^\W{UNSPACED}]+|[^\w\s]")
 ALONE = re.compile(rf"[{UNSPACED}]")
 SAMPLE = 2000  # texts looked at to choose between characters and words
+LENGTH, GRAMS_LENGTH = 256, 2000  # max_length where left out: of tokens, and for grams of characters
+VOCABULARY, GRAMS_VOCABULARY = 8000, 60_000
+GRAMS_AT_LEAST = 2  # texts that must have a gram: what occurs once teaches nothing that helps elsewhere
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,8 +41,10 @@ class Text:
     """One text column as ragged int32 token numbers, at least one per text.
 
     tokens: "characters", "words", "bpe" (pieces trained on the training rows), or "auto": characters where the texts
-    are written without spaces, such as Chinese, else words.
-    max_length: tokens kept, from the start.  vocabulary: most token numbers, the most frequent tokens first.
+    are written without spaces, such as Chinese, else words; "grams": which words, pairs of words and short runs of
+    characters there are, each once and in no order (Joulin et al. 2016; Bojanowski et al. 2017), for bag and linear.
+    max_length: tokens kept, from the start; for grams the characters that are read. 0: 256, for grams 2,000.
+    vocabulary: most token numbers, the most frequent tokens first. 0: 8,000, for grams 60,000.
     marks: put START before and END behind every text, for networks that write text.
     """
 
@@ -46,8 +52,8 @@ class Text:
 
     columns: tuple[str, ...]
     tokens: str = "auto"
-    max_length: int = 256
-    vocabulary: int = 8000
+    max_length: int = 0
+    vocabulary: int = 0
     lowercase: bool = True
     marks: bool = False
     known: tuple[str, ...] = ()  # fitted, for characters and words
@@ -64,6 +70,17 @@ class Text:
                 got=str(self.tokens),
                 fix="leave the key out",
             )
+        if self.tokens == "grams" and self.marks:
+            raise RecipeError(
+                f"tokens of {self.columns[0]} is grams: a text cannot be written from pieces without an order.",
+                where=f"inputs.{self.columns[0]}.tokens",
+                expected=", ".join(TOKENS[:-1]),
+                got="grams",
+                fix="tokens: bpe",
+            )
+        length, most = (GRAMS_LENGTH, GRAMS_VOCABULARY) if self.tokens == "grams" else (LENGTH, VOCABULARY)
+        object.__setattr__(self, "max_length", self.max_length or length)
+        object.__setattr__(self, "vocabulary", self.vocabulary or most)
 
     @property
     def fitted(self) -> bool:
@@ -89,12 +106,17 @@ class Text:
         chosen = replace(self, tokens=_suited(texts) if self.tokens == "auto" else self.tokens)
         if chosen.tokens == "bpe":
             return replace(chosen, tokenizer=_train_bpe(texts, self.vocabulary, self._reserved))
+        if chosen.tokens == "grams":
+            room = max(1, self.vocabulary - self._first)
+            return replace(chosen, known=grams.learn(self._tidy(texts), ALONE, room, GRAMS_AT_LEAST))
         counts = Counter(chain.from_iterable(map(chosen._split, texts)))
         ranked = sorted(counts, key=lambda token: (-counts[token], token))
         return replace(chosen, known=tuple(ranked[: max(1, self.vocabulary - self._first)]))
 
     def encode(self, rows: Rows) -> Ragged:
         """int32 values. A text without a token, or a missing one, is one unknown token."""
+        if self.tokens == "grams":
+            return self._bags(self._texts(rows[self.columns[0]]))
         room = self.max_length - 2 * self.marks
         tokens = [row[:room] or [UNKNOWN] for row in self._numbers(self._texts(rows[self.columns[0]]))]
         if self.marks:
@@ -136,6 +158,33 @@ class Text:
     @cached_property
     def _places(self) -> dict[str, int]:
         return {token: place for place, token in enumerate(self.known, self._first)}
+
+    @cached_property
+    def _hashes(self) -> tuple[np.ndarray, np.ndarray]:
+        """Hashes of what is known, sorted, and the token number of each."""
+        hashes = grams.hashes_of(self.known)
+        order = np.argsort(hashes)
+        return hashes[order], (order + self._first).astype(np.int32)
+
+    def _tidy(self, texts: Sequence[str]) -> list[str]:
+        return [grams.tidy(text[: self.max_length]) for text in texts]
+
+    def _bags(self, texts: Sequence[str]) -> Ragged:
+        """Each known gram of a text once, the commonest first."""
+        hashes, numbers = self._hashes
+        parts, counts = [np.zeros(0, np.int32)], [np.zeros(1, np.int64)]
+        for start in range(0, len(texts), grams.BLOCK):
+            block = self._tidy(texts[start : start + grams.BLOCK])
+            found = grams.find(block, ALONE)
+            place = np.minimum(np.searchsorted(hashes, found.hashes), len(hashes) - 1)
+            known = hashes[place] == found.hashes
+            empty = np.arange(len(block))[np.bincount(found.texts[known], minlength=len(block)) == 0]
+            pairs = np.concatenate([found.texts[known] << 32 | numbers[place[known]], empty << 32 | UNKNOWN])
+            pairs.sort()
+            pairs = pairs[np.diff(pairs, prepend=-1) != 0]  # np.unique hashes them, which took ten times as long
+            parts.append((pairs & 0xFFFFFFFF).astype(np.int32))
+            counts.append(np.bincount(pairs >> 32, minlength=len(block)))
+        return Ragged(np.concatenate(parts), np.cumsum(np.concatenate(counts)))
 
     def _texts(self, values: Sequence[Any]) -> list[str]:
         texts = [value if isinstance(value, str) else self._text(value) for value in values]

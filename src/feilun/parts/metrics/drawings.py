@@ -11,6 +11,7 @@ from feilun.core.task import Picture
 
 SIDE, LEFT, BOTTOM = 260, 64, 44  # the square that is drawn in, and the room for its axes
 MOST_CLASSES, MOST_POINTS = 20, 1500
+DASHED = 'stroke="currentColor" stroke-opacity="0.5" stroke-dasharray="5 4"'
 
 
 def confusion(counts: np.ndarray, labels: Sequence[str]) -> Picture:
@@ -119,10 +120,18 @@ def _unit_square(parts: Sequence[str], x_title: str, y_title: str, ends: tuple[f
         f"{escape(y_title)}</text>",
     ]
     for share in (0.0, 0.5, 1.0):
-        shown = f"{ends[0] + share * (ends[1] - ends[0]):.4g}"
+        shown = _tick(ends[0] + share * (ends[1] - ends[0]))
         frame.append(f'<text x="{_x(share):.0f}" y="{SIDE + 26}" text-anchor="middle">{shown}</text>')
         frame.append(f'<text x="{LEFT - 6}" y="{_y(share) + 4:.0f}" text-anchor="end">{shown}</text>')
     return _svg(LEFT + SIDE + 24, SIDE + BOTTOM + 8, f"{y_title} by {x_title}", [*frame, *parts])
+
+
+def _tick(value: float) -> str:
+    """At most six characters, so that the axis has room for it: 12,345,678 is 12.3M."""
+    for size, sign in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e4, "k")):
+        if abs(value) >= size:
+            return f"{value / (1e3 if sign == 'k' else size):.3g}{sign}"
+    return f"{value:.4g}" if abs(value) >= 0.001 or not value else f"{value:.0e}"
 
 
 def _svg(width: float, height: float, label: str, parts: Sequence[str]) -> str:
@@ -138,10 +147,7 @@ def _line(points: Sequence[tuple[float, float]]) -> str:
 
 
 def _diagonal() -> str:
-    return (
-        f'<line x1="{_x(0)}" y1="{_y(0)}" x2="{_x(1)}" y2="{_y(1)}" stroke="currentColor" stroke-opacity="0.5" '
-        'stroke-dasharray="5 4"/>'
-    )
+    return f'<line x1="{_x(0)}" y1="{_y(0)}" x2="{_x(1)}" y2="{_y(1)}" {DASHED}/>'
 
 
 def _x(share: float) -> float:

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 SCORES = {
-    "hit_at_10": "share of rows whose item is among the first ten suggestions",
+    "hit_at_10": "share of rows whose item is among the first ten suggestions; recall@10 of one item",
     "ndcg_at_10": "1 for the first place, 1 / log2(place + 1) down to the tenth, 0 below; mean over rows",
+    "mrr": "1 / place of the item, 0 where it is not suggested; mean over rows",
 }
 
 
@@ -29,3 +30,8 @@ def hit(place: np.ndarray, within: int = 10) -> np.ndarray:
 def ndcg(place: np.ndarray, within: int = 10) -> np.ndarray:
     """float64 (N,): normalised discounted cumulative gain of one right item (Järvelin & Kekäläinen 2002)."""
     return np.asarray(np.where(place <= within, 1 / np.log2(np.minimum(place, within) + 1), 0.0))
+
+
+def reciprocal(place: np.ndarray) -> np.ndarray:
+    """float64 (N,): 1 / place (Voorhees 1999)."""
+    return np.asarray(1 / place)

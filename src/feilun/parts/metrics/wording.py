@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 SHORT = {"r2": "R²", "map": "mAP", "chrf": "chrF", "ndcg": "nDCG", "iou": "IoU"} | {
-    name: name.upper() for name in ("auc", "rmse", "mae", "mse", "bleu", "fid", "kid", "mrr", "f1")
+    name: name.upper() for name in ("auc", "rmse", "mae", "mse", "bleu", "fid", "kid", "mrr", "f1", "mape", "mcc")
 }
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from feilun.core import discover
 from feilun.core.task import Json, Rows
 
 Answer = Callable[[Rows], list[Json]]
@@ -116,11 +117,17 @@ def _trees(rows: Rows, truth: np.ndarray, kinds: Mapping[str, str], seed: int, *
             [places[name].get(_word(value), np.nan) for value in asked[name]]
             if name in places
             else _floats(asked[name])
-            for name in kinds
+            for name, kind in kinds.items()
+            if kind != "time"
         ]
-        return np.array(columns, np.float64).T
+        parts = [
+            *np.array(columns, np.float64),
+            *(part for name, time in times.items() for part in time(asked[name]).T),
+        ]
+        return np.stack(parts, axis=1)
 
-    columns = [place for place, name in enumerate(kinds) if name in places]
+    columns = [place for place, name in enumerate(name for name in kinds if kinds[name] != "time") if name in places]
+    times = {name: _ours("time")(rows[name]) for name, kind in kinds.items() if kind == "time"}
     options: dict[str, Any] = {**TREES, "random_state": seed, "categorical_features": columns or None}
     options["early_stopping"] = len(truth) >= 500
     family = HistGradientBoostingClassifier if classes else HistGradientBoostingRegressor
@@ -136,7 +143,8 @@ def _features(rows: Rows, kinds: Mapping[str, str]) -> tuple[Callable[[Rows], An
     """(encode, encoded rows): numbers scaled, categories one-hot, texts as TF-IDF of 1-3 characters, pixels."""
     from scipy import sparse  # type: ignore[import-untyped]
 
-    made = {"number": _scaled, "category": _one_hot, "text": _grams, "image": _pixels}
+    made: dict[str, Callable[..., Any]] = {"number": _scaled, "category": _one_hot, "text": _grams, "image": _pixels}
+    made |= {kind: _ours(kind) for kind in ("time", "sequence")}
     encoders = {name: made[kind](rows[name]) for name, kind in kinds.items() if kind in made}
 
     def encode(asked: Rows) -> Any:
@@ -145,6 +153,21 @@ def _features(rows: Rows, kinds: Mapping[str, str]) -> tuple[Callable[[Rows], An
         return joined.toarray() if joined.shape[1] <= 2000 else joined
 
     return encode, encode(rows)
+
+
+def _ours(kind: str) -> Callable[[Sequence[Any]], Callable[[Sequence[Any]], Any]]:
+    """Times, and the last step of sequences, as our own features encode them."""
+
+    def learn(values: Sequence[Any]) -> Callable[[Sequence[Any]], Any]:
+        feature = discover.feature(kind, columns=("column",)).fit({"column": values})
+
+        def encode(asked: Sequence[Any]) -> Any:
+            made = feature.encode({"column": asked})
+            return made.values[made.offsets[1:] - 1] if hasattr(made, "offsets") else made
+
+        return encode
+
+    return learn
 
 
 def _scaled(values: Sequence[Any]) -> Callable[[Sequence[Any]], Any]:
@@ -212,7 +235,7 @@ def _taken(rows: Rows, kinds: Mapping[str, str], places: np.ndarray) -> Rows:
 
 
 def _is_table(kinds: Mapping[str, str]) -> bool:
-    return bool(kinds) and set(kinds.values()) <= {"number", "category"}
+    return bool(kinds) and set(kinds.values()) <= {"number", "category", "time"}
 
 
 def _count(rows: Rows) -> int:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from feilun.core.recipe import Model
     from feilun.core.task import Features
 
-BESIDE = {"image": "cnn", "text": "gru"}  # what reads a kind that the recipe's model does not read; others: mlp
+# What reads a kind that the recipe's model does not read; others: mlp
+BESIDE = {"image": "cnn", "text": "gru", "sequence": "gru"}
 
 
 class Network(nn.Module):
@@ -26,7 +27,9 @@ class Network(nn.Module):
     Encoders are numbered, not named: a column's name may be anything, a module's may not.
     """
 
-    def __init__(self, encoders: Mapping[str, nn.Module], trunk: nn.Module | None, head: nn.Module, output: str) -> None:
+    def __init__(
+        self, encoders: Mapping[str, nn.Module], trunk: nn.Module | None, head: nn.Module, output: str
+    ) -> None:
         super().__init__()
         self.inputs, self.output = tuple(encoders), output
         self.encoders = nn.ModuleList(encoders.values())
@@ -51,6 +54,9 @@ def build(model: Model, features: Features, inputs: Sequence[str], outputs: int,
     """
     family_name = discover.aliases("models").get(str(model.name), str(model.name))
     family = discover.find("models", family_name)
+    if hasattr(family, "whole"):
+        own: nn.Module = family.whole(features, inputs, outputs, name)
+        return own
     kinds = [str(features[item].kind) for item in inputs]
     known: tuple[str, ...] = getattr(family, "KINDS", ())
     if not set(kinds) & set(known):

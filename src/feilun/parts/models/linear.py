@@ -22,7 +22,7 @@ class Linear:
 
 
 MODEL = Linear
-KINDS = ("number", "category", "image", "text")
+KINDS = ("number", "time", "category", "image", "text")
 
 
 def encoder(options: Linear, feature: Any) -> nn.Module:

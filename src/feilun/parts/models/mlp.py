@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,15 +23,15 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 class Mlp:
     """Options of the family."""
 
-    width: int = 256  # units of each hidden layer
-    depth: int = 2  # hidden layers
+    width: int | Sequence[int] = 256  # units of each hidden layer; [64, 32] gives each its own
+    depth: int = 2  # hidden layers; not looked at where width names each
     activation: str = "relu"  # relu, gelu, tanh or sigmoid
     dropout: float = 0.0  # share of hidden units left out while training; on California housing 0.2 cost 5 % of RMSE
     embedding: int | None = None  # width of the vectors of tokens and categories; left out, by the number of values
 
 
 MODEL = Mlp
-KINDS = ("number", "category", "image", "text")
+KINDS = ("number", "time", "category", "image", "text")
 
 
 class Layers(nn.Module):
@@ -39,13 +40,14 @@ class Layers(nn.Module):
     def __init__(self, options: Mlp, inputs: int) -> None:
         super().__init__()
         parts: list[nn.Module] = []
-        for number in range(options.depth):
-            layer = nn.Linear(options.width if number else inputs, options.width)
+        widths = (options.width,) * options.depth if isinstance(options.width, int) else tuple(options.width)
+        for number, wide in enumerate(widths):
+            layer = nn.Linear(widths[number - 1] if number else inputs, wide)
             initial.start(layer, options.activation)
             parts += [layer, ACTIVATIONS[options.activation]()]
             parts += [nn.Dropout(options.dropout)] if options.dropout else []
         self.layers = nn.Sequential(*parts)
-        self.width = options.width if options.depth else inputs
+        self.width = widths[-1] if widths else inputs
 
     def forward(self, joined: Tensor) -> Tensor:
         """(B, inputs) -> (B, width)."""

@@ -1,4 +1,4 @@
-"""Recurrent networks over text: GRU, LSTM or the plain RNN, read forwards and backwards."""
+"""Recurrent networks over text and sequences: GRU, LSTM or the plain RNN, read forwards and backwards."""
 
 from __future__ import annotations
 
@@ -23,28 +23,32 @@ class Recurrent:
     width: int = 64  # units per direction
     layers: int = 1  # stacked
     bidirectional: bool = True  # also read from the end
-    embedding: int = 96  # width of a token's vector
-    dropout: float = 0.5  # share left out of token vectors, between layers and before the answer while training
-    token_dropout: float = 0.3  # share of whole tokens left out while training
+    embedding: int = 96  # width of a token's or a step's vector
+    dropout: float | None = None  # share left out of vectors, between layers and before the answer while training;
+    # left out, 0.5 for text and 0.3 for sequences of numbers
+    token_dropout: float | None = None  # share of whole tokens left out while training; left out, 0.3 and 0
 
 
 MODEL = Recurrent
-KINDS = ("text",)
+KINDS = ("text", "sequence")
+DROPOUT = {"text": (0.5, 0.3), "sequence": (0.3, 0.0)}  # of parts of vectors, of whole tokens
 
 
 class Encoder(nn.Module):
-    """int64 (B, T) and lengths -> (B, width): mean and maximum of states and of token vectors over what is there.
+    """Tokens int64 (B, T), or steps float (B, T, channels), and lengths -> (B, width).
 
-    The token vectors go around the cells as well: much of what a text says, it says in single words.
+    Mean and maximum of states and of token vectors over what is there; of sequences also the last step's, where most
+    of what matters in time stands. The vectors go around the cells as well: much of what a text says, it says in
+    single words.
 
     Packed sequences do not export; instead the backward direction reads each row reversed within its own length, so
     that padding comes last for both directions and no answer depends on it.
     """
 
-    def __init__(self, options: Recurrent, cell: str, vocabulary: int) -> None:
+    def __init__(self, options: Recurrent, cell: str, feature: Any) -> None:
         super().__init__()
-        self.vectors = nn.Embedding(vocabulary, options.embedding)
-        nn.init.normal_(self.vectors.weight, std=options.embedding**-0.5)
+        self.vectors = stems.steps(feature, options.embedding)
+        self.in_time = feature.kind == "sequence"
         directions = 2 if options.bidirectional else 1
         joined = options.width * directions
         self.layers = nn.ModuleList(
@@ -54,9 +58,10 @@ class Encoder(nn.Module):
             )
             for number in range(options.layers)
         )
-        self.dropout = nn.Dropout(options.dropout)
-        self.token_dropout = options.token_dropout
-        self.width = 2 * (joined + options.embedding)
+        dropout, token_dropout = DROPOUT[feature.kind]
+        self.dropout = nn.Dropout(dropout if options.dropout is None else options.dropout)
+        self.token_dropout = token_dropout if options.token_dropout is None else options.token_dropout
+        self.width = (3 if self.in_time else 2) * (joined + options.embedding)
 
     def forward(self, tokens: Tensor, length: Tensor) -> Tensor:
         """Padding may be of any length."""
@@ -72,7 +77,8 @@ class Encoder(nn.Module):
         state = torch.cat([state, read], dim=2)
         mean = (state * mask).sum(1) / mask.sum(1).clamp(min=1)
         highest = (state * mask + (1 - mask) * LOWEST).amax(1)
-        made: Tensor = self.dropout(torch.cat([mean, highest], dim=1))
+        parts = [mean, highest, *([_last(state, length)] if self.in_time else [])]
+        made: Tensor = self.dropout(torch.cat(parts, dim=1))
         return made
 
     def _thinned(self, vectors: Tensor) -> Tensor:
@@ -84,8 +90,14 @@ class Encoder(nn.Module):
 
 
 def encoder(options: Recurrent, feature: Any, name: str = "gru") -> nn.Module:
-    """A text read by the cell of this name."""
-    return Encoder(options, name, feature.vocabulary_size)
+    """A text or a sequence read by the cell of this name."""
+    return Encoder(options, name, feature)
+
+
+def _last(state: Tensor, length: Tensor) -> Tensor:
+    """(B, width) at each row's last step that is there."""
+    places = (length - 1).clamp(min=0).reshape(-1, 1, 1).expand(-1, 1, state.shape[2])
+    return state.gather(1, places).squeeze(1)
 
 
 def _turned(tokens: Tensor, length: Tensor) -> Tensor:

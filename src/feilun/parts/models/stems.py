@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from feilun.core.errors import RecipeError
+from feilun.parts.models import initial
 
 ONE_HOT = 64  # values of a category up to which it is one-hot for a linear model; beyond, a learnt vector
 LINEAR_WIDTH = 16
@@ -79,11 +80,20 @@ class MeanTokens(nn.Module):
 
 
 def present(tokens: Tensor, length: Tensor | None) -> Tensor:
-    """float (B, T): 1 where a row has a token, 0 where it is padded."""
+    """float (B, T): 1 where a row has a token or a step, 0 where it is padded."""
     if length is None:
-        return torch.ones_like(tokens, dtype=torch.float32)
+        return torch.ones(tokens.shape[:2], dtype=torch.float32, device=tokens.device)
     places = torch.arange(tokens.shape[1], device=tokens.device)
     return (places.unsqueeze(0) < length.unsqueeze(1)).to(torch.float32)
+
+
+def steps(feature: Any, width: int) -> nn.Module:
+    """What makes vectors of a ragged input's steps: of tokens int64 (B, T), or of numbers float (B, T, channels)."""
+    if feature.kind == "sequence":
+        layer = nn.Linear(feature.channels, width)
+        initial.start(layer, "linear")
+        return layer
+    return _embedding(feature.vocabulary_size, width)
 
 
 def plain(feature: Any, *, embedding: int | None = None, one_hot: bool = False) -> nn.Module:
@@ -91,7 +101,7 @@ def plain(feature: Any, *, embedding: int | None = None, one_hot: bool = False) 
 
     Raises RecipeError for a kind that these networks do not read.
     """
-    if feature.kind == "number":
+    if feature.kind in ("number", "time"):
         return Numbers(feature.width)
     if feature.kind == "category":
         width = (lambda size: LINEAR_WIDTH) if one_hot else (lambda size: embedding or category_width(size))
@@ -103,7 +113,7 @@ def plain(feature: Any, *, embedding: int | None = None, one_hot: bool = False) 
     raise RecipeError(
         f"No network here reads a column of kind {feature.kind!r}. Drop it, or give it another kind.",
         where=f"inputs.{feature.columns[0]}.kind",
-        expected="number, category, text or image",
+        expected="number, time, category, text or image",
         got=feature.kind,
         fix=f"data.drop: [{feature.columns[0]}]",
     )

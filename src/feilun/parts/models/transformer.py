@@ -1,4 +1,4 @@
-"""Transformer encoder over text (Vaswani et al. 2017), normalised before each part, mean over tokens at the end."""
+"""Transformer encoder over text and sequences (Vaswani et al. 2017), normalised before each part, mean at the end."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Transformer:
 
 
 MODEL = Transformer
-KINDS = ("text",)
+KINDS = ("text", "sequence")
 
 
 class Attention(nn.Module):
@@ -76,12 +76,12 @@ class Layer(nn.Module):
 
 
 class Encoder(nn.Module):
-    """int64 (B, T) and lengths -> (B, width)."""
+    """Tokens int64 (B, T), or steps float (B, T, channels), and lengths -> (B, width)."""
 
-    def __init__(self, options: Transformer, vocabulary: int, longest: int) -> None:
+    def __init__(self, options: Transformer, feature: Any) -> None:
         super().__init__()
-        self.vectors = nn.Embedding(vocabulary, options.width)
-        nn.init.normal_(self.vectors.weight, std=options.width**-0.5)
+        self.vectors = stems.steps(feature, options.width)
+        longest = int(feature.max_length)
         places = _sinusoids(longest, options.width)
         self.places = nn.Embedding(longest, options.width)
         with torch.no_grad():
@@ -96,7 +96,7 @@ class Encoder(nn.Module):
         """Padding may be of any length up to the longest text."""
         mask = stems.present(tokens, length)
         # One row of positions per row of tokens: a shared (1, T) would make gradients per example silently wrong.
-        places = torch.arange(tokens.shape[1], device=tokens.device).unsqueeze(0).expand_as(tokens)
+        places = torch.arange(tokens.shape[1], device=tokens.device).unsqueeze(0).expand(tokens.shape[:2])
         state = self.dropout(self.vectors(tokens) + self.places(places))
         hidden = ((1 - mask) * HIDDEN).unsqueeze(1).unsqueeze(1)
         for layer in self.layers:
@@ -124,7 +124,7 @@ def encoder(options: Transformer, feature: Any) -> nn.Module:
             got=str(options.heads),
             fix="heads: 4",
         )
-    return Encoder(options, feature.vocabulary_size, feature.max_length)
+    return Encoder(options, feature)
 
 
 def _sinusoids(places: int, width: int) -> Tensor:

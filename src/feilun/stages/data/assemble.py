@@ -9,85 +9,105 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from feilun.core.errors import DataError
-from feilun.core.protocols import Feature
+from feilun.core.protocols import Say
 from feilun.core.recipe import Recipe
 from feilun.core.task import Task
 from feilun.core.work import Made, Work
 from feilun.parts import dataset
-from feilun.stages.data import builtin, clean, hashing, picture_files, raw, sources, splits, survey
+from feilun.stages.data import (
+    builtin,
+    clean,
+    cleaning,
+    findings,
+    hashing,
+    near,
+    picture_files,
+    raw,
+    sources,
+    split_columns,
+    splits,
+    survey,
+    wanted,
+)
 
 ID = raw.RESERVED
+TRAIN = dataset.SPLITS.index("train")
+OUTLIER = -7  # a training row that data.outliers drops
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Wanted:
-    """What the task reads. kinds: {column: kind}; targets: columns that do not exist when serving."""
+class Assembled:
+    """All but the writing. table: with ids; splits: int8 (N,), places in SPLITS; profile: as in columns.json."""
 
-    kinds: Mapping[str, str]
-    targets: tuple[str, ...]
-    identity: tuple[str, ...]
-    features: Mapping[str, Feature]
+    table: pa.Table
+    splits: np.ndarray
+    wanted: wanted.Wanted
+    profile: list[dict[str, Any]]
+    facts: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Rows:
+    """Clean rows before they are dealt. given: the file's split or DEALT; found: what the survey saw."""
+
+    table: pa.Table
+    given: np.ndarray
+    wanted: wanted.Wanted
+    found: survey.Survey
+    notes: tuple[str, ...]
+    lines: tuple[cleaning.Line, ...]
+    facts: Mapping[str, int]
 
 
 def make(work: Work) -> Made:
     """Write the data stage's folder. Raises DataError with place, value and fix for whatever is wrong with the rows."""
-    recipe = work.recipe
-    whole = sources.read(recipe, work.base, work.frame)
-    stripped = clean.strip(whole.table, recipe.data.missing)
-    found = survey.of(recipe, whole, stripped)
-    wanted = wanted_by(work.task, recipe)
-    columns = list(dict.fromkeys([*wanted.kinds, *wanted.targets, *wanted.identity]))
-    raw.require(columns, stripped.column_names, whole.name)
-    kept = stripped.column_names if builtin.is_task(recipe.data.source) else columns
-    images = [name for name, kind in wanted.kinds.items() if kind == "image"]
-    loaded = picture_files.load(stripped.select(kept), images, [Path(whole.name).parent, work.base])
-    cleaned = clean.to_kinds(loaded, wanted.kinds, wanted.targets, whole.name)
-    table, given, without = _with_target(cleaned.table, whole, wanted.targets)
-    dealt = splits.deal(
-        hashing.rows(table, wanted.identity), given, recipe.data.split, recipe.seed, _labels(table, wanted)
-    )
-    table = table.append_column(ID, hashing.ids(hashing.rows(table, table.column_names)))
-    stays = np.flatnonzero(dealt.splits >= 0)
-    table, of_rows = table.take(stays), dealt.splits[stays]
-    notes = [*found.notes, *cleaned.notes, *_said(dealt.facts, without)]
+    done = rows_of(work.recipe, work.task, work.base, work.frame, work.say)
+    origin = np.zeros(len(done.splits), np.int16)
+    dataset.write(work.folder, to_dataset(done.table), done.splits, origin, dict(done.wanted.features), done.profile)
+    return Made(facts=done.facts)
+
+
+def rows_of(recipe: Recipe, task: Task, base: Path, frame: Any, say: Say) -> Assembled:
+    """Rows, splits and what there is to say of them; nothing is encoded or written."""
+    rows = _clean(recipe, task, base, frame)
+    table, given, dropped = _without_copies(rows, recipe)
+    keys = hashing.rows(table, rows.wanted.identity)
+    looked = recipe.data.near != "ignore"
+    alike = near.find(table, rows.wanted.identity, rows.wanted.kinds, keys) if looked else near.Near(keys=keys)
+    if recipe.data.near == "drop" and alike.rows:
+        stays = _firsts(table, alike.keys, rows.wanted.targets, given)
+        dropped["dropped_near"] = int((~stays).sum())
+        table, given, keys = table.filter(pa.array(stays)), given[stays], keys[stays]
+        alike = near.Near(keys=alike.keys[stays], templates=alike.templates, looked=alike.looked)
+    targets, kinds = rows.wanted.targets, rows.wanted.kinds
+    sides = split_columns.sides(table, recipe, targets, kinds, alike.keys if alike.looked else None)
+    coded = split_columns.labels(table, targets, kinds)
+    dealt = splits.deal(keys, given, recipe.data.split, recipe.seed, coded[0] if coded else None, sides)
+    facts: dict[str, Any] = {**rows.facts, **dropped, **dealt.facts}
+    of_rows, lines = _without_outliers(table, dealt.splits, rows.wanted, recipe, facts)
+    found = findings.of(table, of_rows, given, recipe, rows.wanted, alike, facts)
+    lines = [*rows.lines, *found.lines, *lines]
+    notes = [*rows.found.notes, *rows.notes, *cleaning.said(facts), *found.notes]
     for note in notes:
-        work.say.line(note)
-    origin = np.zeros(len(of_rows), np.int16)
-    dataset.write(work.folder, to_dataset(table), of_rows, origin, dict(wanted.features), list(found.columns))
+        say.line(note)
+    identified = table.append_column(ID, _ids(table, rows.wanted, rows.found, recipe))
+    facts["disagreement"] = _named(found.disagreement, identified)
+    stays = of_rows >= 0
+    table, of_rows = (identified if stays.all() else identified.filter(pa.array(stays))), of_rows[stays]
+    profile = rows.found.columns
     facts = {
         "rows": table.num_rows,
         "splits": count(of_rows),
-        "without_target": without,
-        **dealt.facts,
-        "left_out": {entry["column"]: entry["why"] for entry in found.columns if entry["role"] == "left out"},
-        "warnings": {entry["column"]: entry["warning"] for entry in found.columns if entry["warning"]},
+        **facts,
+        "left_out": {entry["column"]: entry["why"] for entry in profile if entry["role"] == "left out"},
+        "warnings": {entry["column"]: entry["warning"] for entry in profile if entry["warning"]},
+        "cleaning": lines,
+        "drift": found.drift,
         "notes": notes,
     }
-    return Made(facts=facts)
-
-
-def wanted_by(task: Task, recipe: Recipe) -> Wanted:
-    """The columns the task's features read, with their kinds, and what makes two rows the same."""
-    features = task.features(recipe)
-    inputs = {name: feature for name, feature in features.items() if name not in task.targets}
-    found = {column: feature.kind for feature in inputs.values() for column in feature.columns}
-    found |= {name: column.kind for name, column in recipe.inputs.items() if name not in found}
-    read = {
-        column: features[name].kind for name in task.targets if name in features for column in features[name].columns
-    }
-    targets = list(dict.fromkeys([*read, *(recipe.target.columns if recipe.target else ())]))
-    targets = [column for column in targets if column not in found]  # boxes also read the size of the picture
-    found |= {column: kind for column, kind in read.items() if column not in found}
-    identity = task.identity(recipe) if task.identity else tuple(name for name in found if name not in targets)
-    return Wanted(
-        kinds=found,
-        targets=tuple(name for name in targets if name not in recipe.inputs),
-        identity=tuple(identity),
-        features=features,
-    )
+    return Assembled(table=table, splits=of_rows, wanted=rows.wanted, profile=list(profile), facts=facts)
 
 
 def to_dataset(table: pa.Table) -> Any:
@@ -95,12 +115,99 @@ def to_dataset(table: pa.Table) -> Any:
     from datasets import Dataset
     from datasets.table import InMemoryTable
 
-    return Dataset(InMemoryTable(table))
+    return Dataset(InMemoryTable(table), fingerprint="rows")  # without one, datasets pickles all rows to make one
 
 
 def count(of_rows: np.ndarray) -> dict[str, int]:
     """{split: rows}."""
     return {name: int((of_rows == place).sum()) for place, name in enumerate(dataset.SPLITS)}
+
+
+def _clean(recipe: Recipe, task: Task, base: Path, frame: Any) -> _Rows:
+    """Read, strip, look at the columns, bring them to their kinds, and leave out rows without a target."""
+    splits.check(recipe.data.split)
+    whole = survey.prepared(recipe, sources.read(recipe, base, frame))  # stripped, with windows
+    stripped = whole.table
+    found = survey.of(recipe, whole, stripped)
+    asked = wanted.by_task(task, recipe)
+    raw.require(asked.columns, stripped.column_names, whole.name)
+    kept = list(dict.fromkeys([*asked.columns, *wanted.beside(recipe, stripped.column_names)]))
+    if builtin.is_task(recipe.data.source):
+        kept = stripped.column_names
+    images = [name for name, kind in asked.kinds.items() if kind == "image"]
+    folder = getattr(whole, "folder", None) or Path(whole.name).parent
+    loaded = picture_files.load(stripped.select(kept), images, [folder, base])
+    cleaned = clean.to_kinds(loaded, asked.kinds, asked.targets, whole.name, survey.day_first(recipe))
+    table, given, without = _with_target(cleaned.table, whole, asked.targets)
+    lines = cleaning.of_missing(loaded, cleaned.table, asked.kinds, asked.targets)
+    if without:
+        target = ", ".join(asked.targets)
+        lines.append(cleaning.line("rows without a target", without, "left out", "nothing to learn", column=target))
+    return _Rows(
+        table=table,
+        given=given,
+        wanted=asked,
+        found=found,
+        notes=cleaned.notes,
+        lines=tuple(lines),
+        facts={"without_target": without},
+    )
+
+
+def _without_copies(rows: _Rows, recipe: Recipe) -> tuple[pa.Table, np.ndarray, dict[str, int]]:
+    """With data.duplicates: drop, the first of rows that are equal and say the same; how many left."""
+    if recipe.data.duplicates != "drop":
+        return rows.table, rows.given, {}
+    stays = _firsts(rows.table, hashing.rows(rows.table, rows.wanted.identity), rows.wanted.targets, rows.given)
+    table = rows.table if stays.all() else rows.table.filter(pa.array(stays))
+    return table, rows.given[stays], {"dropped_duplicates": int((~stays).sum())}
+
+
+def _firsts(table: pa.Table, keys: np.ndarray, targets: Sequence[str], given: np.ndarray) -> np.ndarray:
+    """bool (N,): the first row of each key and answer; given rows stay as they are, and all their copies."""
+    said = keys ^ hashing.mix(hashing.rows(table, targets)) if targets else keys
+    dealt = np.flatnonzero(given == raw.DEALT)
+    stays = np.ones(len(keys), bool)
+    stays[dealt] = False
+    stays[dealt[np.unique(said[dealt], return_index=True)[1]]] = True
+    return stays
+
+
+def _without_outliers(
+    table: pa.Table, of_rows: np.ndarray, asked: wanted.Wanted, recipe: Recipe, facts: dict[str, Any]
+) -> tuple[np.ndarray, list[cleaning.Line]]:
+    """Splits in which training rows with outliers are out, where data.outliers says so; and the table's lines."""
+    beyond = findings.outliers_of(table, of_rows == TRAIN, asked, recipe)
+    drops = (of_rows == TRAIN) & beyond.rows
+    if recipe.data.outliers != "drop" or not drops.any():
+        return of_rows, list(beyond.lines)
+    if drops.sum() > 0.5 * (of_rows == TRAIN).sum():
+        raise DataError(
+            f"data.outliers: drop would take {drops.sum():,} of {(of_rows == TRAIN).sum():,} training rows. Use clip "
+            "or mark, which keep the rows.",
+            where="data.outliers",
+            got="drop",
+            fix="data.outliers: clip",
+        )
+    facts["left_out_outliers"] = int(drops.sum())
+    return np.where(drops, OUTLIER, of_rows).astype(np.int8), list(beyond.lines)
+
+
+def _ids(table: pa.Table, asked: wanted.Wanted, found: survey.Survey, recipe: Recipe) -> pa.Array:
+    """Names of the rows by what the task reads: columns that are kept beside it rename nobody."""
+    beside = set(wanted.beside(recipe, [entry["column"] for entry in found.columns])) - set(asked.columns)
+    if builtin.is_task(recipe.data.source):
+        beside = set()
+    return hashing.ids(hashing.rows(table, [name for name in table.column_names if name not in beside]))
+
+
+def _named(disagreement: dict[str, Any], table: pa.Table) -> dict[str, Any]:
+    """The examples by their ids."""
+    if not disagreement:
+        return {}
+    column = table.column(ID)
+    rest = {name: value for name, value in disagreement.items() if name != "places"}
+    return {**rest, "examples": [column.take(pa.array(group)).to_pylist() for group in disagreement["places"]]}
 
 
 def _with_target(table: pa.Table, whole: raw.Raw, targets: Sequence[str]) -> tuple[pa.Table, np.ndarray, int]:
@@ -120,29 +227,3 @@ def _with_target(table: pa.Table, whole: raw.Raw, targets: Sequence[str]) -> tup
     if mask.all():
         return table, whole.given, 0
     return table.filter(pa.array(mask)), whole.given[mask], int((~mask).sum())
-
-
-def _labels(table: pa.Table, wanted: Wanted) -> np.ndarray | None:
-    """int64 class codes where the target is one column of classes, one a row."""
-    if len(wanted.targets) != 1 or wanted.kinds.get(wanted.targets[0]) != "labels":
-        return None  # texts to write and items to recommend are no classes: new ones belong into the test
-    if not clean.is_text(table.schema.field(wanted.targets[0]).type):
-        return None
-    coded = table.column(wanted.targets[0]).combine_chunks().dictionary_encode()
-    return np.asarray(pc.fill_null(coded.indices, -1).to_numpy(zero_copy_only=False), np.int64)
-
-
-def _said(facts: Mapping[str, int], without: int) -> list[str]:
-    """What happened to rows, in words."""
-    notes = []
-    if without:
-        notes.append(f"{without:,} rows without a target were left out.")
-    if facts["left_out_equal_to_given"]:
-        notes.append(
-            f"{facts['left_out_equal_to_given']:,} training rows equal given test or validation rows and were left out."
-        )
-    if facts["moved_for_rare_classes"]:
-        notes.append(f"{facts['moved_for_rare_classes']:,} rows of rare classes were moved to training.")
-    if facts["too_few_to_deal_by_hash"]:
-        notes.append("So few rows that they were dealt in turn: rows that come later may move others.")
-    return notes

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from feilun.core.errors import DataError
+from feilun.parts.features.sequence import steps
+from feilun.parts.ops.threads import in_order
+from feilun.stages.data import blanks, dates
 
 NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 NOT_NUMBERS = 0.05  # a column of numbers may hold this share of words; they count as missing, and that is said
-FIRST_SEEN = 1000
+SEEN = 1000
+STEPS = pa.list_(pa.list_(pa.float64()))
 CODED_ZERO = r"^-?0\d"  # 007 is a code: as a number it would lose its zeros
 
 
@@ -27,27 +33,41 @@ class Cleaned:
 def strip(table: pa.Table, missing: Sequence[str]) -> pa.Table:
     """Text without space around it, and null for missing values: listed texts, NaN, infinity."""
     words = pa.array([word.strip() for word in missing], pa.string())
-    columns = {name: _stripped(column, words) for name, column in zip(table.column_names, table.columns, strict=True)}
-    return pa.table(columns)
+    columns = in_order(lambda column: _stripped(column, words), table.columns)
+    return pa.table(dict(zip(table.column_names, columns, strict=True)))
 
 
-def to_kinds(table: pa.Table, kinds: Mapping[str, str], targets: Sequence[str], where: str) -> Cleaned:
-    """Columns of `kinds` in their Arrow type: number float64, category and text string, image binary; others as is.
+def to_kinds(
+    table: pa.Table,
+    kinds: Mapping[str, str],
+    targets: Sequence[str],
+    where: str,
+    day_first: Mapping[str, bool | None] | None = None,
+) -> Cleaned:
+    """Columns of `kinds` in their Arrow type; others as they are.
 
+    number: float64; category and text: string; image: binary; time: ISO text; sequence: lists of steps of numbers.
+    day_first: {column: what 01/02/2020 means there}, where the recipe says it.
     Raises DataError naming column, row and value where a value is not of its kind.
     """
-    columns, notes = {}, []
-    for name, column in zip(table.column_names, table.columns, strict=True):
-        kind = kinds.get(name)
+
+    def of_kind(name: str) -> tuple[pa.ChunkedArray, str]:
+        column, words, kind = table.column(name), "", kinds.get(name)
         if kind == "number":
             column, words = _numbers(column, name, where, strict=name in targets)
-            notes += [f"{name}: {words}"] if words else []
         elif kind in ("category", "labels", "text"):
             column = texts(column, whole_numbers=kind != "text")
         elif kind == "image":
             column = _images(column, name, where)
-        columns[name] = column
-    return Cleaned(table=pa.table(columns), notes=tuple(notes))
+        elif kind == "time":
+            column, words = _times(column, name, where, (day_first or {}).get(name))
+        elif kind == "sequence":
+            column = _sequences(column, name)
+        return column, f"{name}: {words}" if words else ""
+
+    made = list(in_order(of_kind, table.column_names))
+    columns = {name: column for name, (column, _) in zip(table.column_names, made, strict=True)}
+    return Cleaned(table=pa.table(columns), notes=tuple(note for _, note in made if note))
 
 
 def number_share(column: pa.ChunkedArray) -> tuple[float, list[str]]:
@@ -55,11 +75,18 @@ def number_share(column: pa.ChunkedArray) -> tuple[float, list[str]]:
     known = column.drop_null()
     if not is_text(known.type) or len(known) == 0:
         return float(is_numeric(known.type)), []
-    if not pc.any(_is_number(known.slice(0, FIRST_SEEN))).as_py() and len(known) > FIRST_SEEN:
-        return 0.0, []  # a thousand words in a row: not a column of numbers
+    if len(known) > SEEN and not pc.any(_is_number(spread(known, SEEN))).as_py():
+        return 0.0, []  # a thousand words from all over the column: not a column of numbers
     matches = _is_number(known)
     others = pc.unique(known.filter(pc.invert(matches))).slice(0, 3).to_pylist()
     return pc.mean(matches.cast(pa.float64())).as_py(), others
+
+
+def spread(column: pa.ChunkedArray, most: int) -> pa.ChunkedArray:
+    """At most so many cells, evenly spread: a file may be sorted."""
+    if len(column) <= most:
+        return column
+    return column.take(pa.array(np.linspace(0, len(column) - 1, most).astype(np.int64)))
 
 
 def texts(column: pa.ChunkedArray, *, whole_numbers: bool) -> pa.ChunkedArray:
@@ -91,8 +118,7 @@ def _stripped(column: pa.ChunkedArray, words: pa.Array) -> pa.ChunkedArray:
     if pa.types.is_large_string(column.type) or pa.types.is_null(column.type):
         column = column.cast(pa.string())
     if pa.types.is_string(column.type):
-        column = pc.utf8_trim_whitespace(column)
-        return pc.if_else(pc.is_in(column, value_set=words), pa.scalar(None, pa.string()), column)
+        return blanks.stripped(column, words)
     if pa.types.is_floating(column.type):
         return pc.if_else(pc.is_finite(column), column, pa.scalar(None, column.type))
     return column
@@ -148,6 +174,41 @@ def _images(column: pa.ChunkedArray, name: str, where: str) -> pa.ChunkedArray:
     )
 
 
+def _times(column: pa.ChunkedArray, name: str, where: str, day_first: bool | None) -> tuple[pa.ChunkedArray, str]:
+    """ISO text, and a note if there were dates that could not be read. Raises DataError if none could be."""
+    if not is_text(column.type) and not pa.types.is_temporal(column.type):
+        raise _no_times(column, name, where, str(column.type))
+    found = dates.read(column, day_first)
+    if found.unread and found.lost == len(column) - column.null_count:
+        raise _no_times(column, name, where, found.unread[0][:60])
+    note = f"{found.lost:,} dates cannot be read ({', '.join(found.unread)}) and count as missing" if found.lost else ""
+    return dates.to_iso(found.times), note
+
+
+def _no_times(column: pa.ChunkedArray, name: str, where: str, got: str) -> DataError:
+    return DataError(
+        f"{where}: column {name} should hold dates or times, and {got!r} cannot be read as one. Write 2024-01-31 or "
+        f"2024-01-31 10:30:00, or set inputs: {{{name}: category}}.",
+        where=f"{where}, {name}",
+        expected="dates or times",
+        got=got,
+        fix="write 2024-01-31",
+    )
+
+
+def _sequences(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
+    """list<list<double>>; a list of numbers has steps of one. Raises DataError for a cell that is neither."""
+    if column.type == STEPS:
+        return column
+    cells = [None if cell is None else steps(name, cell) for cell in column.to_pylist()]
+    listed = [cell if cell is None else [[*map(_known, step)] for step in cell.tolist()] for cell in cells]
+    return pa.chunked_array([pa.array(listed, STEPS)])
+
+
+def _known(number: float) -> float | None:
+    return number if math.isfinite(number) else None
+
+
 def _is_number(column: pa.ChunkedArray) -> pa.ChunkedArray:
     coded = pc.match_substring_regex(column, CODED_ZERO)
     try:
@@ -158,8 +219,9 @@ def _is_number(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _without_fraction(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """ "1.0" as "1" in a column whose every value is such a number."""
+    """ "1.0" as "1" in a column of whole numbers: one file may write 1.0 and another 1."""
     known = column.drop_null()
-    if len(known) == 0 or not pc.all(pc.match_substring_regex(known, r"^[+-]?(0|[1-9]\d{0,14})\.0+$")).as_py():
-        return column
+    for some in (known.slice(0, 1000), known):  # most columns of words show it early
+        if len(known) == 0 or not pc.all(pc.match_substring_regex(some, r"^[+-]?(0|[1-9]\d{0,14})(\.0+)?$")).as_py():
+            return column
     return pc.replace_substring_regex(column, r"\.0+$", "")

@@ -1,7 +1,8 @@
 """A 64-bit hash of every row's content, equal on every machine and in every year: identities, ids and splits.
 
-Per column, in blocks: numbers are mixed as arrays (SplitMix64's finaliser: Steele, Lea, Flood 2014); texts and bytes
-go through BLAKE2b, once per different value of a block. No Python per cell but for values that are all different.
+In blocks of rows, several at a time: numbers are mixed as arrays (SplitMix64's finaliser: Steele, Lea, Flood 2014);
+texts and bytes go through BLAKE2b, once per different value of a block. No Python per cell but for values that are all
+different. The values are forever: a change would move rows between splits.
 """
 
 from __future__ import annotations
@@ -16,29 +17,25 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from feilun.core.manifest import hash_file, hash_json
+from feilun.parts.ops.threads import in_order
 
-BLOCK_ROWS = 1 << 16
+BLOCK_ROWS = 1 << 15  # three arrays of a block fit into a core's cache
 MISSING = np.uint64(0x9E3779B97F4A7C15)
 
 
 def rows(table: pa.Table, columns: Sequence[str]) -> np.ndarray:
     """uint64 (N,): equal for rows that are equal in these columns, whatever the order of the columns."""
-    total = np.zeros(table.num_rows, np.uint64)
-    for name in sorted(columns):
-        start = 0
-        salt = _of_bytes(name.encode())
-        for block in _blocks(table.column(name)):
-            here = slice(start, start + len(block))
-            total[here] = mix(total[here] ^ mix(_cells(block) ^ salt))
-            start += len(block)
-    return total
+    if not columns:  # a slice of a table without columns has lost count of its rows
+        return np.zeros(table.num_rows, np.uint64)
+    wanted = table.select(sorted(columns))
+    starts = range(0, table.num_rows, BLOCK_ROWS)
+    blocks = in_order(lambda start: _of_block(wanted.slice(start, BLOCK_ROWS)), starts)
+    return np.concatenate([np.zeros(0, np.uint64), *blocks])
 
 
 def mix(values: np.ndarray) -> np.ndarray:
     """Every bit of the result depends on every bit of the value; uint64 arrays."""
-    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return np.asarray(values ^ (values >> np.uint64(31)))
+    return _mix(values.copy(), np.empty_like(values))
 
 
 def unit(values: np.ndarray) -> np.ndarray:
@@ -55,13 +52,10 @@ def ids(hashes: np.ndarray) -> pa.Array:
     occurrence = np.empty(len(ordered), np.uint64)
     occurrence[order] = (place - np.maximum.accumulate(np.where(first, place, 0))).astype(np.uint64)
     named = mix(hashes ^ mix(occurrence))
-    digits = np.frombuffer(b"0123456789abcdef", np.uint8)
-    nibbles = named[:, None] >> np.arange(60, -4, -4, dtype=np.uint64) & np.uint64(15)
-    return pa.Array.from_buffers(
-        pa.string(),
-        len(named),
-        [None, pa.py_buffer(np.arange(0, 16 * len(named) + 1, 16, dtype=np.int32)), pa.py_buffer(digits[nibbles])],
-    )
+    pairs = np.frombuffer(b"".join(b"%02x" % byte for byte in range(256)), np.uint16)
+    digits = pairs[named.astype(">u8").view(np.uint8)]
+    offsets = np.arange(0, 16 * len(named) + 1, 16, dtype=np.int32)
+    return pa.Array.from_buffers(pa.string(), len(named), [None, pa.py_buffer(offsets), pa.py_buffer(digits)])
 
 
 def of_table(table: pa.Table) -> str:
@@ -79,8 +73,24 @@ def of_path(path: Path) -> str:
     return hash_json([[entry.relative_to(path).as_posix(), hash_file(entry)] for entry in files])
 
 
-def _blocks(column: pa.ChunkedArray) -> list[pa.Array]:
-    return [chunk.slice(start, BLOCK_ROWS) for chunk in column.chunks for start in range(0, len(chunk), BLOCK_ROWS)]
+def _of_block(block: pa.Table) -> np.ndarray:
+    total = np.zeros(block.num_rows, np.uint64)
+    spare = np.empty_like(total)
+    for name, column in zip(block.column_names, block.columns, strict=True):
+        cells = _cells(column.combine_chunks())
+        cells ^= _of_bytes(name.encode())
+        total ^= _mix(cells, spare)
+        _mix(total, spare)
+    return total
+
+
+def _mix(values: np.ndarray, spare: np.ndarray) -> np.ndarray:
+    """`mix` in place; spare: of the same shape, for what lies between."""
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        values ^= np.right_shift(values, np.uint64(shift), out=spare)
+        values *= np.uint64(factor)
+    values ^= np.right_shift(values, np.uint64(31), out=spare)
+    return values
 
 
 def _cells(block: pa.Array) -> np.ndarray:
@@ -94,7 +104,7 @@ def _cells(block: pa.Array) -> np.ndarray:
         return np.where(block.is_null().to_numpy(zero_copy_only=False), MISSING, mix(values.view(np.uint64)))
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
         coded = block.dictionary_encode()
-        words = np.array([_of_bytes(word.encode()) for word in coded.dictionary.to_pylist()] + [MISSING], np.uint64)
+        words = np.array([*(_of_bytes(word.encode()) for word in coded.dictionary.to_pylist()), MISSING], np.uint64)
         return np.asarray(words[pc.fill_null(coded.indices, len(words) - 1).to_numpy(zero_copy_only=False)])
     if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
         return np.array([MISSING if cell is None else _of_bytes(cell) for cell in block.to_pylist()], np.uint64)

@@ -11,7 +11,7 @@ from feilun.core import manifest
 from feilun.core.errors import DataError
 from feilun.core.work import Made, Work
 from feilun.parts import dataset
-from feilun.stages.data import assemble, clean, hashing, raw
+from feilun.stages.data import assemble, clean, cleaning, hashing, near, raw, survey, wanted
 
 TRAIN, HELD = dataset.SPLITS.index("train"), dataset.SPLITS.index("held")
 
@@ -19,16 +19,16 @@ TRAIN, HELD = dataset.SPLITS.index("train"), dataset.SPLITS.index("held")
 def make(work: Work) -> Made:
     """Write the data stage's folder of a lap. `origin` of the new rows is the lap's number; earlier laps keep theirs.
 
-    A new training row that equals a row kept for judging (validation, gate, test, held) leaves, and so does a held
-    row that equals a training row: nothing may be judged on what it learnt.
+    A new training row that equals, or nearly, a row kept for judging (validation, gate, test, held) leaves, and so does
+    a held row that equals a training row: nothing may be judged on what it learnt.
     """
     parent, folder = _data_folder(Path(str(work.parent))), Path(str(work.lap))
     before = dataset.Table.open(parent)
     old = before.rows.with_format("arrow")[:]
     new, of_new = _lap_rows(folder, work, old.schema)
     number = int(folder.name) if folder.name.isdigit() else int(before.origin.max()) + 1
-    identity = assemble.wanted_by(work.task, work.recipe).identity
-    stays = _judged_apart(hashing.rows(old, identity), before.splits, hashing.rows(new, identity), of_new)
+    keys = _keys(old, new, wanted.by_task(work.task, work.recipe), look=work.recipe.data.near != "ignore")
+    stays = _judged_apart(keys[: len(before.splits)], before.splits, keys[len(before.splits) :], of_new)
     new, of_new = new.filter(pa.array(stays)), of_new[stays]
     of_rows = np.concatenate([before.splits, of_new]).astype(np.int8)
     origin = np.concatenate([before.origin, np.full(len(of_new), number, np.int16)])
@@ -38,14 +38,25 @@ def make(work: Work) -> Made:
     left_out = int((~stays).sum())
     if left_out:
         work.say.line(f"{left_out:,} answers equal rows on the other side of learning and judging and were left out.")
+    why = "they equal, or nearly, rows on the other side of learning and judging"
+    lines = [cleaning.line("answers", left_out, "left out", why, key="data.near: ignore")] if left_out else []
     facts = {
         "rows": len(of_rows),
         "splits": assemble.count(of_rows),
+        "cleaning": lines,
         "lap": number,
         "lap_rows": assemble.count(of_new),
         "left_out_equal_to_judged": left_out,
     }
     return Made(facts=facts)
+
+
+def _keys(old: pa.Table, new: pa.Table, asked: wanted.Wanted, *, look: bool) -> np.ndarray:
+    """uint64: identities of old rows and then of new ones, equal where rows are equal or, if looked for, nearly so."""
+    names = list(asked.identity)
+    both = pa.concat_tables([old.select(names), new.select(names)], promote_options="permissive")
+    keys = hashing.rows(both, names)
+    return near.find(both, names, asked.kinds, keys).keys if look else keys
 
 
 def _data_folder(run: Path) -> Path:
@@ -61,16 +72,17 @@ def _lap_rows(folder: Path, work: Work, schema: pa.Schema) -> tuple[pa.Table, np
         loaded = dataset.load_rows(folder / "rows")
         of_rows = np.load(folder / "splits.npy").astype(np.int8)
     table = clean.strip(loaded.with_format("arrow")[:], work.recipe.data.missing)
-    columns = [name for name in schema.names if name != assemble.ID]
-    raw.require([*columns, assemble.ID], table.column_names, str(folder))
+    asked = wanted.by_task(work.task, work.recipe)
+    for name in set(schema.names) - {*asked.columns, assemble.ID, *table.column_names}:
+        table = table.append_column(name, pa.nulls(table.num_rows, schema.field(name).type))  # no input: nobody sent it
+    raw.require(schema.names, table.column_names, str(folder))
     if len(of_rows) != table.num_rows or not np.isin(of_rows, (TRAIN, HELD)).all():
         raise DataError(
             f"{folder}: splits.npy does not fit {table.num_rows} rows: {TRAIN} (train) or {HELD} (held) for each row "
             "was expected. Collect the lap again.",
             where=str(folder),
         )
-    wanted = assemble.wanted_by(work.task, work.recipe)
-    table = clean.to_kinds(table, wanted.kinds, wanted.targets, str(folder)).table
+    table = clean.to_kinds(table, asked.kinds, asked.targets, str(folder), survey.day_first(work.recipe)).table
     arrays = {name: _cast(table.column(name), schema.field(name), str(folder)) for name in schema.names}
     return pa.table(arrays), of_rows
 

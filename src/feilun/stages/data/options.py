@@ -11,6 +11,8 @@ from feilun.core import discover
 from feilun.core.errors import RecipeError
 from feilun.core.recipe import Recipe
 
+AUTO, OWN = "auto", "own"  # models that are no family: tried out, and the user's
+
 
 def check(recipe: Recipe) -> None:
     """Raises RecipeError, with the nearest name, for a kind, an option, a model or a score that does not exist."""
@@ -25,8 +27,32 @@ def check(recipe: Recipe) -> None:
     scores = discover.scores(str(recipe.task))
     if recipe.evaluate.score is not None and scores:
         require(recipe.evaluate.score, scores, "evaluate.score", "There is no score")
+    _check_model(recipe)
+
+
+def _check_model(recipe: Recipe) -> None:
     model = discover.aliases("models").get(str(recipe.model.name), str(recipe.model.name))
-    require(model, discover.names("models"), "model.name", "There is no model")
+    if model == AUTO:
+        if recipe.model.options:
+            raise RecipeError(
+                f"model auto takes no options; there is {', '.join(recipe.model.options)}. It chooses them.",
+                where="model",
+                expected="no options",
+                got=", ".join(recipe.model.options),
+                fix="name a model, such as mlp",
+            )
+        return
+    if recipe.model.file is not None and model != OWN:
+        raise RecipeError(
+            f"model.file is {recipe.model.file!r} and model.name {model!r}. A file is a model: leave out one.",
+            where="model.name",
+            expected="no name beside a file",
+            got=model,
+            fix="leave model.name out",
+        )
+    if model == OWN:
+        return  # its file or module is looked at when it is built
+    require(model, [AUTO, *discover.names("models")], "model.name", "There is no model")
     if recipe.model.options:  # only then: finding the model imports torch
         allowed = _options(discover.find("models", model).MODEL)
         for option in recipe.model.options:

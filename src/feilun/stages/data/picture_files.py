@@ -59,8 +59,8 @@ def read(files: Sequence[Path | None]) -> pa.ChunkedArray:
 
 
 def _contents(column: pa.ChunkedArray, name: str, folders: Sequence[Path]) -> pa.ChunkedArray:
-    files = [None if value is None else _found(value, folders) for value in column.to_pylist()]
-    lost = [str(file) for file in files if file is not None and not file.is_file()]
+    files = [None if value is None else _found(value, name, folders) for value in column.to_pylist()]
+    lost = [str(file) for file in files if file is not None and not _is_file(file)]
     if lost:
         raise DataError(
             f"{len(lost)} of {len(files)} pictures named in column {name} are not there: {_three(lost)}. Correct the "
@@ -73,9 +73,32 @@ def _contents(column: pa.ChunkedArray, name: str, folders: Sequence[Path]) -> pa
     return read(files)
 
 
-def _found(value: str, folders: Sequence[Path]) -> Path:
+def _found(value: str, name: str, folders: Sequence[Path]) -> Path:
     places = [folder / value for folder in folders]
-    return next((place for place in places if place.is_file()), places[0])
+    if ".." in Path(value).parts or Path(value).is_absolute():
+        inside = [place for place in places if any(_is_below(place, folder) for folder in folders)]
+        if not inside:
+            raise DataError(
+                f"Column {name} names the picture {value[:100]}, which leads out of {folders[0]}. Put the pictures "
+                "beside the table, and name them from there.",
+                where=name,
+                expected=f"a name below {folders[0]}",
+                got=value[:100],
+                fix="put the pictures beside the table",
+            )
+        places = inside
+    return next((place for place in places if _is_file(place)), places[0])
+
+
+def _is_below(place: Path, folder: Path) -> bool:
+    return place.resolve().is_relative_to(folder.resolve())
+
+
+def _is_file(place: Path) -> bool:
+    try:
+        return place.is_file()
+    except (OSError, ValueError):  # no name for a file: too long, or with a NUL in it
+        return False
 
 
 def _three(names: Sequence[str]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from feilun.core.errors import DataError
+from feilun.core.recipe import Data
 
 RESERVED = "_id"  # the stable row id that the data stage adds
 DEALT = -1  # in `given`: this row's split is found by hash; else an index into parts.dataset.SPLITS
@@ -35,6 +36,8 @@ class Raw:
 
     given: int8 (N,), DEALT or the split the row was given for.  kinds, target: what the source itself knows.
     rows: how many rows there are; more than the table has when only a sample was read, None when not known.
+    decimal: the mark by which numbers in text were read, None where all were plain.  folder: where names of pictures
+    start, where that is not the folder of `name`.
     """
 
     table: pa.Table
@@ -44,6 +47,11 @@ class Raw:
     kinds: Mapping[str, str] = field(default_factory=dict)
     target: str | None = None
     rows: int | None = None
+    decimal: str | None = None
+    folder: Path | None = None
+
+
+Part = Callable[[Data, Most], Raw]  # reads the rows of one split of a source
 
 
 def of(table: pa.Table, name: str, **more: object) -> Raw:

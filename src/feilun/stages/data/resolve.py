@@ -15,7 +15,10 @@ from feilun.core.errors import DataError
 from feilun.core.recipe import Recipe
 from feilun.stages.data import builtin, options, survey, targets
 
-MODELS = {frozenset({"image"}): "cnn", frozenset({"text"}): "gru"}  # columns of one kind; every other mix: mlp
+# By columns of one kind; every other mix: mlp
+MODELS = {frozenset({"image"}): "cnn", frozenset({"text"}): "gru", frozenset({"sequence"}): "lstm"}
+
+ENCODED: dict[str, dict[str, dict[str, Any]]] = {"bag": {"text": {"tokens": "grams"}}}  # model -> kind -> options
 
 
 def resolve(recipe: Recipe, base: Path, frame: Any = None) -> Recipe:
@@ -27,12 +30,28 @@ def resolve(recipe: Recipe, base: Path, frame: Any = None) -> Recipe:
         recipe = _with_example(recipe)
     if not _is_complete(recipe):
         recipe = _with_data(recipe, survey.take(recipe, base, frame))
+    window = recipe.data.window  # windows overlap: dealt by chance, near-copies would stand on both sides
+    if window is not None and window.by and "by" not in recipe.data.split.model_fields_set:
+        by_time = recipe.with_settings({"data.split.by": "time", "data.split.column": window.by})
+        recipe = Recipe.model_validate(by_time)
     recipe = _under(recipe, discover.task(str(recipe.task)).defaults)
+    if recipe.model.file is not None and recipe.model.name is None:
+        recipe = _set(recipe, model={**recipe.model.model_dump(exclude_unset=True), "name": options.OWN})
     if recipe.model.name is None:
         kinds = frozenset(column.kind for column in recipe.inputs.values())
         recipe = _set(recipe, model={**recipe.model.options, "name": MODELS.get(kinds, "mlp")})
+    recipe = encoded(recipe)
     options.check(recipe)
     return recipe
+
+
+def encoded(recipe: Recipe) -> Recipe:
+    """With the input options that the model goes best with, where the user set none."""
+    asked = ENCODED.get(str(recipe.model.name), {})
+    inputs = {
+        name: {**asked.get(column.kind, {}), **column.model_dump(mode="json")} for name, column in recipe.inputs.items()
+    }
+    return _set(recipe, inputs=inputs) if asked else recipe
 
 
 def _named(recipe: Recipe) -> Recipe:
@@ -67,7 +86,7 @@ def _with_data(recipe: Recipe, found: survey.Survey) -> Recipe:
     if not found.targets and recipe.task is None:
         raise targets.missing([entry["column"] for entry in found.columns], found.name)
     recipe = _set(recipe, task=_task_name(str(found.task)))
-    if recipe.target is None and found.targets:
+    if found.targets and (recipe.target is None or recipe.target.columns != found.targets):
         recipe = _set(recipe, target=list(found.targets))
     if not found.inputs:
         why = "; ".join(f"{entry['column']} {entry['why']}" for entry in found.columns if entry["role"] == "left out")
@@ -78,9 +97,12 @@ def _with_data(recipe: Recipe, found: survey.Survey) -> Recipe:
             expected="a column besides the target",
             fix="name a column under inputs",
         )
+    if found.decimal and recipe.data.decimal is None:  # rows to answer are read as the training rows were
+        said = recipe.data.model_dump(mode="json", exclude_unset=True)
+        recipe = _set(recipe, data={**said, "decimal": found.decimal})
     given = {name: column.model_dump(mode="json") for name, column in recipe.inputs.items()}
-    names = recipe.inputs or found.inputs
-    inputs = {name: {**given.get(name, {}), "kind": found.inputs[name]} for name in names}
+    names = found.inputs if "*" in given else recipe.inputs or found.inputs  # *: and all others, as found
+    inputs = {name: {**found.options(name), **given.get(name, {}), "kind": found.inputs[name]} for name in names}
     return _set(recipe, inputs=inputs)
 
 

@@ -1,31 +1,26 @@
-"""Every source behind one call: finds out the format, reads it, and puts given test and validation rows beside it."""
+"""Every source behind one call: finds out what it is, reads it, and puts given test and validation rows beside it."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
+import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from feilun.core import reading
-from feilun.core.errors import DataError, RecipeError
+from feilun.core.errors import RecipeError
+from feilun.core.manifest import hash_json
 from feilun.core.recipe import Data, Recipe
 from feilun.parts.dataset import SPLITS
-from feilun.stages.data import builtin, csv_file, frames, idx_folder, image_folder, parquet_file, raw
+from feilun.stages.data import builtin, database, formats, frames, hashing, hub, raw, remote
 
-READERS: dict[str, Callable[[Path, Data, raw.Most], raw.Raw]] = {
-    "csv": csv_file.read,
-    "parquet": parquet_file.read,
-    "image_folder": image_folder.read,
-    "idx": idx_folder.read,
-}
-TABLES = {".csv": "csv", ".tsv": "csv", ".txt": "csv", ".data": "csv", ".parquet": "parquet", ".pq": "parquet"}
-GIVEN = {"train": ("train",), "validation": ("validation", "val", "valid", "dev"), "test": ("test",)}
-LATER = {".xlsx": "Excel", ".xls": "Excel", ".json": "JSON", ".jsonl": "JSON lines", ".db": "a database"}
+RECENT_S = 60.0  # a download is not asked for again within one run
+_kept: dict[tuple[str, str], raw.Raw] = {}  # rows that were read to be hashed, until the run reads them
+_recent: dict[str, tuple[float, Path, tuple[str, ...]]] = {}
 
 
 def read(recipe: Recipe, base: Path, frame: Any = None, *, sample: bool = False) -> raw.Raw:
@@ -34,129 +29,134 @@ def read(recipe: Recipe, base: Path, frame: Any = None, *, sample: bool = False)
     Raises DataError for whatever a file can be besides what it should be.
     """
     data = recipe.data
+    if sample:
+        _kept.clear()
     if frame is not None:
         return _cut(frames.read(frame), data.limit)
     if data.source is None:
         raise RecipeError(
-            "data.source is missing: the file, folder or builtin:<name> the rows come from.", where="data"
+            "data.source is missing: the file, folder, database, address or builtin:<name> the rows come from.",
+            where="data",
         )
     if data.source.startswith(builtin.PREFIX):
         return _cut(builtin.read(data.source, recipe.seed), data.limit)
-    parts = parts_of(place(base, data.source), data)
+    parts = _parts(data.source, base, data)
     if sample:
         some = {key: min(getattr(raw.SAMPLE, key), data.limit or sys.maxsize) for key in ("rows", "pictures")}
-        return parts["train"](raw.Most(**some))
+        return parts["train"](data, raw.Most(**some))
     for split in ("test", "validation"):
-        path = getattr(data, split)
-        if path is not None:
-            parts[split] = _reader(place(base, path), data, split)
+        name = getattr(data, split)
+        if name is not None:
+            given = _parts(name, base, data)
+            parts[split] = given.get(split) or next(iter(given.values()))
     most = raw.Most(rows=data.limit, pictures=data.limit)
-    train = parts.pop("train")(most)
-    return _beside(train, {split: part(most) for split, part in parts.items()}, recipe)
-
-
-def parts_of(path: Path, data: Data) -> dict[str, Callable[[raw.Most], raw.Raw]]:
-    """{"train": reader, and "test", "validation" where the source has them}."""
-    if not path.exists():
-        raise raw.missing(path)
-    if not path.is_dir():
-        return {"train": _reader(path, data)}
-    with raw.opened(path):
-        entries = sorted(entry for entry in path.iterdir() if not entry.name.startswith("."))
-    if data.format == "idx" or idx_folder.find(path, "train", "images"):
-        there = {split: part for split, part in idx_folder.PARTS.items() if idx_folder.find(path, part, "images")}
-        return {split: partial(_idx, path, data, part) for split, part in (there or {"train": "train"}).items()}
-    named = _named(entries)
-    if "train" in named:
-        return {split: _reader(entry, data, split) for split, entry in named.items()}
-    if image_folder.has_pictures(path):
-        return {"train": _reader(path, data)}
-    tables = [entry for entry in entries if entry.suffix.lower() in TABLES and entry.stem.lower() != "readme"]
-    if len(tables) == 1:
-        return {"train": _reader(tables[0], data)}
-    raise _nothing_in(path, entries, tables)
+    train = parts.pop("train")(data, most)
+    alike = data.model_copy(update={"decimal": data.decimal or train.decimal})
+    return _beside(train, {split: part(alike, most) for split, part in parts.items()}, recipe)
 
 
 def paths(recipe: Recipe, base: Path) -> list[Path]:
-    """The files and folders a recipe reads, for hashing."""
-    named = (recipe.data.source, recipe.data.test, recipe.data.validation)
-    return [place(base, name) for name in named if name is not None and not name.startswith(builtin.PREFIX)]
+    """The files and folders a recipe reads, for hashing; downloads where they lie in the cache."""
+    found = []
+    for name in _named(recipe):
+        if not (database.is_address(name) or database.is_query(name)) and _hub_name(name, base) is None:
+            found.append(formats.file_of(_place(name, base)[0]))
+    return found
+
+
+def fingerprint(recipe: Recipe, base: Path) -> str:
+    """A hash of everything that the recipe reads: files by their bytes, databases and named data sets by their rows.
+
+    Rows that are read for it are kept for the run that follows, so that they are what was hashed, and read once.
+    """
+    hashes = []
+    _kept.clear()
+    for name in _named(recipe):
+        if database.is_address(name) or database.is_query(name) or _hub_name(name, base) is not None:
+            limit = raw.Most(rows=recipe.data.limit, pictures=recipe.data.limit)
+            parts = _parts(name, base, recipe.data)
+            rows = {split: part(recipe.data, limit) for split, part in parts.items()}
+            _kept.update({(name, split): whole for split, whole in rows.items()})
+            hashes += [hashing.of_table(whole.table) for whole in rows.values()]
+            continue
+        path = formats.file_of(_place(name, base)[0])
+        with raw.opened(path):
+            hashes.append(hashing.of_path(path))
+    return hash_json(hashes)
 
 
 def place(base: Path, name: str) -> Path:
     """Where a source lies, as a person standing here would type it: messages name it."""
-    path = base / reading.expand(name)
+    path = (base / Path(reading.expand(name)).expanduser()) if name.startswith("~") else base / reading.expand(name)
     here = Path.cwd()
     return path.relative_to(here) if path != here and path.is_relative_to(here) else path
 
 
-def _reader(path: Path, data: Data, split: str = "train") -> Callable[[raw.Most], raw.Raw]:
-    if not path.exists():
-        raise raw.missing(path)
-    if path.is_dir() and idx_folder.find(path, idx_folder.PARTS.get(split, "train"), "images"):
-        return partial(_idx, path, data, idx_folder.PARTS[split])
-    reader = READERS[_format(path, data)]
-    return lambda most: reader(path, data, most)
+def _named(recipe: Recipe) -> list[str]:
+    data = recipe.data
+    named = [name for name in (data.source, data.test, data.validation) if name is not None]
+    return [name for name in named if not name.startswith(builtin.PREFIX)]
 
 
-def _idx(path: Path, data: Data, part: str, most: raw.Most) -> raw.Raw:
-    return idx_folder.read(path, data, most, part)
+def _parts(name: str, base: Path, data: Data) -> dict[str, raw.Part]:
+    """{"train": reader, and "test", "validation" where the source has them}."""
+    if database.is_query(name) and database.is_address(data.source or ""):
+        return {"train": partial(_rows_of, str(data.source), name, base)}
+    if database.is_address(name):
+        return {"train": partial(_rows_of, name, None, base)}
+    if _hub_name(name, base) is not None:
+        kept = {split: whole for (of, split), whole in _kept.items() if of == name}
+        if kept:
+            return {split: partial(_taken, (name, split)) for split in kept}
+        return hub.named_parts(name)
+    path, notes = _place(name, base)
+    if not remote.is_address(name):
+        return formats.parts_of(path, data)
+    parts = formats.called(lambda: formats.parts_of(path, data), path, remote.shown(name))
+    return {split: partial(_with_notes, part, notes) for split, part in parts.items()}
 
 
-def _format(path: Path, data: Data) -> str:
-    if data.format is not None:
-        if data.format not in READERS:
-            raw.require([data.format], READERS, "data.format", "format")
-        return data.format
-    if path.is_dir():
-        return "image_folder"
-    with raw.opened(path), path.open("rb") as file:
-        if file.read(4) == b"PAR1":
-            return "parquet"
-    suffix = path.suffix.lower()
-    if suffix in LATER:
-        raise DataError(
-            f"{path} is {LATER[suffix]}, which is not read yet. Save it as CSV in UTF-8, or as Parquet.",
-            where=str(path),
-            expected="csv or parquet",
-            got=suffix,
-            fix="save it as CSV in UTF-8",
-        )
-    return TABLES.get(suffix, "csv")
+def _rows_of(source: str, query: str | None, base: Path, data: Data, most: raw.Most) -> raw.Raw:
+    """The rows of data.query, or of a query that names test rows."""
+    key = (query or source, "train")
+    if key in _kept and most.rows == data.limit:
+        return _kept.pop(key)
+    return database.read(source, base, query or data.query, most)
 
 
-def _named(entries: Iterable[Path]) -> dict[str, Path]:
-    """{split: entry} of files or folders called train, validation (val, valid, dev) and test."""
-    found: dict[str, Path] = {}
-    for entry in entries:
-        usable = entry.is_dir() or entry.suffix.lower() in TABLES
-        for split, words in GIVEN.items():
-            if usable and entry.stem.lower() in words:
-                found.setdefault(split, entry)
-    return found
+def _taken(key: tuple[str, str], data: Data, most: raw.Most) -> raw.Raw:
+    whole = _kept[key]
+    limit = most.pictures if "image" in whole.kinds.values() else most.rows
+    return _cut(whole, limit)
 
 
-def _nothing_in(path: Path, entries: list[Path], tables: list[Path]) -> DataError:
-    names = ", ".join(entry.name for entry in (tables or entries)[:10]) or "nothing"
-    if tables:
-        fix = f"name one of them in data.source, such as {tables[0]}, or call them train and test"
-    else:
-        fix = "give a CSV or Parquet file, or a folder with a folder of pictures per class"
-    return DataError(f"{path} holds {names}: it is not clear what to read. Please {fix}.", where=str(path), fix=fix)
+def _with_notes(part: raw.Part, notes: tuple[str, ...], data: Data, most: raw.Most) -> raw.Raw:
+    whole = part(data, most)
+    return replace(whole, notes=(*notes, *whole.notes))
+
+
+def _hub_name(name: str, base: Path) -> str | None:
+    """The name of a data set that is not a folder here."""
+    return name if hub.is_name(name) and hub.folder_of(name, base) is None else None
+
+
+def _place(name: str, base: Path) -> tuple[Path, tuple[str, ...]]:
+    """Where a source lies as a file or folder, and what must be said of how it came there."""
+    if hub.is_name(name):
+        return place(base, name.removeprefix(hub.PREFIX)), ()
+    if remote.is_address(name):
+        now = time.monotonic()
+        if name not in _recent or now - _recent[name][0] > RECENT_S or not _recent[name][1].is_file():
+            _recent[name] = (now, *remote.fetched(name))
+        return _recent[name][1:]
+    remote.refuse_other(name)
+    return place(base, name), ()
 
 
 def _cut(whole: raw.Raw, limit: int | None) -> raw.Raw:
     if limit is None or limit >= whole.table.num_rows:
         return whole
-    return raw.Raw(
-        table=whole.table.slice(0, limit),
-        name=whole.name,
-        given=whole.given[:limit],
-        notes=whole.notes,
-        kinds=whole.kinds,
-        target=whole.target,
-        rows=whole.rows,
-    )
+    return replace(whole, table=whole.table.slice(0, limit), given=whole.given[:limit])
 
 
 def _beside(train: raw.Raw, others: dict[str, raw.Raw], recipe: Recipe) -> raw.Raw:
@@ -173,29 +173,11 @@ def _beside(train: raw.Raw, others: dict[str, raw.Raw], recipe: Recipe) -> raw.R
         raw.require([name for name in (*targets, *recipe.inputs) if name in there], names, other.name)
         tables.append(other.table.select([name for name in there if name in names]))
         given.append(np.full(other.table.num_rows, SPLITS.index(split), np.int8))
-        notes += other.notes
-    return raw.Raw(
-        table=_stacked(tables),
-        name=train.name,
+        notes += [note for note in other.notes if note not in notes]
+    return replace(
+        train,
+        table=frames.stacked(tables),
         given=np.concatenate(given),
         notes=tuple(notes),
-        kinds=train.kinds,
-        target=train.target,
         rows=sum(table.num_rows for table in tables),
     )
-
-
-def _stacked(tables: list[pa.Table]) -> pa.Table:
-    """One table; where files disagree about a type, the wider one, and text where nothing else fits."""
-    try:
-        return pa.concat_tables(tables, promote_options="permissive")
-    except (pa.ArrowInvalid, pa.ArrowTypeError):
-        return pa.concat_tables([_as_text(table) for table in tables], promote_options="permissive")
-
-
-def _as_text(table: pa.Table) -> pa.Table:
-    plain = {
-        name: column if pa.types.is_binary(column.type) or pa.types.is_nested(column.type) else column.cast(pa.string())
-        for name, column in zip(table.column_names, table.columns, strict=True)
-    }
-    return pa.table(plain)

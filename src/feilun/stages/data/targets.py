@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import pyarrow as pa
@@ -9,17 +10,21 @@ import pyarrow.compute as pc
 
 from feilun.core.errors import DataError, RecipeError
 from feilun.core.recipe import Recipe
-from feilun.stages.data import clean, raw
+from feilun.stages.data import clean, raw, shapes
 
 USUAL = ("target", "label", "class", "y", "目标", "标签", "类别")
 MOST_WHOLE_CLASSES = 10  # student_mat's grades 0..20 are numbers; ratings 1..5 and digits 0..9 are classes
+SEPARATORS = ("|", ";")
+LONGEST_LABEL = 40  # characters
+MOST_SEEN = 5_000  # cells looked at for a separator, evenly spread
 MOST_CLASSES_SHARE = 0.5  # of the rows: words that hardly repeat are no classes
 
 
 def columns(recipe: Recipe, whole: raw.Raw, names: Sequence[str]) -> tuple[str, ...]:
     """The recipe's target, the source's own, or the one column with a usual name; none if it is not clear."""
     if recipe.target is not None:
-        return recipe.target.columns
+        named = recipe.target.columns
+        return (len(named) == 1 and shapes.numbered(named[0], names)) or named
     if whole.target is not None and whole.target in names:
         return (whole.target,)
     usual = [name for name in names if name.lower() in USUAL and name not in recipe.inputs]
@@ -43,6 +48,24 @@ def task(recipe: Recipe, table: pa.Table, chosen: Sequence[str], whole: raw.Raw)
     if found == "classification" and len(chosen) == 1 and complete:
         _check_classes(column, chosen[0], whole.name)
     return found, f"{_describe(column, found, len(chosen))}, so {found}"
+
+
+def separator(column: pa.ChunkedArray) -> str:
+    """What stands between several labels in one cell, such as | in `red|blue`; empty where cells hold one label.
+
+    Labels repeat: there must be fewer of them than of different cells, each short and in two rows or more.
+    """
+    known = clean.spread(column.drop_null(), MOST_SEEN)
+    if not clean.is_text(known.type) or len(known) < 2:
+        return ""
+    cells = Counter(known.to_pylist())
+    for mark in SEPARATORS:
+        several = sum(count for cell, count in cells.items() if mark in cell)
+        labels = Counter(part.strip() for cell in known.to_pylist() for part in cell.split(mark))
+        short = all(0 < len(label) <= LONGEST_LABEL for label in labels)
+        if several >= max(2, 0.02 * len(known)) and short and len(labels) < len(cells) and min(labels.values()) > 1:
+            return mark
+    return ""
 
 
 def missing(names: Sequence[str], where: str) -> RecipeError:
@@ -87,6 +110,8 @@ def _check_classes(column: pa.ChunkedArray, name: str, where: str) -> None:
 def _infer(recipe: Recipe, table: pa.Table, chosen: Sequence[str], where: str) -> str:
     if recipe.target is not None and recipe.target.separator:
         return "classification"
+    if len(chosen) == 1 and separator(table.column(chosen[0])):
+        return "classification"
     found = {_of_column(table.column(name), name, where, several=len(chosen) > 1) for name in chosen}
     return "regression" if found == {"regression"} else "classification"
 
@@ -118,6 +143,10 @@ def _describe(column: pa.ChunkedArray, found: str | None, number: int) -> str:
         return f"{number} columns"
     if pa.types.is_nested(known.type) or len(known) == 0:
         return "lists of labels"
+    mark = separator(known) if found == "classification" else ""
+    if mark:
+        labels = {part.strip() for cell in pc.unique(known).to_pylist() for part in cell.split(mark)}
+        return f"{len(labels):,} labels with {mark} between them"
     distinct = pc.count_distinct(known).as_py()
     if found != "classification":
         return f"numbers, {distinct:,} different"

@@ -9,7 +9,7 @@ from feilun.core.manifest import hash_json
 from feilun.core.recipe import Recipe
 from feilun.core.work import Made, Work
 
-USES = ("task", "seed", "data", "inputs", "target")
+USES = ("task", "seed", "data", "inputs", "target", "evaluate.groups")
 CODE = ("features",)
 
 
@@ -18,9 +18,19 @@ def resolve(recipe: Recipe, base: Path, frame: Any = None) -> Recipe:
 
     Reads a bounded sample, and nothing where nothing is missing. Raises RecipeError or DataError.
     """
+    from feilun.stages.data import consistent
     from feilun.stages.data import resolve as filling
 
-    return filling.resolve(recipe, base, frame)
+    whole = filling.resolve(recipe, base, frame)
+    consistent.check(whole)
+    return whole
+
+
+def candidates(recipe: Recipe, base: Path, frame: Any = None) -> list[Recipe]:
+    """For `model: auto`: two or three whole recipes to try, the simplest model first. recipe: resolved."""
+    from feilun.stages.data import candidates as policy
+
+    return policy.candidates(recipe, base, frame)
 
 
 def profile(recipe: Recipe, base: Path, frame: Any = None) -> list[dict[str, Any]]:
@@ -34,6 +44,19 @@ def profile(recipe: Recipe, base: Path, frame: Any = None) -> list[dict[str, Any
     return [{**entry, "rows": found.rows} for entry in found.columns]
 
 
+def check_rows(recipe: Recipe, base: Path, frame: Any = None) -> dict[str, Any]:
+    """Everything `make` finds out about all rows, and nothing encoded or written: for a look before a run.
+
+    Returns {cleaning: lines of the cleaning table, drift, splits: {split: rows}, notes}, as in the manifest's facts.
+    """
+    from feilun.core import discover, progress
+    from feilun.stages.data import assemble
+
+    whole = resolve(recipe, base, frame)
+    facts = assemble.rows_of(whole, discover.task(str(whole.task)), base, frame, progress.Quiet()).facts
+    return {name: facts[name] for name in ("cleaning", "drift", "splits", "notes")}
+
+
 def make(work: Work) -> Made:
     """rows/, splits.npy, origin.npy, columns.json, features.json and arrays/ of a source, or of a lap."""
     from feilun.stages.data import assemble, lap
@@ -42,19 +65,21 @@ def make(work: Work) -> Made:
 
 
 def depends(recipe: Recipe, base: Path, lap: Path | None, frame: Any) -> str:
-    """Hash of what lies outside: the source's files, the table from Python; in a lap only the lap's rows."""
-    from feilun.stages.data import frames, hashing, raw, sources
+    """Hash of what lies outside: the source's files, the table from Python; in a lap only the lap's rows.
+
+    Columns that business metrics name are kept too; what the metrics do with them changes no row.
+    """
+    from feilun.stages.data import wanted
+
+    outside, named = _outside(recipe, base, lap, frame), sorted(wanted.in_metrics(recipe))
+    return hash_json([outside, named]) if named else outside
+
+
+def _outside(recipe: Recipe, base: Path, lap: Path | None, frame: Any) -> str:
+    from feilun.stages.data import frames, hashing, sources
 
     if lap is not None:
         return hashing.of_path(lap)
     if frame is not None:
         return hashing.of_table(frames.read(frame).table)
-    paths = sources.paths(recipe, base)
-    for path in paths:
-        if not path.exists():
-            raise raw.missing(path)
-    hashes = []
-    for path in paths:
-        with raw.opened(path):
-            hashes.append(hashing.of_path(path))
-    return hash_json(hashes)
+    return sources.fingerprint(recipe, base)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, islice
 from pathlib import Path
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from feilun.parts.bundle.loading import Bundle
 
 BLOCK = 1024  # rows read, answered and written at a time
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how cells start that spreadsheets run: OWASP, CSV injection
+NUMBER = re.compile(r"[+-]?[\d.,]+([eE][+-]?\d+)?", re.ASCII)
 
 
 def predict(bundle: Bundle, source: Any, options: Mapping[str, Any], out: Path | None) -> list[Any]:
@@ -30,7 +33,7 @@ def predict(bundle: Bundle, source: Any, options: Mapping[str, Any], out: Path |
     checks.options(options, bundle.task.options)
     if out is not None:
         _require_place(out)
-    blocks = _answered(bundle, rows_of(source, bundle.signature), options, source)
+    blocks = _answered(bundle, rows_of(source, bundle.signature, bundle.recipe), options, source)
     first = next(blocks, None)
     if first is None:
         called = row_files.called(source) or "What was given"
@@ -42,7 +45,11 @@ def predict(bundle: Bundle, source: Any, options: Mapping[str, Any], out: Path |
             fix="add rows",
         )
     answers = chain(first, chain.from_iterable(blocks))
-    return list(answers) if out is None else [{"file": str(out), "rows": _write(out, answers)}]
+    if out is None:
+        return list(answers)
+    named = row_files.names(source, bundle.signature)
+    with_names = ({"file": name, **_parts(answer)} for name, answer in zip(named, answers, strict=True))
+    return [{"file": str(out), "rows": _write(out, with_names if named else answers)}]
 
 
 def _answered(bundle: Bundle, rows: Iterator[Row], options: Mapping[str, Any], source: Any) -> Iterator[list[Json]]:
@@ -54,7 +61,7 @@ def _answered(bundle: Bundle, rows: Iterator[Row], options: Mapping[str, Any], s
             at, wrong = _first_wrong(bundle, block, options)
             if wrong is None:  # only wrong together
                 raise
-            raise _named(wrong, source, before + at + 1) from error
+            raise _named(wrong, source, row_files.label(source, before + at + 1, bundle.signature)) from error
         yield answers
         before += len(block)
 
@@ -88,9 +95,9 @@ def _error(bundle: Bundle, block: list[Row], options: Mapping[str, Any]) -> Data
     return None
 
 
-def _named(error: DataError, source: Any, number: int) -> DataError:
+def _named(error: DataError, source: Any, label: str) -> DataError:
     """The error of one row, saying which row of which file it is, and how the file was read where that was guessed."""
-    called, label = row_files.called(source), row_files.label(source, number)
+    called = row_files.called(source)
     notes = row_files.notes(source)
     message = str(error).replace("rows[0]", "it")
     return DataError(
@@ -129,7 +136,7 @@ def _write(out: Path, answers: Iterable[Json]) -> int:
             if out.suffix.lower() == ".jsonl":
                 file.write(json.dumps(answer, ensure_ascii=False) + "\n")
                 continue
-            cells = answer if isinstance(answer, dict) else {"answer": answer}
+            cells = _parts(answer)
             if table is None:
                 table = csv.DictWriter(file, list(cells), extrasaction="ignore")
                 table.writeheader()
@@ -137,7 +144,14 @@ def _write(out: Path, answers: Iterable[Json]) -> int:
     return written
 
 
+def _parts(answer: Any) -> dict[str, Any]:
+    return answer if isinstance(answer, dict) else {"answer": answer}
+
+
 def _cell(value: Any) -> Any:
+    """Nested parts as JSON; text that a spreadsheet would run as a formula is told apart by a quote before it."""
+    if isinstance(value, str) and value.startswith(FORMULA) and not NUMBER.fullmatch(value):
+        return f"'{value}"
     return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else value
 
 

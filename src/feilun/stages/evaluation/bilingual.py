@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from markupsafe import Markup, escape
 
+from feilun.core import yaml12
 from feilun.parts.metrics import wording
-from feilun.stages.evaluation.chinese import SENTENCES, TERMS
 
 LANGUAGES = ("en", "zh")
-LONGEST = 400  # letters of a sentence that is looked up; what is longer is a person's text, not ours
+FILE = "chinese.yaml"  # beside this file
+LONGEST = 700  # letters of a sentence that is looked up; what is longer is a person's text, not ours
 HOLE = re.compile(r"\\\{(\w+)(?::[^}]*)?\\\}")
+SPAN = re.compile(r'<span class="en">(?P<en>.*?)</span><span class="zh" lang="zh">(?P<zh>.*?)</span>', re.DOTALL)
+DRAWN = re.compile(r'(<text [^>]*) data-l="(?P<lang>en|zh)">(?P<text>.*?)</text>', re.DOTALL)
 # Holes whose content is our own word or sentence; what fills any other hole is data and stays as it is.
 OURS = frozenset({"baseline", "score", "words", "by", "moved", "kind", "looks", "reason", "first", "second", "how"})
+LEAST = 4  # letters of its own below which a template would fit anything
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,22 +54,32 @@ class Phrase:
 Said: TypeAlias = "Phrase | str | int | float | Markup"
 
 
+def sentences() -> dict[str, str]:
+    """{English template: Chinese template}."""
+    return _words()["sentences"]
+
+
+def terms() -> dict[str, str]:
+    """{a word of ours in English, lower case: in Chinese}."""
+    return _words()["terms"]
+
+
 def tell(template: str, /, **values: Said) -> Phrase:
     """The sentence with its holes filled. Values are data and stay as they are, but a Phrase comes in both languages.
 
     A template that nobody has put into Chinese is English in both; a test names it.
     """
-    return Phrase(_filled(template, values, "en"), _filled(SENTENCES.get(template, template), values, "zh"))
+    return Phrase(_filled(template, values, "en"), _filled(sentences().get(template, template), values, "zh"))
 
 
 def term(name: str) -> Phrase:
     """A word of ours, such as a score's, a baseline's, a stage's or a kind's name, as people write it."""
     english = wording.title(str(name))
-    chinese = TERMS.get(str(name).replace("_", " ").lower())
+    chinese = terms().get(str(name).replace("_", " ").lower())
     return Phrase(escape(english), escape(chinese if chinese is not None else english))
 
 
-def data(text: Any) -> Phrase:
+def verbatim(text: Any) -> Phrase:
     """Something of the user's: never translated."""
     return Phrase(escape(str(text)), escape(str(text)))
 
@@ -72,16 +87,27 @@ def data(text: Any) -> Phrase:
 def known(sentence: Any) -> Phrase:
     """A sentence that another room wrote in English, in Chinese too if a template of ours fits it."""
     text = str(sentence)
-    if text in SENTENCES:
+    if text in sentences():
         return tell(text)
-    if text.replace("_", " ").lower() in TERMS:
-        return Phrase(escape(text), escape(TERMS[text.replace("_", " ").lower()]))
+    if (word := text.replace("_", " ").lower()) in terms():
+        return Phrase(escape(text), escape(terms()[word]))
     return Phrase(escape(text), _matched(text) if len(text) <= LONGEST else escape(text))
 
 
 def joined(phrases: list[Phrase]) -> Phrase:
     """One sentence after the other; Chinese needs no space between them."""
     return Phrase(Markup(" ").join(one.en for one in phrases), Markup("").join(one.zh for one in phrases))
+
+
+def listed(phrases: Sequence[Phrase]) -> Phrase:
+    """Separated by commas, as each language writes them."""
+    return Phrase(Markup(", ").join(one.en for one in phrases), Markup("、").join(one.zh for one in phrases))
+
+
+def only(html: str, language: str) -> str:
+    """The page with one of its languages, for places that cannot switch."""
+    page = SPAN.sub(lambda found: found["zh" if language == "zh" else "en"], html)
+    return DRAWN.sub(lambda found: f"{found[1]}>{found['text']}</text>" if found["lang"] == language else "", page)
 
 
 def _filled(template: str, values: Mapping[str, Said], language: str) -> Markup:
@@ -95,7 +121,7 @@ def _matched(text: str) -> Markup:
         found = pattern.fullmatch(text)
         if found:
             filled = {n: known(v).zh if n in OURS else escape(v) for n, v in found.groupdict().items()}
-            plain = re.sub(r"\{(\w+):[^}]*\}", r"{\1}", SENTENCES[template])  # the number is written already
+            plain = re.sub(r"\{(\w+):[^}]*\}", r"{\1}", sentences()[template])  # the number is written already
             return _filled(plain, filled, "zh")
     for between, chinese in ((". ", "。"), ("; ", ";")):
         first, cut, second = text.partition(between)
@@ -106,8 +132,15 @@ def _matched(text: str) -> Markup:
 
 
 @lru_cache(maxsize=1)
+def _words() -> dict[str, dict[str, str]]:
+    path = Path(__file__).with_name(FILE)
+    found: dict[str, dict[str, str]] = yaml12.load(path.read_text(encoding="utf-8"), FILE).value
+    return found
+
+
+@lru_cache(maxsize=1)
 def _patterns() -> list[tuple[str, re.Pattern[str]]]:
     """Templates with holes, those with most letters of their own first: the most particular one wins."""
-    holed = [template for template in SENTENCES if "{" in template]
-    holed.sort(key=lambda template: -len(HOLE.sub("", re.escape(template))))
+    own = {template: len(re.findall(r"[A-Za-z]", re.sub(r"\{.*?\}", "", template))) for template in sentences()}
+    holed = sorted((template for template in own if "{" in template and own[template] >= LEAST), key=lambda t: -own[t])
     return [(template, re.compile(HOLE.sub(r"(?P<\1>.+?)", re.escape(template)), re.DOTALL)) for template in holed]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from feilun.core import manifest, yaml12
 from feilun.parts.metrics import wording
-from feilun.stages.evaluation import judging, reading
+from feilun.stages.evaluation import judged, judging, reading
+from feilun.stages.evaluation.phrases import cut
 
 if TYPE_CHECKING:
     from feilun.core.recipe import Recipe
@@ -20,17 +22,27 @@ PIPELINES = {  # the hub's words for tasks, where it has one
     "image_generation": "unconditional-image-generation",
     "object_detection": "object-detection",
 }
+GROUPS = 12  # lines of the table of groups: a card is one page
 KINDS = {"image": "image", "text": "text"}
 
 
-def text(recipe: Recipe, stages: Mapping[str, Path], scores: Mapping[str, Any], lineage: Mapping[str, Any]) -> str:
-    """The card. stages: finished ones before evaluation.  lineage: {version, parent, lap}; empty fields say so."""
-    data = reading.data(stages)
+def text(
+    recipe: Recipe,
+    stages: Mapping[str, Path],
+    scores: Mapping[str, Any],
+    lineage: Mapping[str, Any],
+    later: Mapping[str, Any] | None = None,
+) -> str:
+    """The card. stages: finished ones.  lineage: {version, parent, lap}; empty fields say so.
+
+    later: {folds, learning, variants, dates}: what is known only after evaluation.
+    """
+    data, purpose = reading.data(stages), reading.purpose(recipe).of("en")
     made = {stage: found for stage, folder in stages.items() if (found := manifest.read(folder)) is not None}
     parts = [
         _header(recipe, scores),
-        f"# {recipe.name}@{lineage['version']}\n\n{reading.purpose(recipe)}",
-        _section("Purpose", [reading.purpose(recipe), f"Intended use by its owner: {NOT_STATED}."]),
+        f"# {recipe.name}@{lineage['version']}\n\n{purpose}",
+        _section("Purpose", [purpose, f"Intended use by its owner: {NOT_STATED}."]),
         _section(
             "Not for",
             [
@@ -39,11 +51,37 @@ def text(recipe: Recipe, stages: Mapping[str, Path], scores: Mapping[str, Any], 
             ],
         ),
         _section("Owner", [NOT_STATED]),
-        _section("Score", _score_lines(scores)),
-        _section("Data", _data_lines(recipe, data)),
+        _section("Score", [*_score_lines(scores), *_later_lines(later or {})]),
+        _section("Three weakest slices", _weak_lines(scores)),
+        _section("Groups", _group_lines(scores)),
+        _section("Data", _data_lines(recipe, data, (later or {}).get("dates", ""))),
         _section("Lineage", _lineage_lines(recipe, lineage, made)),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def of_run(
+    run_folder: Path,
+    stages: Mapping[str, Path],
+    made: Mapping[str, manifest.Manifest],
+    recipe: Recipe,
+    scores: Mapping[str, Any],
+) -> str:
+    """The card of a finished run, with what only its later stages know."""
+    parent = next((Path(item.parent) for item in made.values() if item.parent), None)
+    about = reading.beside(run_folder, "run.json") or {}
+    lineage = {
+        "version": run_folder.name,
+        "parent": f"{parent.parent.name}@{parent.name}" if parent else "",
+        "lap": about.get("lap") or "",
+    }
+    later = {
+        "folds": reading.beside(run_folder, "folds.json"),
+        "learning": reading.beside(run_folder, "learning.json"),
+        "variants": reading.json_of(stages, "optimization", "variants.json"),
+        "dates": reading.made_on(stages),
+    }
+    return text(recipe, stages, scores, lineage, later)
 
 
 def _header(recipe: Recipe, scores: Mapping[str, Any]) -> str:
@@ -104,12 +142,51 @@ def _score_lines(scores: Mapping[str, Any]) -> list[str]:
     return [*lines, "", scores["verdict"]["words"], *(["", f"Also: {'; '.join(others)}."] if others else [])]
 
 
-def _data_lines(recipe: Recipe, data: Mapping[str, Any]) -> list[str]:
+def _later_lines(later: Mapping[str, Any]) -> list[str]:
+    """Cross-validation, what more rows would bring, and the variant that serves."""
+    lines = []
+    if folds := later.get("folds"):
+        value, name = wording.full({"unit": "", **folds}), wording.title(folds["score"])
+        lines.append(f"Cross-validation over {len(folds['folds'])} folds, {folds['n']:,} rows: {name} {value}.")
+    if words := ((later.get("learning") or {}).get("more") or {}).get("words"):
+        lines.append(f"More rows: {words}")
+    if (variants := later.get("variants")) and variants["chosen"] != "fp32":
+        name = variants["chosen"]
+        served = wording.full(variants["variants"][name]["score"])
+        lines.append(f"Served is the {name} variant: {wording.title(variants['score'])} {served} on the test rows.")
+    return [line for words in lines for line in ("", words)]
+
+
+def _weak_lines(scores: Mapping[str, Any]) -> list[str]:
+    found = judged.weakest(scores)
+    if not found:
+        return [f"{NOT_STATED[0].upper()}{NOT_STATED[1:]}: no groups and no classes were scored."]
+    return [f"- {_cell(cut(name, 80))}: {score} ({rows:,} rows)" for name, rows, score in found]
+
+
+def _group_lines(scores: Mapping[str, Any]) -> list[str]:
+    found = scores.get("groups") or []
+    if not found:
+        return ["None were asked for (`evaluate.groups`)."]
+    main = wording.title(scores["main"])
+    lines = [f"| group | rows | {main} | against all other rows |", "|---|---|---|---|"]
+    for row in found[:GROUPS]:
+        gap = row.get("gap") or {}
+        name = _cell(cut(f"{row['column']} = {row['value']}", 80))
+        lines.append(f"| {name} | {row['n']:,} | {wording.full(row['score'])} | {gap.get('words', '')} |")
+    return lines + ([f"\nand {len(found) - GROUPS:,} more"] if len(found) > GROUPS else [])
+
+
+def _data_lines(recipe: Recipe, data: Mapping[str, Any], dates: str) -> list[str]:
     counts = ", ".join(f"{split} {count:,}" for split, count in data["splits"].items()) or NOT_STATED
-    lines = [f"- Source: {recipe.data.source or NOT_STATED}", f"- Rows: {counts}"]
+    lines = [f"- Source: {_source(recipe)}", f"- Rows: {counts}", f"- Read on: {dates or NOT_STATED}"]
+    lines.append(f"- Collected when and by whom: {NOT_STATED}")
     if data["feedback"]:
         lines.append(f"- From feedback: {data['feedback']:,} rows")
     lines += [f"- {what[0].upper()}{what[1:]}: {said}" for what, said in data["facts"] if what]
+    if data["drift"]:
+        columns = ", ".join(row["column"] for row in data["drift"][:5])
+        lines.append(f"- Training and test rows differ most in: {_cell(columns)}")
     return [
         *lines,
         "- The test rows decided nothing: no stopping, no threshold, no variant. A lap scores the same rows again.",
@@ -126,6 +203,11 @@ def _lineage_lines(recipe: Recipe, lineage: Mapping[str, Any], made: Mapping[str
         f"- Recipe SHA-256: {reading.recipe_hash(recipe)}",
         *(f"- {what} SHA-256: {digest}" for what, digest in reading.hashes(made)),
     ]
+
+
+def _source(recipe: Recipe) -> str:
+    """Where the rows come from, without a name or a password in an address."""
+    return re.sub(r"//[^/@]*@", "//", recipe.data.source) if recipe.data.source else NOT_STATED
 
 
 def _section(title: str, lines: list[str]) -> str:

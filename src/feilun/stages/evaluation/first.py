@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from feilun.parts.metrics import wording
 from feilun.stages.evaluation import charts, judging, reading
-from feilun.stages.evaluation.bilingual import Phrase, data, joined, known, tell, term
+from feilun.stages.evaluation.bilingual import Phrase, joined, known, tell, term, verbatim
 
 if TYPE_CHECKING:
     from feilun.core.recipe import Recipe
@@ -18,6 +18,10 @@ LEVELS = {
     "even": "No better than a simple method",
     "bad": "Do not use it yet",
     "": "Not judged yet",
+}
+BETTER = {
+    "higher": "{score}, higher is better, on {count:,} rows that decided nothing before.",
+    "lower": "{score}, lower is better, on {count:,} rows that decided nothing before.",
 }
 PLAIN = "fp32"  # the variant that answers as the scored network does
 BASELINES = 12  # beside the model; one's own metrics may bring more than a page can show
@@ -59,13 +63,10 @@ def dots(scores: Any, variants: Any, recipe: Recipe) -> list[dict[str, Any]]:
 def about_dots(scores: Any, variants: Any) -> list[Phrase]:
     """What stands under the dots: what is drawn, on how many rows, of which variant."""
     main = scores["scores"][scores["main"]]
-    better = "{score}, higher is better, on {count:,} rows that decided nothing before."
-    if main["better"] == "lower":
-        better = "{score}, lower is better, on {count:,} rows that decided nothing before."
-    said = [tell(better, score=term(scores["main"]), count=scores["n"])]
+    said = [tell(BETTER[main["better"]], score=term(scores["main"]), count=scores["n"])]
     resampled = str(scores.get("resampled") or main.get("resampled") or "")
     if resampled.startswith("groups of "):
-        column = data(resampled.removeprefix("groups of "))
+        column = verbatim(resampled.removeprefix("groups of "))
         said.append(
             tell("Intervals are drawn over the groups of {column}: rows of one group are alike.", column=column)
         )

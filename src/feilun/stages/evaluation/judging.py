@@ -2,53 +2,90 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from feilun.core.errors import FeilunError, RecipeError
-from feilun.core.task import Score
-from feilun.parts.metrics.intervals import bootstrap
+import numpy as np
+
+from feilun.core.errors import RecipeError
+from feilun.parts.metrics import paired
+from feilun.parts.metrics.intervals import OfCells, bootstrap
+from feilun.parts.metrics.labels import by_class
 from feilun.parts.metrics.wording import full, interval, shown, title
+from feilun.stages.evaluation import business, groups, money
+from feilun.stages.evaluation.drawing import Draw as Draw
+from feilun.stages.evaluation.drawing import known
 
 if TYPE_CHECKING:
     from feilun.core.recipe import Recipe
-    from feilun.core.task import Json, Task
+    from feilun.core.task import Json, Rows, Score, Task
 
+WORST = 5  # groups that the terminal names
+BESIDE = 200  # resamples for side scores of baselines, which are many
 BETTER, EVEN, WORSE = "clearly better", "no clear difference", "clearly worse"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Draw:
-    """How intervals are drawn: resamples of n rows, from a seed."""
+class Judged:
+    """What is judged: answers and truths of the same rows, and the rows themselves where groups are asked for."""
 
-    n: int
-    seed: int
-    resamples: int
+    truths: Sequence[Json]
+    answers: Sequence[Json]
+    others: Mapping[str, Sequence[Json]]  # baseline -> its answers
+    rows: Rows
 
 
 def judge(
-    task: Task, recipe: Recipe, truths: Sequence[Json], answers: Sequence[Json], others: Mapping[str, Sequence[Json]]
+    task: Task,
+    recipe: Recipe,
+    truths: Sequence[Json],
+    answers: Sequence[Json],
+    others: Mapping[str, Sequence[Json]],
+    rows: Rows | None = None,
 ) -> dict[str, Any]:
-    """The content of scores.json. others: `{baseline: its answers to the same rows}`.
+    """The content of scores.json. others: `{baseline: its answers to the same rows}`.  rows: the columns, for groups
+    and business metrics.
 
     Raises RecipeError if `evaluate.score` is no score of this task.
     """
-    draw = Draw(n=len(truths), seed=recipe.seed, resamples=recipe.evaluate.bootstrap)
+    seen = rows or {}
+    draw = drawn(recipe, len(truths), seen)
     ours = task.scores(answers, truths, recipe)
     main = main_score(ours, recipe)
     theirs = {name: task.scores(given, truths, recipe) for name, given in others.items()}
-    against = {name: difference(ours[main], made[main], draw) for name, made in theirs.items()}
-    found = {
+    found: dict[str, Any] = {
         "main": main,
         "n": draw.n,
         "seed": draw.seed,
         "resamples": draw.resamples,
-        "scores": described(ours, draw),
-        "baselines": {name: described(made, draw) for name, made in theirs.items()},
-        "against": against,
+        "resampled": f"groups of {recipe.data.split.column}" if draw.groups is not None else "rows",
+        "scores": {**described(ours, draw, main), **business.described(recipe, seen, answers, truths, draw)},
+        "baselines": {
+            name: {
+                **described(made, draw, main, BESIDE),
+                **business.described(recipe, seen, others[name], truths, draw),
+            }
+            for name, made in theirs.items()
+        },
+        "against": {name: difference(ours[main], made[main], draw) for name, made in theirs.items()},
+        "classes": classes(answers, truths, draw),
+        "groups": groups.described(recipe, seen, ours[main], draw),
     }
+    if recipe.evaluate.costs is not None:
+        found["money"] = money.described(recipe, answers, truths, draw)
     return {**found, "verdict": verdict(found)}
+
+
+def drawn(recipe: Recipe, count: int, rows: Rows) -> Draw:
+    """How intervals are drawn: over groups where rows were split by group and the groups are known."""
+    split = recipe.data.split
+    column = str(split.column) if split.by == "group" else ""
+    codes = None
+    if column in rows and count:
+        codes = np.unique([str(value) for value in rows[column]], return_inverse=True)[1]
+    return Draw(n=count, seed=recipe.seed, resamples=recipe.evaluate.bootstrap, groups=codes)
 
 
 def main_score(scores: Mapping[str, Score], recipe: Recipe) -> str:
@@ -66,12 +103,38 @@ def main_score(scores: Mapping[str, Score], recipe: Recipe) -> str:
     return name
 
 
-def described(scores: Mapping[str, Score], draw: Draw) -> dict[str, dict[str, Any]]:
-    """{name: {value, low, high, better, unit}}; low and high are the ends of the 95 % interval."""
+def described(
+    scores: Mapping[str, Score], draw: Draw, main: str = "", beside: int | None = None
+) -> dict[str, dict[str, Any]]:
+    """{name: {value, low, high, better, unit}}; low and high are the ends of the 95 % interval.
+
+    beside: resamples of side scores that must be counted row by row, such as a baseline's AUC where it is not the main.
+    A score that these rows do not have (of those answered, where none is) is left out, but for the main one.
+    """
     found = {}
     for name, score in scores.items():
-        value, low, high = bootstrap(score, draw.seed, draw.resamples, draw.n)
-        found[name] = {"value": value, "low": low, "high": high, "better": score.better, "unit": score.unit}
+        is_slow = score.statistic is not None and not isinstance(score.statistic, OfCells)
+        resamples = min(draw.resamples, beside or draw.resamples) if is_slow and name != main else draw.resamples
+        ends = bootstrap(score, draw.seed, resamples, draw.n, draw.groups)
+        if name == main or len(scores) == 1 or not math.isnan(ends[0]):
+            found[name] = {**known(*ends), "better": score.better, "unit": score.unit}
+    return found
+
+
+def classes(answers: Sequence[Json], truths: Sequence[Json], draw: Draw) -> list[dict[str, Any]]:
+    """[{label, n, said, precision, recall, f1: {value, low, high}}], the most frequent first; [] if not labels."""
+    found = []
+    for row in by_class(answers, truths):
+        made = {name: row[name] for name in ("precision", "recall", "f1")}
+        spans = {
+            name: {
+                **known(*bootstrap(score, draw.seed, draw.resamples, draw.n, draw.groups)),
+                "better": score.better,
+                "unit": score.unit,
+            }
+            for name, score in made.items()
+        }
+        found.append({"label": row["label"], "n": row["n"], "said": row["said"], **spans})
     return found
 
 
@@ -80,10 +143,18 @@ def difference(ours: Score, theirs: Score, draw: Draw) -> dict[str, Any]:
 
     Paired, so that rows that are easy for both widen nothing. The words say whether the interval leaves out 0.
     """
-    value, low, high = bootstrap(_gap(ours, theirs), draw.seed, draw.resamples, draw.n)
+    value, low, high = bootstrap(paired.gap(ours, theirs), draw.seed, draw.resamples, draw.n, draw.groups)
     up, down = (BETTER, WORSE) if ours.better == "higher" else (WORSE, BETTER)
     words = up if low > 0 else down if high < 0 else EVEN
-    return {"difference": value, "low": low, "high": high, "words": words, "unit": ours.unit, "better": ours.better}
+    ends = known(value, low, high)
+    return {
+        "difference": ends["value"],
+        "low": ends["low"],
+        "high": ends["high"],
+        "words": words,
+        "unit": ours.unit,
+        "better": ours.better,
+    }
 
 
 def verdict(found: Mapping[str, Any]) -> dict[str, str]:
@@ -125,18 +196,16 @@ def table(found: Mapping[str, Any], model: str) -> list[str]:
         rows.append((title(name), full(scores[main]), against_words(found["against"][name]["words"])))
     width, wide = max(len(row[0]) for row in rows), max(len(row[1]) for row in rows)
     lines = [f"{title(main)}, {found['n']:,} untouched rows"]
-    return lines + [f"  {name:<{width}}  {value:<{wide}}  {words}".rstrip() for name, value, words in rows]
+    lines += [f"  {name:<{width}}  {value:<{wide}}  {words}".rstrip() for name, value, words in rows]
+    own = {name: score for name, score in found["scores"].items() if score.get("of") == "business"}
+    lines += [f"  {name} {score['words'] or full(score)}" for name, score in own.items()]
+    worse = [row for row in found.get("groups", ()) if row["gap"]["words"] == WORSE]
+    return lines + [
+        f"  {row['column']} {row['value']}: {full(row['score'])}, {row['n']:,} rows, clearly worse than the others"
+        for row in worse[:WORST]
+    ]
 
 
 def against_words(words: str) -> str:
     """What stands beside a baseline: how this model compares with it."""
     return words if words == EVEN else f"this model is {words}"
-
-
-def _gap(ours: Score, theirs: Score) -> Score:
-    if ours.rows is not None and theirs.rows is not None:
-        return Score(rows=ours.rows - theirs.rows, better=ours.better, unit=ours.unit)
-    if ours.statistic is None or theirs.statistic is None:
-        raise FeilunError("A score must have the same form, rows or statistic, for every set of answers.")
-    one, other = ours.statistic, theirs.statistic
-    return Score(statistic=lambda index: one(index) - other(index), better=ours.better, unit=ours.unit)

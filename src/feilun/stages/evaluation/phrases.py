@@ -23,8 +23,12 @@ SIGNATURES = (b"\x89PNG\r\n", b"\xff\xd8\xff")
 
 def said(value: Json) -> str:
     """One line: `yes (83 %)`, `2 dogs, 1 cat`, `51,987`."""
-    text = _said(value)
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+    return cut(_said(value), LONGEST)
+
+
+def cut(text: str, most: int) -> str:
+    """The text, or its beginning with a mark that there is more."""
+    return text if len(text) <= most else f"{text[:most]}…"
 
 
 def picture(value: Json) -> str:

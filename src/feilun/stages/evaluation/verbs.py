@@ -14,12 +14,14 @@ from feilun.core.work import Made, Work
 from feilun.parts.bundle import state as states
 from feilun.parts.bundle.answering import answer_rows, by_row
 from feilun.parts.dataset import Table
-from feilun.stages.evaluation import card, examples, judging
+from feilun.stages.evaluation import card, judging, money, why, writing
+from feilun.stages.evaluation.asking import Model
+from feilun.stages.evaluation.report import inline as _inline
 from feilun.stages.evaluation.report import report as _report
 
 if TYPE_CHECKING:
     from feilun.core.recipe import Recipe
-    from feilun.core.task import Features, Json, Picture, Row, Rows, State
+    from feilun.core.task import Features, Json, Picture, Rows, State
 
 USES = ("task", "seed", "inputs", "target", "model", "evaluate")
 CODE = ("features", "models")
@@ -44,17 +46,27 @@ def make(work: Work) -> Made:
     work.say.progress("evaluation", doing=f"answering {len(rows):,} test rows")
     answers = _plain(answer_rows(task, runner, table.features, state, test), "answers")
     truths = _plain([task.truth(row, recipe) for row in rows], "truths")
-    others = _baselines(work, table, test)
+    train = table.columns("train")
+    others = _baselines(work, table.features, train, test)
     work.say.progress("evaluation", doing="drawing intervals")
-    found = judging.judge(task, recipe, truths, answers, others)
+    found = judging.judge(task, recipe, truths, answers, others, test)
+    if "money" in found:
+        found["money"]["threshold"] = float(state["thresholds"][0])
     write_json(work.folder / "scores.json", found)
-    _write_answers(work.folder / "answers.jsonl", rows, answers, truths)
-    _write_examples(work, rows, answers, truths)
+    draw = judging.drawn(recipe, len(rows), test)
+    writing.answers(work.folder / "answers.jsonl", writing.lines(rows, answers, truths, others, draw))
+    model = Model(task=task, recipe=recipe, run=runner, features=table.features, state=state)
+    work.say.progress("evaluation", doing="asking why")
+    seen = why.Seen(rows=test, truths=truths, answers=answers)
+    write_json(work.folder / "why.json", why.explained(model, seen, train, found))
+    write_json(work.folder / "examples.json", writing.examples(model, seen, train))
     drawn = task.pictures(answers, truths, test, recipe) if task.pictures else []
     write_json(work.folder / "pictures.json", [_picture(picture) for picture in drawn])
     write_bytes(work.folder / card.FILE, card.text(recipe, work.before, found, _lineage(work)).encode())
     for line in judging.table(found, str(recipe.model.name or task.summary)):
         work.say.line(line)
+    if "money" in found:
+        work.say.line(money.line(found["money"]))
     main = found["main"]
     return Made(
         scores={main: found["scores"][main], **{k: v for k, v in found["scores"].items() if k != main}},
@@ -65,6 +77,25 @@ def make(work: Work) -> Made:
 def report(run_folder: Path, stages: Mapping[str, Path], recipe: Recipe) -> Path:
     """report.html of this run, from what its stages left; also the newest in the folder above. Returns its path."""
     return _report(Path(run_folder), stages, recipe)
+
+
+def inline(run_folder: Path, stages: Mapping[str, Path], recipe: Recipe) -> str:
+    """HTML for a notebook: the verdict, the dots and some rows."""
+    return _inline(Path(run_folder), stages, recipe)
+
+
+def compare(first: Path, second: Path) -> dict[str, Any]:
+    """Two evaluation folders on the test rows that both answered: every score and the paired difference, in words."""
+    from feilun.stages.evaluation import comparing
+
+    return comparing.compare(Path(first), Path(second))
+
+
+def pool(recipe: Recipe, evaluations: Sequence[Any]) -> dict[str, Any]:
+    """folds.json from the evaluation folders of k folds (or their `{stage: folder}`): every row answered once."""
+    from feilun.stages.evaluation import comparing
+
+    return comparing.pool(recipe, evaluations)
 
 
 def choose(tried: Sequence[Any], failed: Sequence[Any]) -> dict[str, Any]:
@@ -107,11 +138,11 @@ def _settled(work: Work, table: Table) -> tuple[Any, State]:
     return runner, states.load(work.folder)
 
 
-def _baselines(work: Work, table: Table, test: Rows) -> dict[str, list[Json]]:
+def _baselines(work: Work, features: Features, train: Rows, test: Rows) -> dict[str, list[Json]]:
     """{baseline: answers to the test rows}, fitted on training rows; the columns they must not see are taken out."""
     work.say.progress("evaluation", doing="fitting baselines")
-    fitted = work.task.baselines(table.columns("train"), work.recipe)
-    inputs = _inputs(work, table.features, test)
+    fitted = work.task.baselines(train, work.recipe)
+    inputs = _inputs(work, features, test)
     given = {}
     for name, answer in fitted.items():
         given[name] = _plain(answer(inputs), f"answers of {name}")
@@ -133,29 +164,6 @@ def _plain(values: Sequence[Json], what: str) -> list[Json]:
         return [json.loads(json.dumps(value, allow_nan=False)) for value in values]
     except (TypeError, ValueError) as error:
         raise FeilunError(f"The task's {what} are not JSON: {error}.") from error
-
-
-def _write_answers(path: Path, rows: Sequence[Row], answers: Sequence[Json], truths: Sequence[Json]) -> None:
-    lines = [
-        json.dumps({"id": row.get("_id"), "answer": answer, "truth": truth}, ensure_ascii=False)
-        for row, answer, truth in zip(rows, answers, truths, strict=True)
-    ]
-    write_bytes(path, ("\n".join(lines) + "\n").encode())
-
-
-def _write_examples(work: Work, rows: Sequence[Row], answers: Sequence[Json], truths: Sequence[Json]) -> None:
-    scores = work.task.scores(answers, truths, work.recipe)
-    main = judging.main_score(scores, work.recipe)
-    groups = examples.chosen(scores, work.task.paired if work.task.paired in scores else main, work.recipe.seed)
-    columns = {name: item.kind for name, item in work.recipe.inputs.items()}
-    columns = columns or {name: "" for name in rows[0] if name != "_id"}
-    kept = {
-        group: examples.shown(
-            [rows[i] for i in places], columns, [answers[i] for i in places], [truths[i] for i in places]
-        )
-        for group, places in groups.items()
-    }
-    write_json(work.folder / "examples.json", kept)
 
 
 def _picture(picture: Picture) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from feilun.parts.engine import checkpoints, weights
 from feilun.parts.engine.fit import fit
 from feilun.parts.engine.plan import Fitted, Index, Learning, Run
 from feilun.parts.engine.randomness import initialised
+from feilun.stages.training.balance import balanced
 from feilun.stages.training.draw import augmentation, with_share
 
 # How often a checkpoint is made does not change the result.
@@ -52,11 +53,22 @@ def make(work: Work) -> Made:
         early_stop=task.early_stop,
     )
     run = Run(seed=recipe.seed, folder=work.folder, say=work.say, again=_again(work))
-    fitted = fit(networks, arrays, _index(work, table, rows), learning, _plan(work), run)
+    index = balanced(_index(work, table, rows), arrays, table.features, recipe)
+    fitted = fit(networks, arrays, index, learning, _plan(work), run)
     weights.save(networks, work.folder / weights.FILE)
     write_json(work.folder / "curves.json", list(fitted.curves))
     checkpoints.clear(work.folder)
     return Made(facts=_facts(fitted))
+
+
+def forecast(recipe: Recipe, base: Path, splits: Mapping[str, int] | None = None) -> dict[str, Any]:
+    """{seconds, memory_mb, parameters, steps, rows_per_s, words} of a run, from a few measured steps; nothing is kept.
+
+    recipe: resolved.  splits: {split: rows} where they are known.
+    """
+    from feilun.stages.training import forecast as measuring
+
+    return measuring.of(recipe, base, splits)
 
 
 def fingerprint(module: Any) -> str:

@@ -1,0 +1,234 @@
+"""Files from the web or from object stores, downloaded once into the cache and asked again whether they changed."""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+import shutil
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from http.client import HTTPException
+from pathlib import Path
+from typing import IO, Any
+
+from feilun.core import manifest, reading
+from feilun.core.errors import DataError, MissingExtraError
+from feilun.parts.delimited import cache
+
+WEB = ("http", "https")
+STORES = {"s3": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "abfs": "adlfs", "az": "adlfs"}
+ADDRESS = re.compile(r"^(https?|s3|gs|gcs|abfs|az)://", re.I)
+OTHER = re.compile(r"^[a-z][a-z0-9+.]+://", re.I)
+MOST_BYTES = 32 << 30
+KEPT_FREE = 1 << 30
+WAIT_S = 30  # without a byte
+CHUNK_BYTES = 1 << 20
+FACTS = "about.json"
+
+
+def is_address(source: str) -> bool:
+    """Whether a source lies on the web or in an object store."""
+    return ADDRESS.match(source) is not None
+
+
+def refuse_other(source: str) -> None:
+    """Raises DataError for an address of a kind that is not read, such as ftp:// or file://."""
+    if OTHER.match(source):
+        kind = source.partition(":")[0]
+        raise DataError(
+            f"{shown(source)}: {kind}:// is not read. Give a path, https://, s3://, sqlite:/// or postgresql://.",
+            where="data.source",
+            expected="a path, https://, s3://, sqlite:/// or postgresql://",
+            got=kind,
+            fix="give the path" if kind.lower() == "file" else "download it and give the path",
+        )
+
+
+def shown(source: str) -> str:
+    """The address as it was written, without a password."""
+    return re.sub(r"(://[^:/@]*):[^@/]*@", r"\1:***@", source)
+
+
+def fetched(source: str) -> tuple[Path, tuple[str, ...]]:
+    """(file, notes): what lies at this address now; where it cannot be asked, what was fetched before.
+
+    Raises DataError if it cannot be fetched, ends early or is too large.
+    """
+    place = cache.folder("downloads") / cache.key(source)
+    before = manifest.read_json(place / FACTS) if (place / FACTS).is_file() else None
+    old = place / before["file"] if before else None
+    ask = _web if source.partition(":")[0].lower() in WEB else _store
+    try:
+        with cache.made(place) as fresh:
+            now = ask(source, before["stamp"] if before and old and old.is_file() else None, fresh / _name(source))
+            if now is None:
+                raise _Unchanged
+            manifest.write_json(fresh / FACTS, {"source": source, "stamp": now, "file": _name(source)})
+    except _Unchanged:
+        pass
+    except _Unreachable as error:
+        if old is None or not old.is_file():
+            raise _failed(source, str(error)) from None
+        return old, (f"{shown(source)} cannot be reached ({error}): the copy fetched before is used.",)
+    return place / _name(source), ()
+
+
+class _Unchanged(Exception):
+    """The copy in the cache is what lies there."""
+
+
+class _Unreachable(Exception):
+    """Nobody answers, or the answer broke off."""
+
+
+@dataclass(kw_only=True, slots=True)
+class _Copy:
+    """Bytes on their way to a file."""
+
+    source: str
+    target: Path
+
+    def all_of(self, stream: IO[bytes], expected: int | None) -> None:
+        """Copy it. Raises DataError when it is too large for what may be used, _Unreachable when it ends early."""
+        most = min(MOST_BYTES, shutil.disk_usage(self.target.parent).free - KEPT_FREE)
+        size = 0
+        with self.target.open("wb") as file:
+            while True:
+                if max(size, expected or 0) > most:
+                    raise DataError(
+                        f"{shown(self.source)} is larger than {most / 1e6:,.0f} MB. Download what you need of it.",
+                        where=shown(self.source),
+                        expected=f"at most {most:,} bytes",
+                        got=f"{max(size, expected or 0):,} bytes",
+                        fix="download what you need",
+                    )
+                chunk = stream.read(CHUNK_BYTES)
+                if not chunk:
+                    break
+                file.write(chunk)
+                size += len(chunk)
+        if expected is not None and size != expected:
+            raise _Unreachable(f"it ended after {size:,} of {expected:,} bytes")
+
+
+def _web(source: str, stamp: str | None, target: Path) -> str | None:
+    """The stamp of what was fetched, or None where the stamp is still right. Only http and https are followed."""
+    handlers: list[Callable[[], Any]] = [
+        urllib.request.ProxyHandler,
+        urllib.request.HTTPHandler,
+        urllib.request.HTTPSHandler,
+        _SaferRedirects,
+        urllib.request.HTTPDefaultErrorHandler,
+        urllib.request.HTTPErrorProcessor,
+    ]
+    opener = urllib.request.OpenerDirector()
+    for handler in handlers:
+        opener.add_handler(handler())
+    try:
+        with opener.open(_request(source, stamp), timeout=WAIT_S) as answer:
+            length = answer.headers.get("Content-Length")
+            _refuse_page(source, answer.headers.get_content_type())
+            _Copy(source=source, target=target).all_of(answer, int(length) if length and length.isdigit() else None)
+            return str(answer.headers.get("ETag") or answer.headers.get("Last-Modified") or "")
+    except urllib.error.HTTPError as error:
+        error.close()
+        if error.code == 304:
+            return None
+        if error.code >= 500:
+            raise _Unreachable(f"the server says {error.code} {error.reason}") from None
+        hint = {401: "it needs a password", 403: "it may not be read", 404: "there is nothing", 410: "it is gone"}
+        raise _failed(source, f"{hint.get(error.code, 'the server says')} ({error.code} {error.reason})") from None
+    except (OSError, HTTPException, ValueError) as error:
+        raise _Unreachable(_said(source, getattr(error, "reason", error))) from None
+
+
+def _request(source: str, stamp: str | None) -> urllib.request.Request:
+    address = urllib.parse.urlsplit(reading.expand(source))
+    host = address.netloc.rpartition("@")[2]
+    path = urllib.parse.quote(address.path, safe="/%:@!$&'()*+,;=~-._")
+    query = urllib.parse.quote(address.query, safe="/%:@!$&'()*+,;=~-._?")
+    request = urllib.request.Request(urllib.parse.urlunsplit((address.scheme, host, path, query, "")))
+    request.add_header("User-Agent", "feilun")
+    if address.username:
+        who = f"{urllib.parse.unquote(address.username)}:{urllib.parse.unquote(address.password or '')}"
+        request.add_unredirected_header("Authorization", "Basic " + base64.b64encode(who.encode()).decode())
+    if stamp:
+        request.add_header("If-Modified-Since" if "," in stamp else "If-None-Match", stamp)
+    return request
+
+
+class _SaferRedirects(urllib.request.HTTPRedirectHandler):
+    """Follows to http and https only; the library would follow to ftp as well."""
+
+    def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
+        if urllib.parse.urlsplit(newurl).scheme not in WEB:
+            raise urllib.error.HTTPError(newurl, code, "leads to another kind of address", headers, fp)
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _store(source: str, stamp: str | None, target: Path) -> str | None:
+    """The same from an object store; who may read is found out as its own tools do, from the environment."""
+    import fsspec  # type: ignore[import-untyped]
+
+    kind = source.partition(":")[0].lower()
+    try:
+        system, path = fsspec.core.url_to_fs(reading.expand(source))
+    except (ImportError, ModuleNotFoundError) as error:
+        package = STORES[kind]
+        raise MissingExtraError(
+            f"{kind}:// needs the package {package}. Run: pip install {package}", fix=f"pip install {package}"
+        ) from error
+    try:
+        about = system.info(path)
+        now = str(about.get("ETag") or about.get("LastModified") or about.get("mtime") or "")
+        if stamp and now == stamp:
+            return None
+        with system.open(path, "rb") as stream:
+            _Copy(source=source, target=target).all_of(stream, about.get("size"))
+    except (FileNotFoundError, PermissionError) as error:
+        raise _failed(source, "there is nothing" if isinstance(error, FileNotFoundError) else "access denied") from None
+    except (DataError, _Unreachable):
+        raise
+    except Exception as error:  # each store's library has errors of its own
+        raise _Unreachable(_said(source, error)) from None
+    return now
+
+
+def _refuse_page(source: str, kind: str) -> None:
+    if kind == "text/html":
+        raise DataError(
+            f"{shown(source)} is a web page and no data. Use the link behind its download button.",
+            where=shown(source),
+            expected="a file of data",
+            got="a web page",
+            fix="use the link of the file itself",
+        )
+
+
+def _failed(source: str, why: str) -> DataError:
+    return DataError(
+        f"{shown(source)} cannot be fetched: {why}. Check the address, or download it and give the path.",
+        where=shown(source),
+        got=why,
+        fix="check the address",
+    )
+
+
+def _said(source: str, error: object) -> str:
+    """The error in one line, without the secrets of the address."""
+    text = " ".join(str(error).split())[:200] or type(error).__name__
+    secrets = [os.environ.get(name, "") for name in re.findall(r"\$\{([^}]*)\}", source)]
+    for secret in secrets:
+        text = text.replace(secret, "***") if secret else text
+    return text
+
+
+def _name(source: str) -> str:
+    """The name of the file, whose ending tells what it is."""
+    with_secrets = urllib.parse.urlsplit(re.sub(r"\$\{[^}]*\}", "", source))
+    name = urllib.parse.unquote(with_secrets.path.rstrip("/").rpartition("/")[2])
+    return re.sub(r'[\x00-\x1f<>:"/\\|?*]', "_", name)[-100:].strip(". ") or "data"

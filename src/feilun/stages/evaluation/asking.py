@@ -1,0 +1,78 @@
+"""The trained model as it is asked when judging: rows or encoded arrays in, answers out, one column disturbed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from feilun.parts.bundle.answering import answer_rows, encode, input_features
+from feilun.parts.ops.ragged import Ragged, collate, take
+
+if TYPE_CHECKING:
+    from feilun.core.protocols import Runner
+    from feilun.core.recipe import Recipe
+    from feilun.core.task import Features, Json, Rows, State, Task
+
+BATCH = 256
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Model:
+    """Everything an answer needs."""
+
+    task: Task
+    recipe: Recipe
+    run: Runner
+    features: Features
+    state: State
+
+    def answers(self, rows: Rows) -> list[Json]:
+        """One per row."""
+        return answer_rows(self.task, self.run, self.features, self.state, rows)
+
+    def inputs(self) -> Features:
+        """The features that exist when serving."""
+        return input_features(self.task, self.features)
+
+    def encoded(self, rows: Rows) -> dict[str, Any]:
+        """{input feature: array or Ragged}."""
+        return encode(self.inputs(), rows)
+
+    def answers_to(self, arrays: Mapping[str, Any]) -> list[Json]:
+        """One per row of encoded inputs, rows of like length together."""
+        count = len(next(iter(arrays.values())))
+        lengths = np.zeros(count, np.int64)
+        for array in arrays.values():
+            lengths += np.diff(array.offsets) if isinstance(array, Ragged) else 0
+        order = np.argsort(lengths, kind="stable")
+        made: list[Json] = []
+        for start in range(0, count, BATCH):
+            part = order[start : start + BATCH]
+            batch = collate({name: take(array, part) for name, array in arrays.items()})
+            made += self.task.answer(self.run, batch, self.features, self.state, **self.task.options)
+        return [made[place] for place in np.argsort(order)]
+
+    def shuffled(self, arrays: Mapping[str, Any], rows: Rows, column: str, order: np.ndarray) -> dict[str, Any]:
+        """The encoded rows with this column's values dealt anew; only the features that read it are encoded again."""
+        dealt = {**rows, column: [rows[column][place] for place in order]}
+        changed = {}
+        for name, feature in self.inputs().items():
+            if set(feature.columns) == {column}:
+                changed[name] = take(arrays[name], order)
+            elif column in feature.columns:
+                changed[name] = feature.encode(dealt)
+        return {**arrays, **changed}
+
+    def columns(self) -> list[str]:
+        """The input columns, in the recipe's order."""
+        read = {column for feature in self.inputs().values() for column in feature.columns}
+        named = [column for column in self.recipe.inputs if column in read]
+        return named or sorted(read)
+
+
+def part(rows: Rows, places: np.ndarray) -> Rows:
+    """These rows."""
+    return {column: [values[int(place)] for place in places] for column, values in rows.items()}

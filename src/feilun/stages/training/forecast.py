@@ -1,0 +1,213 @@
+"""What a run will take on this computer: seconds and memory, from a sample of the rows and a few measured steps."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from feilun.core import discover
+from feilun.core.errors import DataError
+from feilun.core.progress import Quiet
+from feilun.core.recipe import Recipe
+from feilun.core.work import Work
+from feilun.parts.dataset import Table
+from feilun.parts.engine.batches import MEMORY_BYTES, gatherer
+from feilun.parts.engine.fit import fit
+from feilun.parts.engine.plan import Index, Learning
+from feilun.parts.engine.randomness import initialised
+from feilun.parts.ops.ragged import Ragged
+from feilun.stages.training.draw import augmentation
+
+AUTO = "auto"
+ROWS, PICTURES = 2_000, 200  # looked at; a picture takes as long as many rows of a table
+WARM, STEPS, BUDGET_S = 2, 5, 1.0  # steps before the clock runs, and at least so many more, for about so long
+# Measured on nine runs of recipes/: evaluation, optimization and deployment take 1 to 2 s and, per row that is judged,
+# up to 0.4 ms and five times what validation takes; Python with torch, datasets and onnxruntime holds 600 to 800 MB.
+REST_S, REST_ROW_S, REST_PASSES = 2.0, 0.0004, 5
+LIBRARIES_MB = 800
+COPIES = 6  # of every weight: itself, gradient, AdamW's two moments, the best so far, one being copied
+TABLE_COPIES = 4  # of the rows while the data stage works: as read, without spaces, of their kinds, being written
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Sample:
+    """An encoded sample, and how many times as many rows there will be. data_s: what making it took."""
+
+    table: Table
+    arrays: Mapping[str, Any]
+    rows: np.ndarray  # int64: the row behind each example
+    data_s: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Measured:
+    parameters: int
+    row_s: float  # a training row
+    judged_s: float  # a validation row
+    activations_bytes: int  # of a batch
+
+
+def of(recipe: Recipe, base: Path, splits: Mapping[str, int] | None = None) -> dict[str, Any]:
+    """{seconds, memory_mb, parameters, steps, rows_per_s, data_s, training_s, rest_s, words}; upper bounds.
+
+    recipe: resolved.  splits: {split: rows} of the whole, where known.  `model: auto` takes what its candidates take.
+    """
+    if recipe.model.name == AUTO:
+        candidates = discover.stage_verb("data", "candidates")(recipe, base=base)
+        return _together([of(candidate, base, splits) for candidate in candidates])
+    with tempfile.TemporaryDirectory() as folder:
+        sample = _sampled(recipe, base, Path(folder))
+        whole = dict(splits) if splits else _splits(recipe, base)
+        measured = _measure(recipe, sample, whole)
+        return _forecast(recipe, sample, measured, whole)
+
+
+def _sampled(recipe: Recipe, base: Path, folder: Path) -> _Sample:
+    """The data stage over the first rows; over ten times as many where these alone teach nothing, being sorted."""
+    pictures = any(column.kind == "image" for column in recipe.inputs.values())
+    least = PICTURES if pictures else ROWS
+    for limit in (least, 10 * least):
+        if limit < (recipe.data.limit or math.inf):
+            try:
+                return _encoded(recipe.but(data={**recipe.data.model_dump(mode="json"), "limit": limit}), base, folder)
+            except DataError:
+                continue
+    return _encoded(recipe, base, folder)
+
+
+def _encoded(recipe: Recipe, base: Path, folder: Path) -> _Sample:
+    place = folder / str(recipe.data.limit)
+    place.mkdir()
+    task = discover.task(str(recipe.task))
+    started = time.perf_counter()
+    discover.stage_verb("data", "make")(Work(recipe=recipe, task=task, folder=place, before={}, say=Quiet(), base=base))
+    data_s = time.perf_counter() - started
+    table = Table.open(place)
+    arrays, rows = table.arrays, np.arange(len(table.splits))
+    if task.examples is not None:
+        arrays, rows = task.examples(arrays, recipe)
+    return _Sample(table=table, arrays=arrays, rows=rows, data_s=data_s)
+
+
+def _splits(recipe: Recipe, base: Path) -> dict[str, int]:
+    """About how many rows each split will have."""
+    rows = int(discover.stage_verb("data", "profile")(recipe, base=base)[0]["rows"])
+    split = recipe.data.split
+    shares = {"validation": split.validation, "gate": split.gate, "test": split.test}
+    found = {name: round(rows * share) for name, share in shares.items()}
+    return {"train": max(1, rows - sum(found.values())), **found}
+
+
+def _measure(recipe: Recipe, sample: _Sample, whole: Mapping[str, int]) -> _Measured:
+    """A few steps of the loop itself, on rows of the sample drawn as often as the steps need."""
+    task, table = discover.task(str(recipe.task)), sample.table
+    with initialised(recipe.seed):
+        networks: dict[str, nn.Module] = task.build(recipe, table.features)
+    learning = Learning(
+        objective=task.objective,
+        turns=task.turns,
+        noise=task.noise(recipe) if task.noise else {},
+        augment=augmentation({name: table.features[name] for name in table.features if name not in task.targets}),
+        early_stop=task.early_stop,
+    )
+    train = np.flatnonzero(np.isin(sample.rows, table.index("train")))
+    batch = min(recipe.train.batch_size, max(1, whole["train"]))
+    plan = recipe.train.model_copy(update={"epochs": 1, "patience": None, "batch_size": batch})
+
+    def timed(steps: int, judged: int) -> tuple[float, float]:
+        index = Index(train=np.resize(train, steps * batch), validation=np.resize(train, judged))
+        started = time.perf_counter()
+        training_s = len(index.train) / fit(networks, sample.arrays, index, learning, plan).rows_per_s
+        return training_s, max(0.0, time.perf_counter() - started - training_s)
+
+    warm_s = timed(WARM, 0)[0] / WARM
+    steps = min(100, max(STEPS if warm_s < BUDGET_S else WARM, int(BUDGET_S / warm_s)))
+    judged = min(4096, max(batch, int(BUDGET_S / warm_s * batch)))
+    training_s, judged_s = timed(steps, judged)
+    return _Measured(
+        parameters=sum(parameter.numel() for network in networks.values() for parameter in network.parameters()),
+        row_s=training_s / (steps * batch),
+        judged_s=judged_s / judged,
+        activations_bytes=_activations_bytes(networks, sample, learning, train[:batch]) * batch // len(train[:batch]),
+    )
+
+
+def _activations_bytes(networks: Mapping[str, nn.Module], sample: _Sample, learning: Learning, rows: np.ndarray) -> int:
+    """What these rows leave behind for the way back: every tensor that autograd keeps, each storage once."""
+    kept: dict[int, int] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    batch = gatherer(sample.arrays)(torch.from_numpy(rows))
+    batch.update({name: torch.zeros(len(rows), *shape) for name, shape in learning.noise.items()})
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        learning.objective(networks, batch, learning.turns[0])
+    return sum(kept.values()) + sum(tensor.untyped_storage().nbytes() for tensor in batch.values())
+
+
+def _forecast(recipe: Recipe, sample: _Sample, found: _Measured, whole: Mapping[str, int]) -> dict[str, Any]:
+    rows = sum(whole.values())
+    times = rows / max(1, len(sample.table.splits))
+    per_row = len(sample.rows) / max(1, len(sample.table.splits))  # examples that a row makes
+    examples = max(1, math.ceil(whole["train"] * per_row))
+    judged = rows - whole["train"]
+    steps = recipe.train.epochs * math.ceil(examples / recipe.train.batch_size)
+    data_s = sample.data_s * max(1.0, times)
+    training_s = recipe.train.epochs * (examples * found.row_s + whole.get("validation", 0) * per_row * found.judged_s)
+    rest_s = REST_S + judged * (REST_ROW_S + REST_PASSES * per_row * found.judged_s)
+    arrays = sum(_bytes(array) for array in sample.arrays.values()) * times
+    held = arrays if arrays <= MEMORY_BYTES else 0  # larger ones stay on disk
+    reading = TABLE_COPIES * sample.table.rows.data.nbytes * times
+    training = COPIES * 4 * found.parameters + 2 * found.activations_bytes + 2 * held
+    memory_mb = LIBRARIES_MB + max(reading, training) / 2**20
+    made = {
+        "seconds": round(data_s + training_s + rest_s, 1),
+        "memory_mb": round(memory_mb),
+        "parameters": found.parameters,
+        "steps": steps,
+        "rows_per_s": round(1 / found.row_s),
+        "data_s": round(data_s, 1),
+        "training_s": round(training_s, 1),
+        "rest_s": round(rest_s, 1),
+    }
+    return {**made, "words": _words(made)}
+
+
+def _together(each: list[dict[str, Any]]) -> dict[str, Any]:
+    """One run that tries them one after the other."""
+    most = {key: max(one[key] for one in each) for key in ("memory_mb", "parameters", "rest_s")}
+    sums = {key: sum(one[key] for one in each) for key in ("steps", "data_s", "training_s")}
+    seconds = round(sums["data_s"] + sums["training_s"] + most["rest_s"], 1)
+    made = {**each[0], **most, **sums, "seconds": seconds, "rows_per_s": min(one["rows_per_s"] for one in each)}
+    return {**made, "words": _words(made)}
+
+
+def _words(made: Mapping[str, Any]) -> str:
+    """Such as `about 2 min on this computer, at most 1.1 GB`."""
+    seconds, memory_mb = float(made["seconds"]), float(made["memory_mb"])
+    if seconds < 100:
+        lasts = f"{max(5, round(seconds / 5) * 5)} s"
+    elif seconds < 5400:
+        lasts = f"{round(seconds / 60)} min"
+    else:
+        lasts = f"{seconds / 3600:.1f} h"
+    return f"about {lasts} on this computer, at most {math.ceil(memory_mb / 102.4) / 10:.1f} GB"
+
+
+def _bytes(array: Any) -> int:
+    """In memory, where whole numbers take 8 bytes."""
+    if isinstance(array, Ragged):
+        return int(array.values.nbytes + array.offsets.nbytes)
+    return int(array.size * (8 if array.dtype.kind in "i" else array.dtype.itemsize))

@@ -1,0 +1,165 @@
+"""Broken requests to a running server, and broken files to `feilun predict`: a right answer, or what is wrong."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from broken import QUICK, table
+
+from feilun.cli.main import main
+from feilun.core.recipe import Serve
+from feilun.stages.deployment.serving import server
+
+GOOD: dict[str, Any] = {"x": 3, "c": "a", "note": "a good one"}
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A table model with a number, a category and a text, in the folder where commands are typed."""
+    folder = tmp_path_factory.mktemp("requests")
+    words = {"no": "bad poor ugly", "yes": "good fine nice"}
+    label = lambda i: "no" if i % 17 < 8 else "yes"  # noqa: E731
+    note = lambda i: f"a {words[label(i)].split()[i % 3]} one of many {i % 7}"  # noqa: E731
+    (folder / "t.csv").write_text(
+        table(200, x=lambda i: i % 17, c=lambda i: "ab"[i % 2], note=note, y=label), encoding="utf-8"
+    )
+    (folder / "my.yaml").write_text(
+        "data: {source: t.csv}\ninputs: {x: number, c: category, note: text}\ntarget: y\n", encoding="utf-8"
+    )
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        assert main(["run", "my.yaml", *QUICK, "--quiet"]) == 0
+        yield folder
+    finally:
+        os.chdir(before)
+
+
+@pytest.fixture(scope="module")
+def address(home: Path) -> Iterator[str]:
+    """Where the model answers."""
+    with server.background(home / "runs", "my", Serve(port=0, body_mb=0.2, rows=16), {}) as where:
+        yield where
+
+
+def ask(address: str, body: bytes, path: str = "/v1/predict") -> tuple[int, Any]:
+    """(status, JSON)."""
+    request = urllib.request.Request(address + path, body, {"content-type": "application/json"})
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return answer.status, json.loads(answer.read())
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, json.loads(error.read())
+
+
+def row(**changes: Any) -> bytes:
+    """The good row with changes; None takes a key away."""
+    return json.dumps({"row": {**GOOD, **changes}}).encode()
+
+
+REFUSED: dict[str, tuple[bytes, str]] = {
+    "nothing": (b"", "json"),
+    "no JSON": (b"row=1", "json"),
+    "a list": (b"[1, 2]", "row"),
+    "no row": (b"{}", "row"),
+    "row is text": (b'{"row": "x"}', "row"),
+    "rows is empty": (b'{"rows": []}', "rows"),
+    "rows of lists": (b'{"rows": [[1, "a"]]}', "row"),
+    "too many rows": (json.dumps({"rows": [GOOD] * 17}).encode(), "16"),
+    "far too large": (json.dumps({"row": {**GOOD, "note": "x" * 300_000}}).encode(), "0.2"),
+    "cut off": (row()[:-9], "json"),
+    "not UTF-8": (b'{"row": {"x": 3, "c": "\xff"}}', "utf-8"),
+    "half a surrogate pair": (b'{"row": {"x": 3, "c": "\\ud800", "note": "n"}}', "c"),
+    "NaN": (b'{"row": {"x": NaN, "c": "a", "note": "n"}}', "nan"),
+    "a word for a number": (row(x="three"), "x"),
+    "a list for a number": (row(x=[3]), "x"),
+    "an object for a number": (row(x={"a": 1}), "x"),
+    "a list for a category": (row(c=["a"]), "c"),
+    "a number as text of a list": (row(note=["a"]), "note"),
+    "a missing column": (b'{"row": {"c": "a", "note": "n"}}', "x"),
+    "a column too many": (row(zzz=1), "zzz"),
+    "a key too many": (b'{"row": {"x": 3, "c": "a", "note": "n"}, "rwos": 1}', "rwos"),
+    "an option nobody knows": (b'{"row": {"x": 3, "c": "a", "note": "n"}, "options": {"top": 1}}', "top"),
+    "an option of the wrong kind": (b'{"row": {"x": 3, "c": "a", "note": "n"}, "options": {"top_k": "a"}}', "top_k"),
+    "deeply nested": (b'{"row": ' + b"[" * 20_000 + b"]" * 20_000 + b"}", ""),
+    "a picture for a number": (row(x=base64.b64encode(bytes(100)).decode()), "x"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_broken_request_is_refused_in_words(address: str, name: str) -> None:
+    body, word = REFUSED[name]
+    status, said = ask(address, body)
+    assert 400 <= status < 500, said
+    assert word.lower() in json.dumps(said["error"], ensure_ascii=False).lower()
+    assert ask(address, row())[0] == 200  # and it goes on answering
+
+
+ANSWERED: dict[str, bytes] = {
+    "a category never seen": row(c="zebra"),
+    "a missing number": row(x=None),
+    "a missing category": row(c=None),
+    "an empty text": row(note=""),
+    "numeric text": row(x="3"),
+    "a huge number": row(x=1e308),
+    "another script": row(note="完全不同的语言", c="北京"),
+    "a long text": row(note="word " * 20_000),
+    "emoji": row(note="👍🏽 great", c="👍"),
+}
+
+
+@pytest.mark.parametrize("name", ANSWERED)
+def test_an_odd_request_is_answered_with_chances(address: str, name: str) -> None:
+    status, said = ask(address, ANSWERED[name])
+    assert status == 200, said
+    chances = said["predictions"][0]["answer"]["scores"]
+    assert set(chances) == {"no", "yes"} and abs(sum(chances.values()) - 1) < 1e-6
+
+
+FILES: dict[str, tuple[str, bytes, int, str]] = {
+    "predict: a column vanished": ("f.csv", b"x,note\n3,good one\n", 2, "c"),
+    "predict: another column order": ("f.csv", b"note,c,x\ngood one,a,3\n", 0, ""),
+    "predict: a column more": ("f.csv", b"x,c,note,extra\n3,a,good one,1\n", 0, ""),
+    "predict: a category never seen": ("f.csv", b"x,c,note\n3,zebra,good one\n", 0, ""),
+    "predict: a word for a number": ("f.csv", b"x,c,note\nthree,a,good one\n", 2, "x"),
+    "predict: an empty file": ("f.csv", b"", 2, "f.csv"),
+    "predict: a header alone": ("f.csv", b"x,c,note\n", 2, "f.csv"),
+    "predict: one field more": ("f.csv", b"x,c,note\n3,a,n\n3,a,n,7\n", 2, "3"),
+    "predict: semicolons": ("f.csv", b"x;c;note\n3;a;good one\n", 0, ""),
+    "predict: GB18030": ("f.csv", "x,c,note\n3,北京,很好\n".encode("gb18030"), 0, ""),
+    "predict: UTF-16": ("f.csv", "x,c,note\n3,a,good\n".encode("utf-16"), 0, ""),
+    "predict: JSON lines": ("f.jsonl", b'{"x": 3, "c": "a", "note": "n"}\n', 0, ""),
+    "predict: broken JSON lines": ("f.jsonl", b'{"x": 3, "c": "a", "note": "n"}\n{"x":\n', 2, "2"),
+    "predict: Excel": ("f.xlsx", b"PK\x03\x04" + bytes(50), 2, "csv"),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_to_answer(home: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    file, content, code, word = FILES[name]
+    (home / file).write_bytes(content)
+    got = main(["predict", "my", file])
+    said = "".join(capsys.readouterr())
+    assert got == code and "Traceback" not in said and word.lower() in said.lower(), said
+
+
+def test_a_formula_in_an_answer_file_stays_text(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A spreadsheet that opens the answers must not run what a visitor typed."""
+    (home / "g.csv").write_text('x,c,note\n3,a,"=HYPERLINK(""http://x"")"\n', encoding="utf-8")
+    assert main(["predict", "my", "g.csv", "-o", "out.csv", "--yes"]) == 0
+    assert ",=" not in (home / "out.csv").read_text(encoding="utf-8").replace('"', "")
+
+
+def test_with_these_the_corpus_has_150_inputs() -> None:
+    from test_broken_inputs import CASES
+
+    assert len(CASES) + len(REFUSED) + len(ANSWERED) + len(FILES) >= 150

@@ -1,0 +1,163 @@
+"""Files from the web: fetched once, asked again, and what is said when they cannot be had. A server on this machine."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from feilun.core.errors import DataError, MissingExtraError
+from feilun.core.recipe import Recipe
+from feilun.stages.data import remote, sources, verbs
+
+TABLE = b"a,y\n1,p\n2,q\n"
+
+
+class Site(ThreadingHTTPServer):
+    """What lies where, and what was asked for."""
+
+    files: dict[str, tuple[bytes, dict[str, str]]]
+    asked: list[tuple[str, dict[str, str]]]
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+class Answering(BaseHTTPRequestHandler):
+    """Answers from `Site.files`; a file may have an ETag, a status or a wrong length."""
+
+    server: Site
+
+    def do_GET(self) -> None:
+        self.server.asked.append((self.path, dict(self.headers.items())))
+        content, heads = self.server.files.get(self.path, (b"", {"status": "404"}))
+        heads = dict(heads)
+        status = int(heads.pop("status", "200"))
+        if heads.get("ETag") and self.headers.get("If-None-Match") == heads["ETag"]:
+            status, content = 304, b""
+        self.send_response(status)
+        for name, value in {"Content-Length": str(len(content)), "Content-Type": "text/csv", **heads}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_: Any) -> None:
+        """Nothing is printed."""
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    monkeypatch.setenv("FEILUN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("no_proxy", "*")
+    monkeypatch.setattr(sources, "RECENT_S", -1.0)
+    server = Site(("127.0.0.1", 0), Answering)
+    server.files, server.asked = {}, []
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield server
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def recipe(source: str, **data: Any) -> Recipe:
+    return Recipe.model_validate({"data": {"source": source, **data}})
+
+
+def test_a_table_of_the_web(site: Site, tmp_path: Path) -> None:
+    site.files["/数/t.csv?x=1".replace("数", "%E6%95%B0")] = (TABLE, {"ETag": '"1"'})
+    given = recipe(f"{site.address}/数/t.csv?x=1")
+    found = sources.read(given, tmp_path)
+    assert found.table.num_rows == 2
+    assert found.name == given.data.source
+    before = verbs.depends(given, tmp_path, None, None)
+    assert site.asked[-1][1]["If-None-Match"] == '"1"'
+    site.files["/%E6%95%B0/t.csv?x=1"] = (TABLE + b"3,p\n", {"ETag": '"2"'})
+    assert verbs.depends(given, tmp_path, None, None) != before
+    assert sources.read(given, tmp_path).table.num_rows == 3
+    assert sources.read(recipe(given.data.source or "", test=given.data.source), tmp_path).table.num_rows == 6
+
+
+def test_asked_once_within_a_run(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sources, "RECENT_S", 60.0)
+    site.files["/t.csv"] = (TABLE, {})
+    given = recipe(f"{site.address}/t.csv")
+    for _ in range(3):
+        verbs.depends(given, tmp_path, None, None)
+        sources.read(given, tmp_path)
+    assert len(site.asked) == 1
+
+
+def test_when_the_server_is_gone_the_copy_is_used_and_that_is_said(site: Site, tmp_path: Path) -> None:
+    site.files["/t.csv"] = (TABLE, {})
+    given = recipe(f"{site.address}/t.csv")
+    sources.read(given, tmp_path)
+    site.files["/t.csv"] = (b"", {"status": "503"})
+    found = sources.read(given, tmp_path)
+    assert found.table.num_rows == 2
+    assert "the copy fetched before is used" in found.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("content", "heads", "words"),
+    [
+        (b"", {"status": "404"}, "there is nothing.*404"),
+        (b"", {"status": "403"}, "it may not be read.*403"),
+        (b"", {"status": "500"}, "the server says 500"),
+        (TABLE, {"Content-Length": "999"}, "cannot be fetched"),
+        (TABLE, {"Content-Length": str(1 << 50)}, "is larger than"),
+        (b"<html>", {"Content-Type": "text/html; charset=utf-8"}, "is a web page"),
+        (b"", {"status": "302", "Location": "file:///etc/passwd"}, "not allowed"),
+        (b"", {"status": "302", "Location": "ftp://host/x"}, "another kind of address"),
+        (b"", {"status": "302", "Location": "/t.csv"}, "cannot be fetched"),
+        (TABLE + b"3\n", {}, r"/t\.csv:4: this row has 1 cells"),
+        (b"", {}, r"/t\.csv is empty"),
+    ],
+)
+def test_what_is_wrong(site: Site, tmp_path: Path, content: bytes, heads: dict[str, str], words: str) -> None:
+    site.files["/t.csv"] = (content, heads)
+    with pytest.raises(DataError, match=words) as caught:
+        sources.read(recipe(f"{site.address}/t.csv"), tmp_path)
+    assert str(tmp_path) not in str(caught.value)
+    kept = [path for path in (tmp_path / "cache").rglob("*") if path.name.startswith((".making", ".old"))]
+    assert kept == []
+
+
+def test_secrets_go_to_the_server_and_nowhere_else(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOKEN", "geheim-99")
+    source = f"http://me:${{TOKEN}}@127.0.0.1:{site.server_port}/t.csv?key=${{TOKEN}}"
+    site.files["/t.csv?key=geheim-99"] = (TABLE, {})
+    found = sources.read(recipe(source), tmp_path)
+    assert site.asked[0][1]["Authorization"].startswith("Basic ")
+    site.files.clear()
+    with pytest.raises(DataError) as caught:
+        sources.read(recipe(source), tmp_path)
+    said = f"{found.name} {found.notes} {caught.value} {caught.value.to_json()}"
+    kept = [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
+    assert "geheim" not in said + "".join(path.read_text() for path in kept) + " ".join(map(str, kept))
+
+
+def test_secrets_are_taken_out_of_what_others_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOKEN", "geheim-99")
+    assert remote._said("s3://b/${TOKEN}/x", OSError("no b/geheim-99/x")) == "no b/***/x"
+    assert remote.shown("https://me:pw@h/x") == "https://me:***@h/x"
+
+
+def test_nobody_there_and_other_addresses(site: Site, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="cannot be fetched"):
+        sources.read(recipe("http://127.0.0.1:9/t.csv"), tmp_path)
+    with pytest.raises(DataError, match="ftp:// is not read"):
+        sources.read(recipe("ftp://127.0.0.1/t.csv"), tmp_path)
+    with pytest.raises((MissingExtraError, DataError), match=r"pip install s3fs|cannot be fetched"):
+        sources.read(recipe("s3://bucket/t.csv"), tmp_path)
+
+
+def test_names_of_files() -> None:
+    assert remote._name("https://h/a/b%20c.csv.gz?x=1") == "b c.csv.gz"
+    assert remote._name("https://h/..") == remote._name("https://h/") == "data"
+    assert "/" not in remote._name("https://h/a%2f..%2fb")

@@ -1,0 +1,173 @@
+"""Files to answer are read as training reads them: numbers, missing values, archives, arrays, texts, pictures."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import tarfile
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from feilun.core.errors import DataError, InputError
+from feilun.core.recipe import Recipe
+from feilun.parts.bundle import loading
+from feilun.stages.deployment import asking, row_files, verbs
+
+NUMBER, CATEGORY, TEXT, IMAGE = ({"kind": kind} for kind in ("number", "category", "text", "image"))
+
+
+@pytest.fixture(autouse=True)
+def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FEILUN_CACHE", str(tmp_path / ".cache"))
+
+
+def rows(path: Path, signature: dict[str, dict[str, str]], target: str | None = None, **data: Any) -> list[Any]:
+    recipe = Recipe.model_validate({"data": data} | ({"target": target} if target else {}))
+    return list(row_files.rows_of(path, signature, recipe))
+
+
+@pytest.mark.parametrize(
+    ("text", "data", "values"),
+    [
+        ("a;b\n3,14;x\n1.234,5;y\n", {}, ["3.14", "1234.5"]),
+        ("a\tb\n1,234.5\tx\n1,234\ty\n", {}, ["1234.5", "1234"]),
+        ("a\tb\n1,234\tx\n", {"decimal": ","}, ["1.234"]),
+        ("a\tb\n1,234\tx\n", {"decimal": "."}, ["1234"]),
+        ("a,b\n1.5,x\n?,y\n NA ,z\n", {}, ["1.5", None, None]),
+        ("a,b\n1.5,x\n-9,y\n", {"missing": ("-9",)}, ["1.5", None]),
+        ("a,b\n3.5,x\n", {"delimiter": ";", "encoding": "gb18030"}, ["3.5"]),
+        ("a,b\n3.5,x\n", {"header": False}, ["3.5"]),
+    ],
+)
+def test_cells_are_what_training_made_of_them(
+    tmp_path: Path, text: str, data: dict[str, Any], values: list[str | None]
+) -> None:
+    (tmp_path / "r.csv").write_text(text)
+    assert [row["a"] for row in rows(tmp_path / "r.csv", {"a": NUMBER, "b": CATEGORY}, **data)] == values
+
+
+def test_a_number_that_may_be_two_is_not_guessed(tmp_path: Path) -> None:
+    (tmp_path / "r.tsv").write_text("a\tb\n1,234\tx\n")
+    with pytest.raises(DataError, match=r"a is '1,234', which may be 1234 or 1\.234"):
+        rows(tmp_path / "r.tsv", {"a": NUMBER})
+
+
+def test_a_point_is_taken_for_thousands_only_where_the_file_shows_it(tmp_path: Path) -> None:
+    signature = {"a": NUMBER, "b": NUMBER}
+    (tmp_path / "r.csv").write_text("a,b\n1.234,7\n")
+    with pytest.raises(DataError, match=r"a is '1\.234', which may be 1\.234 or 1234"):
+        rows(tmp_path / "r.csv", signature, decimal=",")
+    assert rows(tmp_path / "r.csv", signature) == [{"a": "1.234", "b": "7"}]
+    (tmp_path / "r.csv").write_text("a;b\n1.234;7\n")
+    assert rows(tmp_path / "r.csv", signature, decimal=",") == [{"a": "1234", "b": "7"}]
+    (tmp_path / "r.csv").write_text('a,b\n1.234,"7,5"\n')
+    assert rows(tmp_path / "r.csv", signature) == [{"a": "1234", "b": "7.5"}]
+    (tmp_path / "r.csv").write_text("a,b\n1.25,0.125\n")
+    assert rows(tmp_path / "r.csv", signature, decimal=",") == [{"a": "1.25", "b": "0.125"}]
+
+
+def test_texts_and_codes_stay_as_they_are(tmp_path: Path) -> None:
+    (tmp_path / "r.csv").write_text('a,b\n007,"1,5"\n008,"2,5"\n')
+    assert rows(tmp_path / "r.csv", {"a": CATEGORY, "b": TEXT}) == [{"a": "007", "b": "1,5"}, {"a": "008", "b": "2,5"}]
+
+
+def test_files_without_a_header(tmp_path: Path) -> None:
+    (tmp_path / "r.csv").write_text("1.5,x\n2.5,y\n")
+    two = {"n": NUMBER, "w": CATEGORY}
+    expected = [{"n": "1.5", "w": "x"}, {"n": "2.5", "w": "y"}]
+    assert rows(tmp_path / "r.csv", two, columns=("n", "w")) == expected
+    assert rows(tmp_path / "r.csv", two, "y", columns=("n", "y", "w")) == expected
+    with pytest.raises(DataError, match="2 columns and no names"):
+        rows(tmp_path / "r.csv", two, columns=("n", "w", "v", "u"))
+    assert rows(tmp_path / "r.csv", {"column_1": NUMBER}) == [{"column_1": "1.5"}, {"column_1": "2.5"}]
+    (tmp_path / "r.csv").write_text("w,n\nx,1.5\ny,2.5\n")
+    assert rows(tmp_path / "r.csv", two, "y", columns=("n", "w", "y")) == expected
+
+
+def test_packed_files_and_their_errors(bundle: Path, tmp_path: Path) -> None:
+    content = b"width,height\n1.0,2.0\n-4.0,\n"
+    expected = loading.load(bundle).predict([{"width": 1.0, "height": 2.0}, {"width": -4.0, "height": None}])
+    (tmp_path / "r.csv").write_bytes(content)
+    (tmp_path / "p.csv.gz").write_bytes(gzip.compress(content))
+    with zipfile.ZipFile(tmp_path / "p.zip", "w") as archive:
+        archive.writestr("inner/表.csv", content)
+    with tarfile.open(tmp_path / "p.tar.xz", "w:xz") as archive:
+        archive.add(tmp_path / "r.csv", "r.csv")
+    for name in ("p.csv.gz", "p.zip", "p.tar.xz"):
+        assert verbs.predict(bundle, tmp_path / name) == expected, name
+    (tmp_path / "p.csv.gz").write_bytes(gzip.compress(content + b"1\n"))
+    with pytest.raises(DataError, match=r"p\.csv\.gz row 3: this row has 1 cells") as caught:
+        verbs.predict(bundle, tmp_path / "p.csv.gz")
+    assert ".cache" not in str(caught.value)
+    with zipfile.ZipFile(tmp_path / "p.zip", "w") as archive:
+        archive.writestr("../r.csv", content)
+    with pytest.raises(DataError, match="leads out of its folder"):
+        verbs.predict(bundle, tmp_path / "p.zip")
+
+
+def test_arrays(bundle: Path, tmp_path: Path) -> None:
+    expected = loading.load(bundle).predict([{"width": 1.0, "height": 2.0}, {"width": -4.0, "height": 0.5}])
+    columns = {"width": np.array([1.0, -4.0]), "height": np.array([2.0, 0.5])}
+    np.savez(tmp_path / "r.npz", **columns)
+    assert verbs.predict(bundle, tmp_path / "r.npz") == expected
+    splits = {f"test_{name}": array for name, array in columns.items()}
+    np.savez(tmp_path / "s.npz", **splits, **{f"train_{name}": np.ones(5) for name in columns})
+    assert verbs.predict(bundle, tmp_path / "s.npz") == expected
+    np.savez(tmp_path / "p.npz", image=np.zeros((2, 3, 3), np.uint8))
+    assert [row["image"].shape for row in rows(tmp_path / "p.npz", {"image": IMAGE})] == [(3, 3)] * 2
+
+
+def test_nested_json(tmp_path: Path) -> None:
+    (tmp_path / "r.jsonl").write_text('{"a": {"b": 1}, "c": [1, 2]}\n')
+    assert rows(tmp_path / "r.jsonl", {"a.b": NUMBER, "c": {"kind": "sequence"}}) == [{"a.b": 1, "c": [1, 2]}]
+
+
+def test_folders_of_texts(tmp_path: Path) -> None:
+    (tmp_path / "t").mkdir()
+    (tmp_path / "t" / "一.txt").write_bytes("这个饭店很好".encode("gb18030"))
+    (tmp_path / "t" / "a.txt").write_text("fine\n")
+    assert rows(tmp_path / "t", {"text": TEXT}) == [{"text": "fine\n"}, {"text": "这个饭店很好"}]
+    assert rows(tmp_path / "t" / "a.txt", {"text": TEXT}) == [{"text": "fine\n"}]
+    assert row_files.names(tmp_path / "t", {"text": TEXT}) == ["a.txt", "一.txt"]
+    (tmp_path / "t.txt").write_text("text\tn\nfine\t1\n")
+    assert rows(tmp_path / "t.txt", {"text": TEXT}) == [{"text": "fine"}]
+    with pytest.raises(InputError, match="needs a, b"):
+        rows(tmp_path / "t", {"a": TEXT, "b": TEXT})
+
+
+def test_names_of_pictures_lead_nowhere_else(tmp_path: Path) -> None:
+    (tmp_path / "t").mkdir()
+    (tmp_path / "out.png").write_bytes(b"secret")
+    for name, words in (("../out.png", "leads out"), ("/etc/x.png", "leads out"), ("no.png", "not there")):
+        (tmp_path / "t" / "r.csv").write_text(f"picture,n\n{name},1\n")
+        with pytest.raises(DataError, match=words):
+            rows(tmp_path / "t" / "r.csv", {"picture": IMAGE, "n": NUMBER})
+
+
+def test_answers_to_a_folder_name_their_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Model:
+        """Says what it was given."""
+
+        signature: dict[str, dict[str, str]] = {"text": TEXT}  # noqa: RUF012
+        recipe = Recipe()
+        task = type("Task", (), {"options": {}})
+
+        def predict(self, block: list[Any]) -> list[Any]:
+            return [{"label": row["text"]} for row in block]
+
+    (tmp_path / "t" / "b").mkdir(parents=True)
+    for name, text in (("b/2.txt", "=HYPERLINK(1)"), ("a.txt", "-1"), ("c.txt", "@x")):
+        (tmp_path / "t" / name).write_text(text)
+    out = tmp_path / "x.csv"
+    assert asking.predict(Model(), tmp_path / "t", {}, out) == [{"file": str(out), "rows": 3}]  # type: ignore[arg-type]
+    with out.open(newline="") as file:
+        assert list(csv.reader(file)) == [
+            ["file", "label"],
+            ["a.txt", "-1"],
+            ["b/2.txt", "'=HYPERLINK(1)"],
+            ["c.txt", "'@x"],
+        ]

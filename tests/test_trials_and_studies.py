@@ -1,0 +1,134 @@
+"""model: auto, folds and learning curves: many runs of one recipe, and no version loses what it is made of."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from feilun import lifecycle, studies
+from feilun.core import manifest, reading
+from feilun.core.errors import RecipeError
+from feilun.core.progress import Quiet
+from feilun.lifecycle import STAGES, Given, Run
+
+RECIPE = """
+data: {source: t.csv}
+target: y
+model: auto
+train: {epochs: 2}
+evaluate: {score: auc, bootstrap: 100}
+optimize: {quantize: none}
+"""
+
+
+def write(folder: Path, rows: int = 300, seed: int = 0) -> None:
+    """A table in which y follows from two numbers, with noise."""
+    draw = random.Random(seed)
+    lines = ["a,b,c,y"]
+    for _ in range(rows):
+        a, b = draw.gauss(0, 1), draw.gauss(0, 1)
+        lines.append(f"{a:.4f},{b:.4f},{draw.choice('pqr')},{'yes' if a + b + draw.gauss(0, 0.5) > 0 else 'no'}")
+    (folder / "t.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (folder / "my.yaml").write_text(RECIPE, encoding="utf-8")
+
+
+def run(folder: Path, *settings: str) -> Run:
+    """`feilun run my.yaml` in this folder."""
+    recipe = reading.read_recipe(folder / "my.yaml", settings)
+    return lifecycle.run_recipe(recipe, home=folder / "runs", base=folder)
+
+
+def test_auto_keeps_the_best_and_shows_all(tmp_path: Path) -> None:
+    write(tmp_path)
+    made = run(tmp_path)
+    found = json.loads((made.folder / "auto.json").read_text(encoding="utf-8"))
+    assert found["score"] == "auc" and len(found["models"]) >= 2
+    [chosen] = [model for model in found["models"] if model["chosen"]]
+    assert chosen["model"] == made.recipe.model.name
+    values = [model["value"] for model in found["models"]]
+    assert chosen["value"] >= max(values) - 0.1
+    assert found["rows"] == int((manifest_rows(made) == 1).sum())
+    assert all(place.parent == made.folder for place in made.stages.values()), "a run owns what it is made of"
+    assert run(tmp_path).version == made.version
+
+
+def manifest_rows(made: Run) -> Any:
+    """The splits of the run's rows."""
+    import numpy as np
+
+    return np.load(made.stages["data"] / "splits.npy")
+
+
+def test_a_candidate_that_fails_is_listed_and_the_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path)
+    plain = lifecycle.call
+
+    def call(stage: str, verb: str, *args: Any, **options: Any) -> Any:
+        made = plain(stage, verb, *args, **options)
+        if verb == "candidates":  # one whose network refuses these columns when it is built
+            return [made[0].but(model={"name": "cnn"}), *made]
+        return made
+
+    monkeypatch.setattr(lifecycle, "call", call)
+    found = json.loads((run(tmp_path).folder / "auto.json").read_text(encoding="utf-8"))
+    [failed] = [model for model in found["models"] if model["error"]]
+    assert failed["model"] == "cnn" and "cnn" in failed["error"] and not failed["chosen"]
+
+
+def test_new_data_does_not_take_an_older_version_apart(tmp_path: Path) -> None:
+    write(tmp_path)
+    first = run(tmp_path)
+    studies.learning_curve(first, Given(base=tmp_path, say=Quiet()), parts=(0.5, 1.0))
+    write(tmp_path, seed=1)
+    second = run(tmp_path)
+    studies.learning_curve(second, Given(base=tmp_path, say=Quiet()), parts=(0.5, 1.0))
+    assert (first.number, second.number) == (1, 2)
+    for made in (first, second):
+        for stage in STAGES:
+            folder = lifecycle.stage_folders(made.folder)[stage]
+            found = manifest.read(folder)
+            assert found is not None
+            manifest.verify(folder, found.files)
+
+
+def test_a_study_becomes_no_part_of_a_version(tmp_path: Path) -> None:
+    """A run whose recipe equals a study's takes the study's stages over instead of pointing into its folder."""
+    write(tmp_path)
+    first = run(tmp_path, "model=linear")
+    studies.learning_curve(first, Given(base=tmp_path, say=Quiet()), parts=(0.5, 1.0))
+    half = run(tmp_path, "model=linear", "data.split.part=0.5")
+    assert "training" in half.skipped
+    assert all(place.parent.name.isdigit() for place in half.stages.values())
+
+
+def test_a_learning_curve_uses_nested_parts_of_the_training_rows_and_the_same_test_rows(tmp_path: Path) -> None:
+    write(tmp_path, rows=400)
+    made = run(tmp_path, "model=linear", "train.epochs=20")
+    found = studies.learning_curve(made, Given(base=tmp_path, say=Quiet()), parts=(0.25, 0.5, 1.0))
+    rows = [point["rows"] for point in found["points"]]
+    assert rows == sorted(rows) and rows[0] < 0.35 * rows[-1]
+    assert found["more"]["low"] <= found["more"]["value"] <= found["more"]["high"]
+    assert f"{found['more']['rows']:,} more labels" in found["more"]["words"]
+    assert json.loads((made.folder / "learning.json").read_text(encoding="utf-8")) == found
+
+
+def test_folds_of_given_test_rows_are_refused(tmp_path: Path) -> None:
+    write(tmp_path)
+    lines = (tmp_path / "t.csv").read_text(encoding="utf-8").splitlines()
+    (tmp_path / "u.csv").write_text("\n".join(lines[:60]) + "\n", encoding="utf-8")
+    made = run(tmp_path, "model=linear", "data.test=u.csv")
+    with pytest.raises(RecipeError, match=r"data\.test"):
+        studies.cross_validate(made, 3, Given(base=tmp_path, say=Quiet()))
+
+
+def test_folds_answer_every_row_once(tmp_path: Path) -> None:
+    write(tmp_path)
+    made = run(tmp_path, "model=linear")
+    found = studies.cross_validate(made, 3, Given(base=tmp_path, say=Quiet()))
+    assert found["n"] == 300 and len(found["folds"]) == 3
+    assert sum(fold["n"] for fold in found["folds"]) == 300
+    assert found["low"] <= found["value"] <= found["high"]
