@@ -106,7 +106,7 @@ CASES = [
     Case(
         name="picture: a table that names a missing file",
         make=folder(
-            text("t.csv", "image,label\np/dark/00.png,a\np/dark/nope.png,b\n" * 20),
+            text("t.csv", "image,label\n" + "p/dark/00.png,a\np/dark/nope.png,b\n" * 20),
             text("q.yaml", "data: {source: t.csv}\ninputs: {image: {kind: image, size: 12}}\ntarget: label\n"),
         ),
         words=("run", "q.yaml", *QUICK),
@@ -115,7 +115,7 @@ CASES = [
     Case(
         name="picture: a table that names a file elsewhere",
         make=folder(
-            text("t.csv", "image,label\np/dark/00.png,a\n../../../../etc/hostname,b\n" * 20),
+            text("t.csv", "image,label\n" + "p/dark/00.png,a\n../../../../etc/hostname,b\n" * 20),
             text("q.yaml", "data: {source: t.csv}\ninputs: {image: {kind: image, size: 12}}\ntarget: label\n"),
         ),
         words=("run", "q.yaml", *QUICK),

@@ -6,7 +6,9 @@ from broken import QUICK, Case, all_of, data, table, text
 
 CHECK = ("check", "r.yaml")
 RUN = ("run", "r.yaml", *QUICK)
-TABLE = text("t.csv", table(120))
+TABLE = all_of(
+    text("t.csv", table(120)), text("three.csv", table(120, x=lambda i: i * 7 % 31, z=lambda i: "pqr"[i * 7 % 31 % 3]))
+)
 
 
 def case(name: str, recipe: str, *says: str, words: tuple[str, ...] = CHECK, code: int = 2) -> Case:
@@ -30,7 +32,7 @@ CASES = [
     case(
         "recipe: a share above one",
         BASE + "improve: {share: 2}\n",
-        "data",
+        "improve.share",
     ),
     case("recipe: infinite learning rate", BASE + "train: {learning_rate: .inf}\n", "learning_rate"),
     case("recipe: a seed beyond 32 bits", BASE + "seed: 99999999999\n", "seed"),
@@ -56,7 +58,7 @@ CASES = [
     case("recipe: the wrong delimiter", "data: {source: t.csv, delimiter: ';'}\ntarget: y\n", "y"),
     case(
         "recipe: costs of three classes",
-        "data: {source: t.csv}\ntarget: x\ntask: classification\nevaluate: {costs: {false_positive: 1}}\n",
+        "data: {source: three.csv}\ntarget: z\nevaluate: {costs: {false_positive: 1}}\n",
         "costs",
         words=RUN,
     ),
@@ -104,10 +106,10 @@ CASES = [
         make=all_of(
             TABLE,
             text("mine.py", "import torch\n\n\ndef build(inputs, outputs):\n    return torch.nn.Linear(3, 99)\n"),
-            text("r.yaml", BASE + "model: {file: mine.py}\n"),
+            text("r.yaml", BASE + "inputs: {x: number}\nmodel: {file: mine.py}\n"),
         ),
         words=("run", "r.yaml"),
-        says=("mine.py",),
+        says=("network", "3"),
     ),
     Case(
         name="recipe: not UTF-8",

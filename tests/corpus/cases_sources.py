@@ -13,7 +13,7 @@ CASES = [
             text(
                 "u.csv",
                 "y,c,x\n"
-                + "".join(f"{'no' if i % 17 < 8 else 'yes'},{'ab'[i % 2]},{i % 17}\n" for i in range(200, 260)),
+                + "".join(f"{'no' if i % 17 < 8 else 'yes'},{'ab'[i % 2]},{i % 17}.5\n" for i in range(200, 260)),
             ),
             text("r.yaml", "data: {source: t.csv, test: u.csv}\ntarget: y\ninputs: {x: number, c: category}\n"),
         ),
@@ -101,7 +101,7 @@ CASES = [
             text(
                 "t.jsonl",
                 "".join(
-                    f'{{"x": {i if i % 2 else chr(34) + str(i) + chr(34)}, "y": "{"ab"[i % 9 > 3]}"}}\n'
+                    f'{{"x": {i % 23 if i % 2 else chr(34) + str(i % 23) + chr(34)}, "y": "{"ab"[i % 9 > 3]}"}}\n'
                     for i in range(60)
                 ),
             ),

@@ -18,7 +18,8 @@ CAPABILITIES = (
     *("feedback → retrain → promote", "two processes"),
 )
 TESTED = (  # those with a test in test_promises.py
-    *("train", "exact resume", "intervals and baseline", "cross-validation", "quantize", "ONNX parity"),
+    *("train", "exact resume", "intervals and baseline", "cross-validation", "explanation", "groups"),
+    *("quantize", "ONNX parity"),
     *("serve without torch", "feedback → retrain → promote"),
 )
 Table = dict[str, dict[str, str]]

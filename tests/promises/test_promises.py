@@ -118,6 +118,38 @@ def test_cross_validation(life: Life, tmp_path: Path) -> None:
     assert json.loads((run.folder / "folds.json").read_text(encoding="utf-8")) == found
 
 
+@pytest.mark.promise("explanation")
+def test_explanation(life: Life) -> None:
+    """Every input column has its weight, and shuffling the most important one costs more than chance explains."""
+    found = life.file("evaluation", "why.json")
+    inputs = {item["input"] for item in found["importance"]}
+    assert inputs == set(life.run.recipe.inputs)
+    strongest = found["importance"][0]
+    assert strongest["low"] > 0
+    assert strongest["value"] == max(item["value"] for item in found["importance"])
+    assert found["looks"] and all(look["words"] for look in found["looks"])
+
+
+@pytest.mark.promise("groups")
+def test_groups(life: Life, tmp_path: Path) -> None:
+    """A column that is no input splits the test rows; each part has its score, and its gap to all others."""
+    rows = life.task.example(0)
+    frame = {name: [row[name] for row in rows] for name in rows[0]}
+    frame["half"] = [("left", "right")[place % 2] for place in range(len(rows))]
+    plain = recipe_of(life.task_name).but(data={}, optimize={"quantize": "none"})
+    train = {**plain.train.model_dump(), "epochs": 1}
+    recipe = plain.but(evaluate={**plain.evaluate.model_dump(), "bootstrap": 100, "groups": ["half"]}, train=train)
+    run = lifecycle.run_recipe(recipe, home=tmp_path, base=tmp_path, frame=frame)
+    scores = json.loads((run.stages["evaluation"] / "scores.json").read_text(encoding="utf-8"))
+    found = {group["value"]: group for group in scores["groups"]}
+    assert set(found) == {"left", "right"}
+    assert sum(group["n"] for group in found.values()) == scores["n"]
+    for group in found.values():
+        assert group["column"] == "half"
+        assert group["gap"]["words"]
+    assert "half" not in run.recipe.inputs
+
+
 @pytest.mark.promise("quantize")
 def test_quantize(life: Life) -> None:
     """There is an int8 variant, measured beside the plain one, and it answers."""

@@ -129,7 +129,13 @@ def _file(
         ".npz": lambda: _arrays(path),
     }
     if kind not in readers:
-        raise InputError(f"{path} is of no known kind.", where=str(path), expected=FORMATS, got=kind or "no ending")
+        raise InputError(
+            f"{path} is of no known kind; expected {FORMATS}. Save it as CSV in UTF-8.",
+            where=str(path),
+            expected=FORMATS,
+            got=kind or "no ending",
+            fix="save it as CSV in UTF-8",
+        )
     try:
         for at, row in enumerate(readers[kind](), 1):
             yield f"row {at}", row
