@@ -35,7 +35,7 @@ def choose(
     made = [_judged(recipe, stages) for recipe, stages in tried]
     recipe = tried[0][0]
     main = judging.main_score(made[0][0], recipe)
-    draw = judging.Draw(n=made[0][1], seed=recipe.seed, resamples=recipe.evaluate.bootstrap)
+    draw = made[0][1]
     described = [judging.described({main: scores[main]}, draw)[main] for scores, _ in made]
     up = 1 if described[0]["better"] == "higher" else -1
     best = max(range(len(made)), key=lambda place: up * described[place]["value"])
@@ -50,8 +50,8 @@ def choose(
     return {"score": main, "rows": draw.n, "models": rows, "chosen": chosen, "lines": _lines(main, draw.n, rows)}
 
 
-def _judged(recipe: Recipe, stages: Mapping[str, Path]) -> tuple[dict[str, Score], int]:
-    """Scores over the validation rows, and how many there are."""
+def _judged(recipe: Recipe, stages: Mapping[str, Path]) -> tuple[dict[str, Score], judging.Draw]:
+    """Scores over the validation rows, and how intervals over them are drawn."""
     task = discover.task(str(recipe.task))
     table = Table.open(stages["data"])
     networks = trained.networks(task, recipe, table.features, stages["training"])
@@ -61,7 +61,7 @@ def _judged(recipe: Recipe, stages: Mapping[str, Path]) -> tuple[dict[str, Score
     state = task.settle(runner, seen, table.features, recipe) if task.settle else {}
     answers: list[Json] = answer_rows(task, runner, table.features, state, seen["validation"])
     truths = [task.truth(row, recipe) for row in by_row(seen["validation"])]
-    return task.scores(answers, truths, recipe), len(truths)
+    return task.scores(answers, truths, recipe), judging.drawn(recipe, len(truths), seen["validation"])
 
 
 def _within(score: Score, best: Score, draw: judging.Draw, *, up: int) -> bool:

@@ -18,8 +18,10 @@ import numpy as np
 from feilun.core import discover
 from feilun.core.errors import DataError
 from feilun.parts.dataset import Table
+from feilun.parts.metrics.intervals import draws
 from feilun.parts.metrics.wording import interval, shown
 from feilun.stages.evaluation import judging
+from feilun.stages.evaluation.drawing import Draw
 
 if TYPE_CHECKING:
     from feilun.core.recipe import Recipe
@@ -43,8 +45,7 @@ def learning(recipe: Recipe, points: Sequence[Mapping[str, Path]]) -> dict[str, 
             got=str(rows),
             fix="add rows",
         )
-    main, scores, count = _scores(recipe, points)
-    draw = judging.Draw(n=count, seed=recipe.seed, resamples=recipe.evaluate.bootstrap)
+    main, scores, draw = _scores(recipe, points)
     found = [judging.described({main: score}, draw)[main] for score in scores]
     better, unit = found[-1]["better"], judging.points(found[-1]["unit"])
     more = _round(max(rows) / 4)
@@ -59,38 +60,38 @@ def learning(recipe: Recipe, points: Sequence[Mapping[str, Path]]) -> dict[str, 
         "score": main,
         "better": better,
         "unit": found[-1]["unit"],
-        "n": count,
+        "n": draw.n,
         "points": drawn,
         "more": {"rows": more, "value": gain, "low": low, "high": high, "words": words},
     }
 
 
-def _scores(recipe: Recipe, points: Sequence[Mapping[str, Path]]) -> tuple[str, list[Score], int]:
-    """(name, the main score of every point, test rows). The test rows are the same ones, in the same order."""
+def _scores(recipe: Recipe, points: Sequence[Mapping[str, Path]]) -> tuple[str, list[Score], Draw]:
+    """(name, the main score of every point, how test rows are drawn); all points answer the same test rows."""
     task = discover.task(str(recipe.task))
     found: list[Score] = []
-    count = 0
-    name = ""
+    name, lines = "", list[dict[str, Any]]()
     for stages in points:
         text = (stages["evaluation"] / "answers.jsonl").read_text(encoding="utf-8")
         lines = [json.loads(line) for line in text.splitlines()]
         made = task.scores([line["answer"] for line in lines], [line["truth"] for line in lines], recipe)
-        name, count = judging.main_score(made, recipe), len(lines)
+        name = judging.main_score(made, recipe)
         found.append(made[name])
-    return name, found, count
+    groups = np.array([line["group"] for line in lines]) if lines and "group" in lines[0] else None
+    return name, found, Draw(n=len(lines), seed=recipe.seed, resamples=recipe.evaluate.bootstrap, groups=groups)
 
 
-def _gain(rows: np.ndarray, scores: Sequence[Score], draw: judging.Draw, more: int) -> tuple[float, float, float]:
+def _gain(rows: np.ndarray, scores: Sequence[Score], draw: Draw, more: int) -> tuple[float, float, float]:
     """(value, low, high): how much the fitted line rises from the most rows to `more` beyond them."""
     random = np.random.default_rng(draw.seed)
-    all_rows = np.arange(draw.n)
-    picks = [all_rows, *(random.integers(0, draw.n, draw.n) for _ in range(RESAMPLES))]
+    picks = [np.arange(draw.n), *draws(draw.seed, RESAMPLES, draw.n, draw.groups)]
     length = math.log((rows.max() + more) / rows.max())
     values = np.array([[_value(score, pick) for score in scores] for pick in picks])
     slopes = np.array([np.polyfit(np.log(rows), line, 1)[0] for line in values])
     noise = _noise(np.log(rows), values[0])
-    slopes[1:] += random.normal(0.0, noise, RESAMPLES)  # how far training itself scatters around the line
-    low, high = np.quantile(slopes[1:], (0.025, 0.975))
+    others = slopes[1:] if len(slopes) > 1 else slopes  # one group only: nothing to draw from
+    others = others + random.normal(0.0, noise, len(others))  # how far training itself scatters around the line
+    low, high = np.quantile(others, (0.025, 0.975))
     return float(slopes[0] * length), float(low * length), float(high * length)
 
 
