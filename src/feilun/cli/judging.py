@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -72,7 +73,9 @@ def compare(context: Context, first: str, second: str) -> Result:
             raise InputError(f"{name} has no finished evaluation. Run it again.", where=name, got=name)
     found = lifecycle.call("evaluation", "compare", *(evaluation for _, evaluation in folders))
     text = "\n".join([*found.get("lines", ()), *found.get("notes", ())])
-    return Result(value={"versions": names, **found}, text=text.replace("first", names[0]).replace("second", names[1]))
+    named = dict(zip(("first", "second"), names, strict=True))
+    text = re.sub(r"\b(first|second)\b", lambda word: named[word[0]], text)  # in one pass: a name may hold the word
+    return Result(value={"versions": names, **found}, text=text)
 
 
 VERBS = (

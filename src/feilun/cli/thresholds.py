@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -24,6 +25,8 @@ def parsed(given: Sequence[str] | None) -> dict[str, float]:
         name, _, value = text.rpartition("=")
         try:
             found[name.strip()] = float(value)
+            if not math.isfinite(found[name.strip()]):
+                raise ValueError
         except ValueError as error:
             raise InputError(
                 f"--fail-under {text!r}: expected a number, or a score's name and a number, such as auc=0.8.",
@@ -46,14 +49,26 @@ def require(thresholds: Mapping[str, float], scores: Mapping[str, Any], main: st
                 got=name,
             )
         score = scores[name or main]
+        if score.get("of") == "business":  # whether more of it is better, the recipe does not say
+            raise InputError(
+                f"--fail-under {name}: whether a high {name} is good or bad is not known. Name a score such as {main}.",
+                where="--fail-under",
+                expected="a score with a better side",
+                got=name,
+                fix=f"--fail-under {main}=...",
+            )
         lower = score.get("better") == "lower"
         if score["value"] is None or (score["value"] > wanted if lower else score["value"] < wanted):
             missed.append((name or main, score["value"], wanted))
     if missed:
-        said = "; ".join(f"its {name} of {value:.4g} misses --fail-under {wanted:g}" for name, value, wanted in missed)
+        values = ["not known" if value is None else f"{value:.4g}" for _, value, _ in missed]
+        said = "; ".join(
+            f"its {name} of {value} misses --fail-under {wanted:g}"
+            for value, (name, _, wanted) in zip(values, missed, strict=True)
+        )
         raise ThresholdMissed(
             f"{version} is ready, and {said}.",
             where=", ".join(name for name, _, _ in missed),
             expected=", ".join(f"{wanted:g}" for _, _, wanted in missed),
-            got=", ".join(f"{value:.4g}" for _, value, _ in missed),
+            got=", ".join(values),
         )

@@ -132,3 +132,17 @@ def test_what_a_task_does_not_say_is_refused_before_training(task: str, inputs: 
     recipe = Recipe.model_validate(keys)
     with pytest.raises(RecipeError, match=r"evaluate\.metrics\.mine, character 6"):
         discover.task(task).features(recipe)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "mean(" + "-" * 980 + "a)",
+        "mean(a > 1" + "0" * 400 + ")",
+        "mean(predicted == 1e999)",
+        "mean(a > mean)",
+    ],
+)
+def test_what_cannot_be_computed_is_refused_before_training(text: str) -> None:
+    with pytest.raises(RecipeError):
+        expression.read(text, "m")

@@ -93,7 +93,7 @@ def test_other_words_are_no_slips(words: list[str]) -> None:
 def test_rare_values_and_constants() -> None:
     lines = told(["a"] * 200 + ["bbb"] * 2 + ["ccc"], "category")
     assert [(line["what"], line["rows"]) for line in lines] == [("rare categories", 3)]
-    assert lines[0]["key"] == "inputs: {c: {kind: category, at_least: 5}}"
+    assert lines[0]["key"] == 'inputs: {c: {kind: category, at_least: 5}, "*": found}'
     for values, kind in (([2.0] * 30, "number"), (["x"] * 30, "category")):
         (line,) = told(values, kind)
         assert (line["what"], line["rows"], line["key"]) == ("constant", 30, "data.drop: [c]")

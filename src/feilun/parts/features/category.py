@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -101,6 +102,7 @@ class Category:
 
 
 FEATURE = Category
+_WHOLE, _FRACTION = re.compile(r"-?\d+\.0+", re.ASCII), re.compile(r"\.0+$", re.ASCII)
 
 
 def spelled(column: str, values: Sequence[Any]) -> list[str | None]:
@@ -143,8 +145,24 @@ def _counted(column: str, values: Sequence[Any]) -> Counter[str]:
 def _looked_up(places: Mapping[str | None, int], column: str, values: Sequence[Any], unknown: int = 0) -> np.ndarray:
     """int32 (N,): the place of each value."""
     different = values.values if isinstance(values, Coded) else values
-    found = np.array([places.get(value, unknown) for value in spelled(column, different)], np.int32)
+    found = np.array([_place(places, value, unknown) for value in spelled(column, different)], np.int32)
     return found[values.codes] if isinstance(values, Coded) and len(found) else found
+
+
+def _place(places: Mapping[str | None, int], value: str | None, unknown: int) -> int:
+    """Where a value stands. One that is not known as it is written may be known as another source writes it.
+
+    Files are read with spaces off and 2.0 as 2; requests come as they are, and truths as true, True or TRUE.
+    """
+    place = places.get(value)
+    if place is None and value is not None:
+        plain = value.strip()
+        plain = _FRACTION.sub("", plain) if _WHOLE.fullmatch(plain) else plain
+        others: tuple[str, ...] = (plain,)
+        if plain.lower() in ("true", "false"):
+            others = (plain.lower(), plain.title(), plain.upper())
+        place = next((places[other] for other in others if other in places), None)
+    return unknown if place is None else place
 
 
 def _spelled(column: str, value: Any) -> str | None:

@@ -34,6 +34,7 @@ MEANS: dict[str, Callable[[np.ndarray], float]] = {  # of what is known: missing
     "max": lambda given: float(values.known(given).max()),
     "median": lambda given: float(np.median(values.known(given))),
 }
+LARGEST, DEEPEST = 1e300, 50  # numbers and nesting that a metric may hold
 OF_NOTHING = {"sum": 0.0, "count": 0.0}  # of no rows; every other one is not a number
 LONGEST = 1000  # characters: whatever is asked, reading it must not take long
 _ARITHMETIC: dict[type, Callable[[Any, Any], Any]] = {
@@ -124,6 +125,8 @@ def statistic(expression: Expression, given: Mapping[str, Any]) -> Callable[[np.
             found = float(known.value(expression.what, chosen))
         except values.Unfit as problem:
             raise _wrong(expression.name, expression.text, None, str(problem)) from problem
+        except (TypeError, ValueError) as problem:
+            raise _wrong(expression.name, expression.text, None, "it gives no single number") from problem
         return found if math.isfinite(found) else math.nan
 
     return of
@@ -221,6 +224,8 @@ def _parsed(text: str, name: str, whole: str, start: int) -> ast.expr:
     lead = len(text) - len(text.lstrip())
     try:
         node = ast.parse(text.strip(), mode="eval").body
+        if _is_deep(node):
+            raise RecursionError
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         at = start + lead + max(0, (getattr(error, "offset", None) or 1) - 1)
         said = getattr(error, "msg", "") or "it is nested too deeply"
@@ -234,8 +239,12 @@ def _parsed(text: str, name: str, whole: str, start: int) -> ast.expr:
 def _checked(node: ast.expr, name: str, text: str, *, inside: bool = False) -> None:
     """Raises RecipeError for anything that is not in the language."""
     match node:
+        case ast.Constant(value=value) if isinstance(value, int | float) and not -LARGEST <= value <= LARGEST:
+            raise _wrong(name, text, node, "a number is too large")
         case ast.Constant(value=value) if isinstance(value, str | int | float | bool):
             return
+        case ast.Name(id=word) if word in (*MEANS, "abs", "column"):
+            raise _wrong(name, text, node, f"{word} is a function: {word}(...)")
         case ast.Name() | ast.Call(func=ast.Name(id="column"), args=[ast.Constant(value=str())], keywords=[]):
             return
         case ast.BoolOp(values=parts):
@@ -289,6 +298,14 @@ def _is_number(node: ast.expr) -> bool:
     if _column(node):
         return False
     return all(_is_number(part) for part in ast.iter_child_nodes(node) if isinstance(part, ast.expr))
+
+
+def _is_deep(node: ast.AST) -> bool:
+    """Whether it is nested more than DEEPEST levels; level by level, so that nothing is called deeply here."""
+    level: list[ast.AST] = [node]
+    for _ in range(DEEPEST):
+        level = [part for one in level for part in ast.iter_child_nodes(one)]
+    return bool(level)
 
 
 def _called(node: ast.Call) -> str:

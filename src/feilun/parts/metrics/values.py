@@ -126,5 +126,5 @@ def _number(one: Any) -> float:
         return math.nan
     try:
         return float(one)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise Unfit(f"{one!r:.60} is no number") from None

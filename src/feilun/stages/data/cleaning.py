@@ -34,7 +34,7 @@ def of_missing(before: pa.Table, after: pa.Table, kinds: Mapping[str, str], targ
         lost = gaps - before.column(name).null_count if name in before.column_names else 0
         if lost > 0:
             what = {"number": "words among numbers", "time": "unreadable dates"}.get(kind, "unreadable values")
-            key = f"inputs: {{{name}: category}}"
+            key = f'inputs: {{{name}: category, "*": found}}'
             lines.append(line(what, lost, "counted missing", f"the column's kind is {kind}", column=name, key=key))
         if gaps:
             share = f"{gaps / max(1, after.num_rows):.1%} of the rows".replace("%", " %")

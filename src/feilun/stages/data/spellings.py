@@ -131,7 +131,7 @@ def _rare(name: str, counts: Mapping[str, int]) -> Iterator[Line]:
         rows = sum(counts[value] for value in rare)
         shown = ", ".join(repr(value) for value in sorted(rare)[:SHOWN])
         why = f"{len(rare):,} of {len(counts):,} values stand in fewer than {RARE_ROWS} training rows, such as {shown}"
-        key = f"inputs: {{{name}: {{kind: category, at_least: {RARE_ROWS}}}}}"
+        key = f'inputs: {{{name}: {{kind: category, at_least: {RARE_ROWS}}}, "*": found}}'
         yield line("rare categories", rows, "kept", why, column=name, key=key)
 
 
