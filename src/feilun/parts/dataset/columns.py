@@ -22,7 +22,8 @@ def values_of(column: pa.ChunkedArray, index: np.ndarray | None = None) -> Seque
     kind = column.type
     if pa.types.is_floating(kind) or (pa.types.is_integer(kind) and not column.null_count):
         numbers: Any = column.to_numpy()
-        return numbers if index is None else numbers[index]  # type: ignore[no-any-return]
+        chosen: Sequence[Any] = numbers if index is None else numbers[index]
+        return chosen
     whole = column.combine_chunks() if index is None else column.take(pa.array(index)).combine_chunks()
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
         coded = whole.dictionary_encode()
@@ -30,4 +31,5 @@ def values_of(column: pa.ChunkedArray, index: np.ndarray | None = None) -> Seque
             missing = len(coded.dictionary)
             codes = coded.indices.fill_null(missing).to_numpy()
             return Coded([*coded.dictionary.to_pylist(), *([None] if coded.null_count else [])], codes)
-    return whole.to_pylist()  # type: ignore[no-any-return]
+    plain: Sequence[Any] = whole.to_pylist()
+    return plain
