@@ -86,7 +86,7 @@ def _tables(rows: int, task: str) -> list[Try]:
 
 
 def _texts(rows: int) -> list[Try]:
-    bag = {"epochs": _epochs(STEPS_OF_A_BAG, 32, rows), "batch_size": 32, "learning_rate": 0.01, "patience": 3}
+    bag = {"epochs": _epochs(STEPS_OF_A_BAG, 32, rows), "batch_size": 32, "learning_rate": 0.003, "patience": 3}
     reading: Try = ({"name": "gru"}, {"epochs": 6, "batch_size": 32, "learning_rate": 0.002, "patience": 2})
     if rows >= MANY_TEXTS:
         reading = ({"name": "transformer"}, {"epochs": 6, "batch_size": 64, "learning_rate": 0.0005, "patience": 2})
