@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+AUTO = "auto"  # the model that is chosen from a few by trying
+
 
 class Frozen(BaseModel):
     """A group of recipe keys: frozen, unknown keys forbidden."""

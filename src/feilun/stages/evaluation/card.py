@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from feilun.core import manifest, yaml12
 from feilun.parts.metrics import wording
-from feilun.stages.evaluation import judged, judging, reading
+from feilun.stages.evaluation import judged, judging, reading, studied
 from feilun.stages.evaluation.phrases import cut
 
 if TYPE_CHECKING:
@@ -148,6 +148,7 @@ def _later_lines(later: Mapping[str, Any]) -> list[str]:
     if folds := later.get("folds"):
         value, name = wording.full({"unit": "", **folds}), wording.title(folds["score"])
         lines.append(f"Cross-validation over {len(folds['folds'])} folds, {folds['n']:,} rows: {name} {value}.")
+        lines += studied.chosen(folds["folds"])
     if words := ((later.get("learning") or {}).get("more") or {}).get("words"):
         lines.append(f"More rows: {words}")
     if (variants := later.get("variants")) and variants["chosen"] != "fp32":

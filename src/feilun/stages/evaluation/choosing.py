@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from feilun.core import discover, manifest
+from feilun.core.recipe import AUTO
 from feilun.parts.bundle.answering import answer_rows, by_row
 from feilun.parts.dataset import Table
 from feilun.parts.engine import trained
@@ -48,6 +49,12 @@ def choose(
     ]
     rows += [{**_named(recipe), "chosen": False, "words": "failed", "error": str(error)} for recipe, error in failed]
     return {"score": main, "rows": draw.n, "models": rows, "chosen": chosen, "lines": _lines(main, draw.n, rows)}
+
+
+def chosen(asked: Recipe, evaluation: Path) -> dict[str, str]:
+    """{model: the one that was chosen for this evaluation}; {} unless the recipe asked for `auto`."""
+    found = manifest.read(evaluation)
+    return {"model": str(found.recipe["model"]["name"])} if found and asked.model.name == AUTO else {}
 
 
 def _judged(recipe: Recipe, stages: Mapping[str, Path]) -> tuple[dict[str, Score], judging.Draw]:

@@ -14,7 +14,7 @@ from feilun.core.errors import DataError, InputError
 from feilun.core.recipe import Recipe
 from feilun.parts.metrics.intervals import bootstrap, of_all
 from feilun.parts.metrics.wording import full, shown, title
-from feilun.stages.evaluation import judging
+from feilun.stages.evaluation import choosing, judging
 from feilun.stages.evaluation.drawing import Draw, known
 
 if TYPE_CHECKING:
@@ -61,7 +61,8 @@ def compare(first: Path, second: Path) -> dict[str, Any]:
 def pool(recipe: Recipe, evaluations: Sequence[Path | Mapping[str, Path]]) -> dict[str, Any]:
     """folds.json: {score, better, unit, n, value, low, high, folds: [{fold, n, value}], baselines: {name: {...}}}.
 
-    The score is that of all answers together, not the mean of the folds'; the interval is over all rows.
+    The score is that of all answers together, not the mean of the folds'; the interval is over all rows. recipe: as
+    asked; with `model: auto` a fold also has the model that it chose.
     Raises DataError if a row was answered by two folds.
     """
     folders = [Path(one["evaluation"]) if isinstance(one, Mapping) else Path(one) for one in evaluations]
@@ -90,8 +91,8 @@ def pool(recipe: Recipe, evaluations: Sequence[Path | Mapping[str, Path]]) -> di
         "n": len(lines),
         **_ends(made[main], draw),
         "folds": [
-            {"fold": number, "n": len(part), "value": _alone(task, recipe, part, main)}
-            for number, part in enumerate(parts)
+            {"fold": number, "n": len(part), "value": _alone(task, recipe, part, main), **choosing.chosen(recipe, folder)}
+            for number, (part, folder) in enumerate(zip(parts, folders, strict=True))
         ],
         "baselines": {
             name: _ends(task.scores(answers, truths, recipe)[main], draw) for name, answers in beside.items()
