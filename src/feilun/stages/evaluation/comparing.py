@@ -59,9 +59,10 @@ def compare(first: Path, second: Path) -> dict[str, Any]:
 
 
 def pool(recipe: Recipe, evaluations: Sequence[Path | Mapping[str, Path]]) -> dict[str, Any]:
-    """folds.json: {score, better, unit, n, value, low, high, folds: [{fold, n, value}], baselines: {name: {...}}}.
+    """folds.json: {score, better, unit, n, value, low, high, scores: {name: {...}}, folds: [{fold, n, value}],
+    baselines: {name: {...}}, against: {name: {...}}}.
 
-    The score is that of all answers together, not the mean of the folds'; the interval is over all rows. recipe: as
+    The scores are those of all answers together, not the mean of the folds'; the interval is over all rows. recipe: as
     asked; with `model: auto` a fold also has the model that it chose.
     Raises DataError if a row was answered by two folds.
     """
@@ -84,12 +85,12 @@ def pool(recipe: Recipe, evaluations: Sequence[Path | Mapping[str, Path]]) -> di
     main = judging.main_score(made, recipe)
     names = [name for name in lines[0].get("baselines", {}) if all(name in line["baselines"] for line in lines)]
     beside = {name: [line["baselines"][name] for line in lines] for name in names}
+    scores = judging.described(made, draw, main, judging.BESIDE)
     return {
         "score": main,
-        "better": made[main].better,
-        "unit": made[main].unit,
         "n": len(lines),
-        **_ends(made[main], draw),
+        **scores[main],
+        "scores": scores,
         "folds": [
             {"fold": number, "n": len(part), "value": _alone(task, recipe, part, main), **choosing.chosen(recipe, folder)}
             for number, (part, folder) in enumerate(zip(parts, folders, strict=True))
