@@ -60,7 +60,11 @@ def encoded(recipe: Recipe) -> Recipe:
     }
     inputs = {
         name: {
-            **{option: value for option, value in asked.get(column.kind, {}).items() if (column.kind, option) not in said},
+            **{
+                option: value
+                for option, value in asked.get(column.kind, {}).items()
+                if (column.kind, option) not in said
+            },
             **column.model_dump(mode="json"),
         }
         for name, column in recipe.inputs.items()

@@ -125,8 +125,7 @@ def pipeline_tag(recipe: Recipe) -> str:
 def _score_lines(scores: Mapping[str, Any]) -> list[str]:
     main = scores["main"]
     lines = [
-        f"{wording.title(main)} on {scores['n']:,} test rows that decided nothing, with 95 % bootstrap interval "
-        f"({scores['resamples']:,} resamples):",
+        f"{wording.title(main)} on {scores['n']:,} test rows that decided nothing, with its 95 % interval:",
         "",
         f"| | {wording.title(main)} | against this model |",
         "|---|---|---|",

@@ -14,6 +14,7 @@ from feilun.parts.bundle.answering import answer_rows, by_row
 from feilun.parts.dataset import Table
 from feilun.parts.engine import trained
 from feilun.parts.engine.runner import TorchRunner
+from feilun.parts.metrics.resampling import Draw, drawn
 from feilun.parts.metrics.wording import full, title
 from feilun.stages.evaluation import judging
 
@@ -57,7 +58,7 @@ def chosen(asked: Recipe, evaluation: Path) -> dict[str, str]:
     return {"model": str(found.recipe["model"]["name"])} if found and asked.model.name == AUTO else {}
 
 
-def _judged(recipe: Recipe, stages: Mapping[str, Path]) -> tuple[dict[str, Score], judging.Draw]:
+def _judged(recipe: Recipe, stages: Mapping[str, Path]) -> tuple[dict[str, Score], Draw]:
     """Scores over the validation rows, and how intervals over them are drawn."""
     task = discover.task(str(recipe.task))
     table = Table.open(stages["data"])
@@ -68,10 +69,10 @@ def _judged(recipe: Recipe, stages: Mapping[str, Path]) -> tuple[dict[str, Score
     state = task.settle(runner, seen, table.features, recipe) if task.settle else {}
     answers: list[Json] = answer_rows(task, runner, table.features, state, seen["validation"])
     truths = [task.truth(row, recipe) for row in by_row(seen["validation"])]
-    return task.scores(answers, truths, recipe), judging.drawn(recipe, len(truths), seen["validation"])
+    return task.scores(answers, truths, recipe), drawn(recipe, len(truths), seen["validation"])
 
 
-def _within(score: Score, best: Score, draw: judging.Draw, *, up: int) -> bool:
+def _within(score: Score, best: Score, draw: Draw, *, up: int) -> bool:
     """Whether a score is no more than one standard error of the difference behind the best."""
     if score is best:
         return True

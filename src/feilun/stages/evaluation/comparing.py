@@ -12,10 +12,10 @@ import numpy as np
 from feilun.core import discover, manifest
 from feilun.core.errors import DataError, InputError
 from feilun.core.recipe import Recipe
-from feilun.parts.metrics.intervals import bootstrap, of_all
+from feilun.parts.metrics.intervals import of_all
+from feilun.parts.metrics.resampling import Draw
 from feilun.parts.metrics.wording import full, shown, title
 from feilun.stages.evaluation import choosing, judging
-from feilun.stages.evaluation.drawing import Draw, known
 
 if TYPE_CHECKING:
     from feilun.core.task import Score
@@ -92,7 +92,12 @@ def pool(recipe: Recipe, evaluations: Sequence[Path | Mapping[str, Path]]) -> di
         **scores[main],
         "scores": scores,
         "folds": [
-            {"fold": number, "n": len(part), "value": _alone(task, recipe, part, main), **choosing.chosen(recipe, folder)}
+            {
+                "fold": number,
+                "n": len(part),
+                "value": _alone(task, recipe, part, main),
+                **choosing.chosen(recipe, folder),
+            }
             for number, (part, folder) in enumerate(zip(parts, folders, strict=True))
         ],
         "baselines": {
@@ -141,7 +146,7 @@ def _beside(one: Score, two: Score, draw: Draw) -> dict[str, Any]:
 
 
 def _ends(score: Score, draw: Draw) -> dict[str, Any]:
-    return known(*bootstrap(score, draw.seed, draw.resamples, draw.n, draw.groups))
+    return draw.ends(score)
 
 
 def _alone(task: Any, recipe: Recipe, part: Sequence[Line], main: str) -> float | None:

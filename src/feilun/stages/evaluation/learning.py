@@ -19,9 +19,9 @@ from feilun.core import discover
 from feilun.core.errors import DataError
 from feilun.parts.dataset import Table
 from feilun.parts.metrics.intervals import draws
+from feilun.parts.metrics.resampling import Draw
 from feilun.parts.metrics.wording import interval, shown
 from feilun.stages.evaluation import choosing, judging
-from feilun.stages.evaluation.drawing import Draw
 
 if TYPE_CHECKING:
     from feilun.core.recipe import Recipe

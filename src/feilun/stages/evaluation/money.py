@@ -11,8 +11,7 @@ from feilun.core.errors import FeilunError
 from feilun.core.task import Score
 from feilun.parts.metrics import labels as judged
 from feilun.parts.metrics import money
-from feilun.parts.metrics.intervals import bootstrap
-from feilun.stages.evaluation.drawing import Draw, known
+from feilun.parts.metrics.resampling import Draw
 
 if TYPE_CHECKING:
     from feilun.core.recipe import Recipe
@@ -31,7 +30,6 @@ def described(recipe: Recipe, answers: Sequence[Json], truths: Sequence[Json], d
     labels, said, true, chances = judged.arrays(answers, truths)
     place = judged.positive(labels, recipe.evaluate.positive)
     yes, truth = said == place, true == place
-    ends = bootstrap(Score(rows=money.made(costs, yes, truth)), draw.seed, draw.resamples, draw.n, draw.groups)
     every = np.ones(len(truth), bool)
     others = {
         "always yes": every,
@@ -42,7 +40,7 @@ def described(recipe: Recipe, answers: Sequence[Json], truths: Sequence[Json], d
         "costs": costs.model_dump(),
         "positive": labels[place],
         "threshold": None,
-        "per_row": known(*ends),
+        "per_row": draw.ends(Score(rows=money.made(costs, yes, truth))),
         "curve": money.curve(costs, chances[:, place], truth),
         "others": {name: float(money.made(costs, one, truth).mean()) for name, one in others.items()},
     }

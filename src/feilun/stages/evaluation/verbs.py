@@ -14,6 +14,7 @@ from feilun.core.work import Made, Work
 from feilun.parts.bundle import state as states
 from feilun.parts.bundle.answering import answer_rows, by_row
 from feilun.parts.dataset import Table
+from feilun.parts.metrics import resampling
 from feilun.stages.evaluation import card, judging, money, why, writing
 from feilun.stages.evaluation.asking import Model
 from feilun.stages.evaluation.report import inline as _inline
@@ -53,7 +54,7 @@ def make(work: Work) -> Made:
     if "money" in found:
         found["money"]["threshold"] = float(state["thresholds"][0])
     write_json(work.folder / "scores.json", found)
-    draw = judging.drawn(recipe, len(rows), test)
+    draw = resampling.drawn(recipe, len(rows), test)
     writing.answers(work.folder / "answers.jsonl", writing.lines(rows, answers, truths, others, draw))
     model = Model(task=task, recipe=recipe, run=runner, features=table.features, state=state)
     work.say.progress("evaluation", doing="asking why")
