@@ -137,3 +137,43 @@ def test_money_of_the_test_rows_beside_answers_without_a_model() -> None:
     }
     assert found["curve"][0] == [0.0, pytest.approx(-0.5)]
     assert "always no -2" in money.line({**found, "threshold": 0.2})
+
+
+def test_money_is_the_main_score_unless_another_is_named() -> None:
+    costs = {"false_positive": 1, "false_negative": 4}
+    assert judged(answers(0.2, 0.2), {}, costs=costs)["main"] == "profit"
+    assert judged(answers(0.2, 0.2), {}, costs=costs, score="auc")["main"] == "auc"
+    assert judged(answers(0.2, 0.2), {})["main"] == "accuracy"
+
+
+def test_a_baseline_gets_its_threshold_by_the_same_rule() -> None:
+    asked = recipe(costs={"false_positive": 1, "false_negative": 9})
+    draw = np.random.default_rng(8)
+    chances = draw.random(3000)
+    truths = ["yes" if one else "no" for one in draw.random(3000) < chances]
+    said = [{"label": "no", "score": 1 - p, "scores": {"no": 1 - p, "yes": p}} for p in chances.tolist()]
+    assert money.threshold(asked, said, truths, "yes") == pytest.approx(0.1, abs=0.03)
+    assert money.threshold(asked, [], [], "yes") == pytest.approx(0.1), "without validation rows: break-even"
+    timid = [{**one, "scores": {"no": 1 - p**3, "yes": p**3}} for one, p in zip(said, chances.tolist(), strict=True)]
+    assert money.threshold(asked, timid, truths, "yes") < 0.02, "chances that are too low get the threshold that pays"
+    found = money.decided([answer("no", 0.85), answer("no", 0.95)], ["yes", "no"], "yes", 0.1)
+    assert [one["label"] for one in found] == ["yes", "no"]
+    assert [list(one["scores"]) for one in found] == [["yes", "no"]] * 2, "the classes in the order of the model's"
+    assert [one["score"] for one in found] == pytest.approx([0.15, 0.95])
+
+
+def test_the_report_says_how_the_threshold_was_found() -> None:
+    from feilun.stages.evaluation import judged as drawn
+
+    costs = {"false_positive": 1.0, "false_negative": 4.0}
+    found = judged(answers(0.2, 0.2), {}, costs=costs, positive="yes")
+
+    def words(threshold: float, **changed: float) -> str:
+        told = {**found["money"], "threshold": threshold, "costs": {**costs, **changed}}
+        return str(drawn.money({**found, "money": told}, recipe(costs=costs))["words"])
+
+    assert "from a probability of 0.2 on. By your costs both answers are worth the same there" in words(0.2)
+    assert "from a probability of 0.4 on. On the validation rows that made clearly more than 0.2" in words(0.4)
+    assert "Always say yes. By your costs the other answer never pays." in words(0.0, false_positive=0.0)
+    assert "Never say yes. On the validation rows that made clearly more than 0.2" in words(1 + 2**-52)
+    assert not any("the most" in words(threshold) for threshold in (0.0, 0.2, 0.4))

@@ -35,8 +35,12 @@ def candidates(recipe: Recipe, base: Path, frame: Any = None) -> list[Recipe]:
 def _trained_on(recipe: Recipe) -> float:
     """Share of the rows that is learnt from."""
     split = recipe.data.split
+    if split.folds:
+        in_time = split.by == "time"  # windows that grow
+        others = (split.fold + 1) / (split.folds + 1) if in_time else 1 - 1 / split.folds
+        return others * (1 - split.validation) * split.part
     test = 0.0 if recipe.data.test else split.test
-    return max(0.1, 1 - split.validation - split.gate - test)
+    return max(0.1, 1 - split.validation - split.gate - test) * split.part
 
 
 def _tries(recipe: Recipe, rows: int) -> list[Try]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +11,7 @@ import numpy as np
 from feilun.core.task import Score
 from feilun.parts.metrics import expression, values
 from feilun.parts.metrics.expression import Expression
-from feilun.parts.metrics.intervals import bootstrap
-from feilun.stages.evaluation.drawing import Draw, known
+from feilun.parts.metrics.resampling import Draw
 
 if TYPE_CHECKING:
     from feilun.core.recipe import Recipe
@@ -36,10 +34,10 @@ def described(
     for name, text in recipe.evaluate.metrics.items():
         read = expression.read(text, name)
         score = Score(statistic=expression.statistic(read, given), better="", unit=_unit(read))
-        ends = bootstrap(score, draw.seed, draw.resamples, draw.n, draw.groups)
-        words = NOTHING if math.isnan(ends[0]) else ""
+        ends = draw.ends(score)
+        words = NOTHING if ends["value"] is None else ""
         about = {"better": "", "unit": score.unit, "of": "business", "expression": text, "words": words}
-        found[name] = {**known(*ends), **about}
+        found[name] = {**ends, **about}
     return found
 
 

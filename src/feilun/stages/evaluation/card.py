@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from feilun.core import manifest, yaml12
 from feilun.parts.metrics import wording
-from feilun.stages.evaluation import judged, judging, reading
+from feilun.stages.evaluation import judged, judging, reading, studied
+from feilun.stages.evaluation.markdown import escaped
 from feilun.stages.evaluation.phrases import cut
 
 if TYPE_CHECKING:
@@ -37,11 +38,11 @@ def text(
 
     later: {folds, learning, variants, dates}: what is known only after evaluation.
     """
-    data, purpose = reading.data(stages), reading.purpose(recipe).of("en")
+    data, purpose = reading.data(stages), escaped(reading.purpose(recipe).of("en"))
     made = {stage: found for stage, folder in stages.items() if (found := manifest.read(folder)) is not None}
     parts = [
         _header(recipe, scores),
-        f"# {recipe.name}@{lineage['version']}\n\n{purpose}",
+        f"# {escaped(str(recipe.name))}@{lineage['version']}\n\n{purpose}",
         _section("Purpose", [purpose, f"Intended use by its owner: {NOT_STATED}."]),
         _section(
             "Not for",
@@ -125,8 +126,7 @@ def pipeline_tag(recipe: Recipe) -> str:
 def _score_lines(scores: Mapping[str, Any]) -> list[str]:
     main = scores["main"]
     lines = [
-        f"{wording.title(main)} on {scores['n']:,} test rows that decided nothing, with 95 % bootstrap interval "
-        f"({scores['resamples']:,} resamples):",
+        f"{wording.title(main)} on {scores['n']:,} test rows that decided nothing, with its 95 % interval:",
         "",
         f"| | {wording.title(main)} | against this model |",
         "|---|---|---|",
@@ -135,11 +135,13 @@ def _score_lines(scores: Mapping[str, Any]) -> list[str]:
     for name, found in scores["baselines"].items():
         gap = scores["against"][name]
         words = f"{judging.against_words(gap['words'])} ({judging.span(gap)})"
-        lines.append(f"| {_cell(wording.title(name))} | {wording.full(found[main])} | {words} |")
+        lines.append(f"| {escaped(wording.title(name))} | {wording.full(found[main])} | {words} |")
     others = [
-        f"{wording.title(name)} {wording.full(found)}" for name, found in scores["scores"].items() if name != main
+        f"{escaped(wording.title(name))} {wording.full(found)}"
+        for name, found in scores["scores"].items()
+        if name != main
     ]
-    return [*lines, "", scores["verdict"]["words"], *(["", f"Also: {'; '.join(others)}."] if others else [])]
+    return [*lines, "", escaped(scores["verdict"]["words"]), *(["", f"Also: {'; '.join(others)}."] if others else [])]
 
 
 def _later_lines(later: Mapping[str, Any]) -> list[str]:
@@ -148,8 +150,9 @@ def _later_lines(later: Mapping[str, Any]) -> list[str]:
     if folds := later.get("folds"):
         value, name = wording.full({"unit": "", **folds}), wording.title(folds["score"])
         lines.append(f"Cross-validation over {len(folds['folds'])} folds, {folds['n']:,} rows: {name} {value}.")
+        lines += map(escaped, studied.chosen(folds["folds"]))
     if words := ((later.get("learning") or {}).get("more") or {}).get("words"):
-        lines.append(f"More rows: {words}")
+        lines.append(f"More rows: {escaped(words)}")
     if (variants := later.get("variants")) and variants["chosen"] != "fp32":
         name = variants["chosen"]
         served = wording.full(variants["variants"][name]["score"])
@@ -161,7 +164,7 @@ def _weak_lines(scores: Mapping[str, Any]) -> list[str]:
     found = judged.weakest(scores)
     if not found:
         return [f"{NOT_STATED[0].upper()}{NOT_STATED[1:]}: no groups and no classes were scored."]
-    return [f"- {_cell(cut(name, 80))}: {score} ({rows:,} rows)" for name, rows, score in found]
+    return [f"- {escaped(cut(name, 80))}: {score} ({rows:,} rows)" for name, rows, score in found]
 
 
 def _group_lines(scores: Mapping[str, Any]) -> list[str]:
@@ -172,21 +175,21 @@ def _group_lines(scores: Mapping[str, Any]) -> list[str]:
     lines = [f"| group | rows | {main} | against all other rows |", "|---|---|---|---|"]
     for row in found[:GROUPS]:
         gap = row.get("gap") or {}
-        name = _cell(cut(f"{row['column']} = {row['value']}", 80))
+        name = escaped(cut(f"{row['column']} = {row['value']}", 80))
         lines.append(f"| {name} | {row['n']:,} | {wording.full(row['score'])} | {gap.get('words', '')} |")
     return lines + ([f"\nand {len(found) - GROUPS:,} more"] if len(found) > GROUPS else [])
 
 
 def _data_lines(recipe: Recipe, data: Mapping[str, Any], dates: str) -> list[str]:
     counts = ", ".join(f"{split} {count:,}" for split, count in data["splits"].items()) or NOT_STATED
-    lines = [f"- Source: {_source(recipe)}", f"- Rows: {counts}", f"- Read on: {dates or NOT_STATED}"]
+    lines = [f"- Source: {escaped(_source(recipe))}", f"- Rows: {counts}", f"- Read on: {dates or NOT_STATED}"]
     lines.append(f"- Collected when and by whom: {NOT_STATED}")
     if data["feedback"]:
         lines.append(f"- From feedback: {data['feedback']:,} rows")
-    lines += [f"- {what[0].upper()}{what[1:]}: {said}" for what, said in data["facts"] if what]
+    lines += [f"- {escaped(what[0].upper() + what[1:])}: {escaped(said)}" for what, said in data["facts"] if what]
     if data["drift"]:
         columns = ", ".join(row["column"] for row in data["drift"][:5])
-        lines.append(f"- Training and test rows differ most in: {_cell(columns)}")
+        lines.append(f"- Training and test rows differ most in: {escaped(columns)}")
     return [
         *lines,
         "- The test rows decided nothing: no stopping, no threshold, no variant. A lap scores the same rows again.",
@@ -194,11 +197,13 @@ def _data_lines(recipe: Recipe, data: Mapping[str, Any], dates: str) -> list[str
 
 
 def _lineage_lines(recipe: Recipe, lineage: Mapping[str, Any], made: Mapping[str, manifest.Manifest]) -> list[str]:
-    grown = f"{lineage['parent']} with the feedback of lap {lineage['lap']}" if lineage.get("parent") else "none"
+    grown = (
+        escaped(f"{lineage['parent']} with the feedback of lap {lineage['lap']}") if lineage.get("parent") else "none"
+    )
     versions = next((item.versions for item in reversed(list(made.values()))), {})
     return [
         f"- Parent: {grown}",
-        f"- Model: {recipe.model.name or NOT_STATED}; seed {recipe.seed}",
+        f"- Model: {escaped(recipe.model.name or NOT_STATED)}; seed {recipe.seed}",
         f"- Versions: {', '.join(f'{name} {number}' for name, number in versions.items()) or NOT_STATED}",
         f"- Recipe SHA-256: {reading.recipe_hash(recipe)}",
         *(f"- {what} SHA-256: {digest}" for what, digest in reading.hashes(made)),
@@ -212,11 +217,6 @@ def _source(recipe: Recipe) -> str:
 
 def _section(title: str, lines: list[str]) -> str:
     return f"## {title}\n\n" + "\n".join(lines)
-
-
-def _cell(text: str) -> str:
-    """Text that cannot break out of a table's cell."""
-    return text.replace("|", "\\|").replace("\n", " ")
 
 
 def _number(value: float) -> float:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from feilun.core.errors import RecipeError
-from feilun.parts.metrics.intervals import bootstrap, of_all, of_part, resampled
-from feilun.stages.evaluation.drawing import Draw, known
+from feilun.parts.metrics.intervals import of_all, of_part, resampled
+from feilun.parts.metrics.resampling import Draw
 
 if TYPE_CHECKING:
     from feilun.core.recipe import Recipe
@@ -49,8 +49,7 @@ def _judged(main: Score, part: np.ndarray, draw: Draw, several: int) -> dict[str
     inside, outside = np.flatnonzero(part), np.flatnonzero(~part)
     ours, theirs = of_part(main, inside), of_part(main, outside)
     mine = draw.of(inside, RESAMPLES)
-    ends = bootstrap(ours, mine.seed, mine.resamples, mine.n, mine.groups)
-    score = {**known(*ends), "better": main.better, "unit": main.unit}
+    score = {**mine.ends(ours), "better": main.better, "unit": main.unit}
     gap = _gap((ours, mine), (theirs, draw.of(outside, RESAMPLES)), several)
     return {"n": len(inside), "score": score, "gap": {**gap, "better": main.better, "unit": main.unit}}
 

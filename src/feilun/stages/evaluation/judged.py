@@ -7,9 +7,11 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from feilun.core.recipe import Costs
 from feilun.parts.metrics import wording
+from feilun.parts.metrics.money import ALWAYS, NEVER, break_even
 from feilun.stages.evaluation import charts, judging, plots
-from feilun.stages.evaluation.bilingual import Phrase, known, listed, tell, term, verbatim
+from feilun.stages.evaluation.bilingual import Phrase, joined, known, listed, tell, term, verbatim
 from feilun.stages.evaluation.phrases import cut
 
 if TYPE_CHECKING:
@@ -44,13 +46,15 @@ def money(scores: Any, recipe: Recipe) -> dict[str, Any]:
         hint = "evaluate: {costs: {false_positive: 1, false_negative: 5}}"
         return {"hint": hint} if two else {}
     per_row, threshold = found["per_row"], found["threshold"]
-    words = tell(
-        "Say {label} from a probability of {threshold} on: that makes the most of your costs, {value} {interval} a "
-        "row on the test rows. The threshold was found on validation rows.",
-        label=cut(str(found.get("positive", "")), LABEL),
-        threshold=f"{threshold:.3g}",
-        value=wording.shown(per_row["value"], sign=True),
-        interval=wording.interval(per_row.get("low"), per_row.get("high"), sign=True),
+    words = joined(
+        [
+            *_rule(threshold, break_even(Costs.model_validate(found["costs"])), str(found.get("positive", ""))),
+            tell(
+                "On the test rows it makes {value} {interval} a row.",
+                value=wording.shown(per_row["value"], sign=True),
+                interval=wording.interval(per_row.get("low"), per_row.get("high"), sign=True),
+            ),
+        ]
     )
     line = [(float(x), float(y)) for x, y in found.get("curve", ()) if charts.known(x) and charts.known(y)]
     chart = plots.curves(
@@ -60,8 +64,37 @@ def money(scores: Any, recipe: Recipe) -> dict[str, Any]:
     )
     rows = [(tell("this threshold"), wording.shown(per_row["value"], sign=True))]
     rows += [(known(name), wording.shown(value, sign=True)) for name, value in found.get("others", {}).items()]
+    rows += [
+        (
+            tell("{baseline} from {threshold} on", baseline=term(name), threshold=f"{one['threshold']:.3g}"),
+            wording.shown(one["value"], sign=True),
+        )
+        for name, one in found.get("baselines", {}).items()
+    ]
     costs = listed([tell("{score} {value}", score=term(name), value=f"{x:g}") for name, x in found["costs"].items()])
     return {"chart": chart, "words": words, "rows": rows, "costs": costs}
+
+
+def _rule(threshold: float, even: float, positive: str) -> list[Phrase]:
+    """When to say yes, and how that was found."""
+    label, at = cut(positive, LABEL), f"{threshold:.3g}"
+    if threshold <= ALWAYS or threshold >= NEVER:
+        said = (
+            tell("Always say {label}.", label=label) if threshold <= ALWAYS else tell("Never say {label}.", label=label)
+        )
+        why = tell("By your costs the other answer never pays.")
+    else:
+        said = tell("Say {label} from a probability of {threshold} on.", label=label, threshold=at)
+        why = tell(
+            "By your costs both answers are worth the same there (break-even), and no other threshold made clearly "
+            "more on the validation rows."
+        )
+    if threshold != even:
+        why = tell(
+            "On the validation rows that made clearly more than {even}, the break-even of your costs.",
+            even=f"{even:.3g}",
+        )
+    return [said, why]
 
 
 def groups(scores: Any, recipe: Recipe) -> dict[str, Any]:
