@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from feilun.core.recipe import Data
-from feilun.parts.delimited import numerals
+from feilun.parts.ops import numerals
 from feilun.stages.data import raw
 
 BLOCKS, BLOCK_ROWS = 20, 1000  # looked at to find out how numbers are written; a file may be sorted

@@ -9,8 +9,8 @@ from typing import Any
 
 from feilun.core.errors import DataError
 from feilun.core.recipe import Data, Recipe
-from feilun.parts.delimited import numerals
 from feilun.parts.delimited import spelling as spellings
+from feilun.parts.ops import numerals
 
 NUMBERED = ("number", "category")  # kinds whose values training read as numbers where they look like them
 

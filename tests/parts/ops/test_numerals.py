@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from feilun.parts.delimited import numerals
+from feilun.parts.ops import numerals
 
 
 @pytest.mark.parametrize(
