@@ -32,7 +32,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         table(200, x=lambda i: i % 17, c=lambda i: "ab"[i % 2], note=note, y=label), encoding="utf-8"
     )
     (folder / "my.yaml").write_text(
-        "data: {source: t.csv}\ninputs: {x: number, c: category, note: text}\ntarget: y\n", encoding="utf-8"
+        'data: {source: t.csv, missing: ["", "?", "-999"]}\ninputs: {x: number, c: category, note: text}\ntarget: y\n',
+        encoding="utf-8",
     )
     before = Path.cwd()
     os.chdir(folder)
@@ -81,6 +82,12 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "half a surrogate pair": (b'{"row": {"x": 3, "c": "\\ud800", "note": "n"}}', "c"),
     "NaN": (b'{"row": {"x": NaN, "c": "a", "note": "n"}}', "nan"),
     "a word for a number": (row(x="three"), "x"),
+    "a number as Python writes it": (row(x="1_000"), "plain number"),
+    "a number in full-width digits": (row(x="１２"), "plain number"),
+    "infinity as text": (row(x="inf"), "plain number"),
+    "a number beyond all as text": (row(x=" 1e400"), "plain number"),
+    "a decimal comma": (row(x="3,5"), "plain number"),
+    "not a number, and not listed": (row(x="nan"), "plain number"),
     "a list for a number": (row(x=[3]), "x"),
     "an object for a number": (row(x={"a": 1}), "x"),
     "a list for a category": (row(c=["a"]), "c"),
@@ -125,6 +132,24 @@ def test_an_odd_request_is_answered_with_chances(address: str, name: str) -> Non
     assert set(chances) == {"no", "yes"} and abs(sum(chances.values()) - 1) < 1e-6
 
 
+MISSING: dict[str, tuple[bytes, bytes]] = {
+    "a listed number": (row(x=-999), row(x=None)),
+    "a listed number, typed with a point": (row(x=-999.0), row(x=None)),
+    "a listed number as text": (row(x=" -999.00"), row(x=None)),
+    "a listed word for a number": (row(x="?"), row(x=None)),
+    "a listed word for a category": (row(c=" ? "), row(c=None)),
+    "a listed number for a category": (row(c=-999.0), row(c=None)),
+    "a listed word for a text": (row(note="?"), row(note="")),
+}
+
+
+@pytest.mark.parametrize("name", MISSING)
+def test_what_is_missing_in_training_is_missing_in_a_request(address: str, name: str) -> None:
+    said, meant = (ask(address, body) for body in MISSING[name])
+    assert said[0] == meant[0] == 200, said
+    assert said[1]["predictions"][0]["answer"] == meant[1]["predictions"][0]["answer"]
+
+
 FILES: dict[str, tuple[str, bytes, int, str]] = {
     "predict: a column vanished": ("f.csv", b"x,note\n3,good one\n", 2, "c"),
     "predict: another column order": ("f.csv", b"note,c,x\ngood one,a,3\n", 0, ""),
@@ -138,6 +163,8 @@ FILES: dict[str, tuple[str, bytes, int, str]] = {
     "predict: GB18030": ("f.csv", "x,c,note\n3,北京,很好\n".encode("gb18030"), 0, ""),
     "predict: UTF-16": ("f.csv", "x,c,note\n3,a,good\n".encode("utf-16"), 0, ""),
     "predict: JSON lines": ("f.jsonl", b'{"x": 3, "c": "a", "note": "n"}\n', 0, ""),
+    "predict: JSON lines with a missing number": ("f.jsonl", b'{"x": -999, "c": "?", "note": "n"}\n', 0, ""),
+    "predict: JSON lines with a decimal comma": ("f.jsonl", b'{"x": "3,5", "c": "a", "note": "n"}\n', 2, "row 1"),
     "predict: broken JSON lines": ("f.jsonl", b'{"x": 3, "c": "a", "note": "n"}\n{"x":\n', 2, "2"),
     "predict: Excel": ("f.xlsx", b"PK\x03\x04" + bytes(50), 2, "csv"),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -321,3 +322,31 @@ def test_rare_classes_are_taught_and_rare_items_are_not(tmp_path: Path) -> None:
         return {**features(recipe), "target": discover.feature("category", columns=("y",))}
 
     assert verbs.make(replace(job, task=replace(job.task, features=items))).facts["moved_for_rare_classes"] == 0
+
+
+def test_missing_numbers_and_days_are_missing_whatever_type_they_have(tmp_path: Path) -> None:
+    count = 60
+    day = datetime.date(2024, 1, 1)
+    odd = datetime.date(1900, 1, 1)
+    frame = pa.table(
+        {
+            "x": pa.array([-999.0 if i % 5 == 0 else float(i) for i in range(count)], pa.float32()),
+            "n": pa.array([-999 if i % 5 == 0 else i for i in range(count)], pa.int64()),
+            "t": [f"{-999.0 if i % 5 == 0 else i + 0.5}" for i in range(count)],
+            "when": [odd if i % 5 == 0 else day + datetime.timedelta(i) for i in range(count)],
+            "said": ["01/01/1900" if i % 5 == 0 else f"{13 + i % 7}/02/2024" for i in range(count)],
+            "z": list(range(count)),
+            "y": ["no", "yes"] * (count // 2),
+        }
+    )
+    inputs = {"x": "number", "n": "number", "t": "number", "when": "time", "said": "time"}
+    data = {"missing": ["", "-999", "1900-01-01"]}
+    asked = {**inputs, "z": "number"}  # rows differ, so that not all gaps lie on one side
+    job = work(tmp_path / "my" / "1" / "data", {"inputs": asked, "data": data}, frame=frame)
+    verbs.make(job)
+    table = Table.open(job.folder)
+    for name in inputs:
+        gaps = [value is None for value in table.rows[name]]
+        assert gaps == [i % 5 == 0 for i in range(count)], name
+        assert table.features[name].missing == ("", "-999", "1900-01-01")
+    assert table.features["x"].encode({"x": [-999, "-999.0", None]}).tolist() == [[0, 1]] * 3

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 NEARLY_ALL = 0.95  # of the values; the rest stays as it is and counts as words
 PLAIN = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+CODED_ZERO = re.compile(r"-?0\d", re.ASCII)  # how codes such as 007 begin: as numbers they would lose their zeros
 _SPACES = " \u00a0\u202f\u2009'\u2019"  # between thousands, in Paris, in Zurich and by ISO 80000
 _WHOLE = r"[+-]?(?:[1-9]\d{0,2}([%s])\d{3}(?:\1\d{3})*|\d+|(?=[.,]))"
 _MARKS = {

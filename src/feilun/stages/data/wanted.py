@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 from feilun.core.errors import RecipeError
 from feilun.core.protocols import Feature
@@ -30,7 +30,7 @@ class Wanted:
 
 def by_task(task: Task, recipe: Recipe) -> Wanted:
     """The columns the task's features read, with their kinds, and what makes two rows the same."""
-    features = task.features(recipe)
+    features = {name: _told(feature, recipe) for name, feature in task.features(recipe).items()}
     inputs = {name: feature for name, feature in features.items() if name not in task.targets}
     found = {column: feature.kind for feature in inputs.values() for column in feature.columns}
     found |= {name: column.kind for name, column in recipe.inputs.items() if name not in found}
@@ -47,6 +47,12 @@ def by_task(task: Task, recipe: Recipe) -> Wanted:
         identity=tuple(identity),
         features=features,
     )
+
+
+def _told(feature: Feature, recipe: Recipe) -> Feature:
+    """The feature, knowing what counts as missing: it goes with it into the bundle."""
+    knows = any(field.name == "missing" for field in fields(feature))  # type: ignore[arg-type]
+    return replace(feature, missing=recipe.data.missing) if knows else feature  # type: ignore[type-var]
 
 
 def beside(recipe: Recipe, there: Sequence[str]) -> list[str]:
