@@ -37,6 +37,8 @@ def rows(path: Path, signature: dict[str, dict[str, str]], target: str | None = 
         ("a\tb\n1,234.5\tx\n1,234\ty\n", {}, ["1234.5", "1234"]),
         ("a\tb\n1,234\tx\n", {"decimal": ","}, ["1.234"]),
         ("a\tb\n1,234\tx\n", {"decimal": "."}, ["1234"]),
+        ("a;b\n3.5;x\n4,998;y\n", {}, ["3.5", "4998"]),
+        ("a;b\n3.5;x\n4,998;y\n", {"decimal": "."}, ["3.5", "4998"]),
         ("a,b\n1.5,x\n?,y\n NA ,z\n", {}, ["1.5", None, None]),
         ("a,b\n1.5,x\n-9,y\n", {"missing": ("-9",)}, ["1.5", None]),
         ("a,b\n3.5,x\n", {"delimiter": ";", "encoding": "gb18030"}, ["3.5"]),
@@ -54,6 +56,9 @@ def test_a_number_that_may_be_two_is_not_guessed(tmp_path: Path) -> None:
     (tmp_path / "r.tsv").write_text("a\tb\n1,234\tx\n")
     with pytest.raises(DataError, match=r"a is '1,234', which may be 1234 or 1\.234"):
         rows(tmp_path / "r.tsv", {"a": NUMBER})
+    (tmp_path / "r.csv").write_text("a;b\n3.5;x\n4,998;y\n")
+    with pytest.raises(DataError, match=r"a is '4,998', which may be 4998 or 4\.998"):
+        rows(tmp_path / "r.csv", {"a": NUMBER}, decimal=",")
 
 
 def test_a_point_is_taken_for_thousands_only_where_the_file_shows_it(tmp_path: Path) -> None:

@@ -139,7 +139,8 @@ def _clean(recipe: Recipe, task: Task, base: Path, frame: Any) -> _Rows:
     loaded = picture_files.load(stripped.select(kept), images, [folder, base])
     cleaned = clean.to_kinds(loaded, asked.kinds, asked.targets, whole.name, survey.day_first(recipe))
     table, given, without = _with_target(cleaned.table, whole, asked.targets)
-    lines = cleaning.of_missing(loaded, cleaned.table, asked.kinds, asked.targets)
+    lines = [*whole.lines]
+    lines += cleaning.of_missing(loaded, cleaned.table, asked.kinds, asked.targets)
     if without:
         target = ", ".join(asked.targets)
         lines.append(cleaning.line("rows without a target", without, "left out", "nothing to learn", column=target))

@@ -37,7 +37,7 @@ class Raw:
     given: int8 (N,), DEALT or the split the row was given for.  kinds, target: what the source itself knows.
     rows: how many rows there are; more than the table has when only a sample was read, None when not known.
     decimal: the mark by which numbers in text were read, None where all were plain.  folder: where names of pictures
-    start, where that is not the folder of `name`.
+    start, where that is not the folder of `name`.  lines: of the cleaning table, about how it was read.
     """
 
     table: pa.Table
@@ -49,6 +49,7 @@ class Raw:
     rows: int | None = None
     decimal: str | None = None
     folder: Path | None = None
+    lines: tuple[dict[str, Any], ...] = ()
 
 
 Part = Callable[[Data, Most], Raw]  # reads the rows of one split of a source

@@ -16,7 +16,7 @@ from feilun.core.errors import RecipeError
 from feilun.core.manifest import hash_json
 from feilun.core.recipe import Data, Recipe
 from feilun.parts.dataset import SPLITS
-from feilun.stages.data import builtin, database, formats, frames, hashing, hub, raw, remote
+from feilun.stages.data import builtin, database, day_orders, formats, frames, hashing, hub, raw, remote
 
 RECENT_S = 60.0  # a download is not asked for again within one run
 _kept: dict[tuple[str, str], raw.Raw] = {}  # rows that were read to be hashed, until the run reads them
@@ -161,23 +161,28 @@ def _cut(whole: raw.Raw, limit: int | None) -> raw.Raw:
 
 def _beside(train: raw.Raw, others: dict[str, raw.Raw], recipe: Recipe) -> raw.Raw:
     """Training rows and given rows as one table."""
-    tables, given, notes = [train.table], [train.given], list(train.notes)
+    train = day_orders.mixed(train, recipe)
+    tables, given, notes, lines = [train.table], [train.given], list(train.notes), list(train.lines)
     there = train.table.column_names
     targets = [name for name in (recipe.target.columns if recipe.target else ()) if name in there]
-    for split, other in sorted(others.items()):
+    for split, given_rows in sorted(others.items()):
+        other = day_orders.mixed(given_rows, recipe)
         names = other.table.column_names
         asked_for = getattr(recipe.data, split) is not None
         if not asked_for and set(targets) - set(names):
             notes.append(f"{other.name} has no column {targets[0]!r}: not used as {split} rows.")
             continue
         raw.require([name for name in (*targets, *recipe.inputs) if name in there], names, other.name)
+        other = day_orders.alike(train, other, recipe)
         tables.append(other.table.select([name for name in there if name in names]))
         given.append(np.full(other.table.num_rows, SPLITS.index(split), np.int8))
         notes += [note for note in other.notes if note not in notes]
+        lines += other.lines
     return replace(
         train,
         table=frames.stacked(tables),
         given=np.concatenate(given),
         notes=tuple(notes),
+        lines=tuple(lines),
         rows=sum(table.num_rows for table in tables),
     )
