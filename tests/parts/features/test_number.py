@@ -218,3 +218,17 @@ def test_what_is_listed_as_missing_is_missing_in_every_form():
     assert feature.encode({"a": np.array([2, -999])}).tolist() == [[0, 0], [0, 1]]
     assert feature.encode({"a": np.array([2, 0.1], np.float32)}).tolist() == [[0, 0], [0, 1]]
     assert feature.encode({"a": [999, "999"]})[:, 1].tolist() == [0, 0]
+
+
+def test_a_unit_that_training_took_off_may_be_sent_and_no_other():
+    units = {"a": {"before": "$", "after": "", "decimal": "."}, "b": {"before": "", "after": "%", "decimal": "."}}
+    rows = {"a": [1.0, 2.0, None], "b": [3.0, 5.0, 4.0]}
+    feature = again(Number(columns=("a", "b"), units=units, missing=("", "$-9")).fit(rows))
+    assert feature.read("a", ["$1,234.50", "-$4", "$ 5", "7", 7]).tolist() == [1234.5, -4, 5, 7, 7]
+    assert feature.read("b", ["12%", " 12 % ", "12"]).tolist() == [12, 12, 12]
+    assert np.isnan(feature.read("a", ["$-9", None, ""])).all()
+    for column, text in (("a", "€5"), ("a", "5 kg"), ("a", "1,234"), ("b", "0,5%"), ("b", "$5"), ("b", "12‰")):
+        with pytest.raises(DataError, match=f"'{column}' holds numbers in [$%]"):
+            feature.read(column, [text])
+    metric = Number(columns=("a",), units={"a": {"before": "", "after": "km", "decimal": ","}})
+    assert metric.read("a", ["3,5 km", "1.200 km", "3.5"]).tolist() == [3.5, 1200, 3.5]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from statistics import NormalDist
 from typing import Any, ClassVar
@@ -15,6 +15,7 @@ from feilun.core.task import Rows
 from feilun.parts.ops import missing, numerals
 from feilun.parts.ops.coded import Coded
 from feilun.parts.ops.fences import fences
+from feilun.parts.ops.measured import Unit
 from feilun.parts.ops.threads import in_order
 
 TRANSFORMS = ("auto", "pieces", "quantile", "standard", "none")
@@ -40,7 +41,8 @@ class Number:
     outliers: what is done with numbers beyond Tukey's outer fences of the training rows: "keep" nothing; "mark" adds a
     0/1 for each column that had some; "clip" takes the fence in their place, before anything else.
     target: what is predicted: always "standard" or "none", `decode` leads back, and a missing number is an error.
-    missing: data.missing: texts, and numbers, that stand for a missing number.
+    missing: data.missing: texts, and numbers, that stand for a missing number.  units: {column: {before, after,
+    decimal}} of columns whose numbers were written with a unit; it may be written when asked, too, and no other.
     """
 
     kind: ClassVar[str] = "number"
@@ -52,6 +54,7 @@ class Number:
     outliers: str = "keep"
     target: bool = False
     missing: tuple[str, ...] = ()
+    units: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     scales: tuple[Mapping[str, Any], ...] = ()  # per column, fitted: {mean, scale, gaps, values, scores, edges, limits}
 
     def __post_init__(self) -> None:
@@ -109,7 +112,8 @@ class Number:
 
     def read(self, column: str, values: Sequence[Any]) -> np.ndarray:
         """float64 (N,): this column's numbers, NaN where there is none. Raises DataError for what is no number."""
-        return numbers(column, values, missing.of(self.missing))
+        unit = Unit(**self.units[column]) if column in self.units else None
+        return numbers(column, values, missing.of(self.missing), unit)
 
     def decode(self, encoded: np.ndarray) -> np.ndarray:
         """float64 (N, columns): encoded target numbers in the column's own unit."""
@@ -200,19 +204,19 @@ class Number:
 FEATURE = Number
 
 
-def numbers(column: str, values: Sequence[Any], absent: missing.Missing = NONE) -> np.ndarray:
+def numbers(column: str, values: Sequence[Any], absent: missing.Missing = NONE, unit: Unit | None = None) -> np.ndarray:
     """float64 (N,): missing and infinite ones as NaN; text is read as in files. Raises DataError for other text.
 
-    absent: values that stand for no number.
+    absent: values that stand for no number.  unit: what may stand beside a number in text.
     """
     if isinstance(values, Coded):
-        return values.once(lambda different: numbers(column, different, absent))
+        return values.once(lambda different: numbers(column, different, absent, unit))
     try:
         found = np.array(values, dtype=np.float64) if _are_typed(values) else None
     except (TypeError, ValueError):
         found = None
     if found is None:
-        found = np.array([_number(column, value, absent) for value in values], dtype=np.float64)
+        found = np.array([_number(column, value, absent, unit) for value in values], dtype=np.float64)
     if found.ndim != 1:
         raise _wrong(column, values[0])
     found[~np.isfinite(found) | absent.among(found)] = np.nan
@@ -226,9 +230,9 @@ def _are_typed(values: Sequence[Any]) -> bool:
     return not any(isinstance(value, str | bytes) for value in values)
 
 
-def _number(column: str, value: Any, absent: missing.Missing) -> float:
+def _number(column: str, value: Any, absent: missing.Missing, unit: Unit | None) -> float:
     if isinstance(value, str):
-        return float("nan") if absent.says(value) else _read(column, value)
+        return float("nan") if absent.says(value) else _read(column, value, unit)
     if value is None:
         return float("nan")
     if isinstance(value, bytes):
@@ -239,17 +243,28 @@ def _number(column: str, value: Any, absent: missing.Missing) -> float:
         raise _wrong(column, value) from error
 
 
-def _read(column: str, text: str) -> float:
+def _read(column: str, text: str, unit: Unit | None) -> float:
     """A number as training reads it in files; beyond float64 it is none."""
     plain = text.strip()
+    plain = (unit.bare(plain) if unit else None) or plain
     found = float(plain) if numerals.PLAIN.fullmatch(plain) else float("inf")
     if plain and not np.isfinite(found):
-        raise _wrong(column, text)
+        raise _wrong(column, text, unit)
     return found if plain else float("nan")
 
 
-def _wrong(column: str, value: Any) -> DataError:
+def _wrong(column: str, value: Any, unit: Unit | None = None) -> DataError:
     shown = repr(value) if len(repr(value)) <= 60 else f"{repr(value)[:60]}…"
+    if unit is not None:
+        form = f"{unit.before}12{unit.after}"
+        return DataError(
+            f"Column {column!r} holds numbers in {unit.name}; {shown} is not one. Write {form} or 12, or null; another "
+            "unit has to be converted first.",
+            where=column,
+            expected=f"a number in {unit.name}, or null",
+            got=shown,
+            fix=f"write {form} or 12",
+        )
     return DataError(
         f"Column {column!r} holds numbers; {shown} is not one. Write a plain number such as 1234.5, or null; or add "
         "the text to data.missing, or make the column a category, and run again.",
