@@ -350,3 +350,14 @@ def test_missing_numbers_and_days_are_missing_whatever_type_they_have(tmp_path: 
         assert gaps == [i % 5 == 0 for i in range(count)], name
         assert table.features[name].missing == ("", "-999", "1900-01-01")
     assert table.features["x"].encode({"x": [-999, "-999.0", None]}).tolist() == [[0, 1]] * 3
+
+
+def test_columns_of_groups_and_metrics_have_their_kinds(tmp_path: Path) -> None:
+    rows = [
+        f"{i % 60},{'ab'[i % 2]},{i}.5,{i % 3},2024/1/{1 + i % 9},n{i},{'no' if i % 3 else 'yes'}" for i in range(90)
+    ]
+    (tmp_path / "my.csv").write_text("\n".join(["age,group,amount,shop,day,who,y", *rows]))
+    evaluate = {"groups": ["shop"], "metrics": {"m": 'mean(amount) where amount > 100 and day > "2024-01-05"'}}
+    data = {"source": "my.csv", "split": {"by": "group", "column": "who"}}
+    table, _, _ = made(tmp_path, data=data, evaluate=evaluate)
+    assert table.rows[3] == {**table.rows[3], "amount": 3.5, "shop": 0.0, "day": "2024-01-04", "who": "n3"}

@@ -137,7 +137,8 @@ def _clean(recipe: Recipe, task: Task, base: Path, frame: Any) -> _Rows:
     images = [name for name, kind in asked.kinds.items() if kind == "image"]
     folder = getattr(whole, "folder", None) or Path(whole.name).parent
     loaded = picture_files.load(stripped.select(kept), images, [folder, base])
-    cleaned = clean.to_kinds(loaded, asked.kinds, asked.targets, whole.name, survey.day_first(recipe))
+    kinds = {**_beside(recipe, loaded, found, kept), **asked.kinds}
+    cleaned = clean.to_kinds(loaded, kinds, asked.targets, whole.name, survey.day_first(recipe))
     table, given, without = _with_target(cleaned.table, whole, asked.targets)
     lines = [*whole.lines]
     lines += cleaning.of_missing(loaded, cleaned.table, asked.kinds, asked.targets)
@@ -153,6 +154,21 @@ def _clean(recipe: Recipe, task: Task, base: Path, frame: Any) -> _Rows:
         lines=tuple(lines),
         facts={"without_target": without},
     )
+
+
+def _beside(recipe: Recipe, table: pa.Table, found: survey.Survey, kept: Sequence[str]) -> dict[str, str]:
+    """Kinds of the columns that groups and metrics are told by: numbers are compared as numbers, not as text.
+
+    The column of the split stays as it came: what it means is decided where rows are dealt.
+    """
+    kinds = {entry["column"]: entry["kind"] for entry in found.columns}
+    numbers = {name for name in kept if clean.number_share(table.column(name))[0] == 1}
+    plain = {name: "number" if name in numbers and kinds.get(name) != "category" else kinds.get(name) for name in kept}
+    return {
+        name: kind
+        for name, kind in plain.items()
+        if kind in ("number", "category", "time") and name != recipe.data.split.column
+    }
 
 
 def _without_copies(rows: _Rows, recipe: Recipe) -> tuple[pa.Table, np.ndarray, dict[str, int]]:
