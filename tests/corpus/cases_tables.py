@@ -163,6 +163,13 @@ CASES = [
         says=("yes", "no"),
     ),
     Case(
+        name="labels in capitals in some rows",
+        make=both(table(120, x=lambda i: i % 17, y=lambda i: "no" if i % 17 < 8 else "YES" if i % 4 else "yes")),
+        words=CHECK,
+        code=0,
+        says=("label spellings", "'yes' for 'YES'", 'target: {column: "y", spellings: join}'),
+    ),
+    Case(
         name="a target with missing values",
         make=both(table(120, x=lambda i: i % 17, y=lambda i: "" if i % 10 == 0 else "no" if i % 17 < 8 else "yes")),
         words=RUN,

@@ -361,3 +361,23 @@ def test_columns_of_groups_and_metrics_have_their_kinds(tmp_path: Path) -> None:
     data = {"source": "my.csv", "split": {"by": "group", "column": "who"}}
     table, _, _ = made(tmp_path, data=data, evaluate=evaluate)
     assert table.rows[3] == {**table.rows[3], "amount": 3.5, "shop": 0.0, "day": "2024-01-04", "who": "n3"}
+
+
+def test_labels_in_several_spellings_are_told_and_joined_when_asked(tmp_path: Path) -> None:
+    said = ["yes", "no", "YES", "no", "Yes ", "No", "yes", "ｙｅｓ", "no", "maybe"]
+    rows = [f"{i},{'ab'[i % 2]},{said[i % 10]}" for i in range(200)]
+    (tmp_path / "my.csv").write_text("\n".join(["age,group,y", *rows]))
+    apart, facts, _ = made(tmp_path, data={"source": "my.csv"})
+    assert len(apart.features["target"].labels) == 7
+    (line,) = [line for line in facts["cleaning"] if line["what"] == "label spellings"]
+    assert (line["rows"], line["done"]) == (80, "classes of their own")
+    assert line["key"] == 'target: {column: "y", spellings: join}' and "'YES' for 'yes'" in line["why"]
+    target = {"column": "y", "spellings": "join"}
+    joined, facts, _ = made(tmp_path, number=2, data={"source": "my.csv"}, target=target)
+    assert joined.features["target"].labels == ("maybe", "no", "yes")
+    assert joined.rows["y"].count("yes") == 100 and joined.rows["y"].count("no") == 80
+    (line,) = [line for line in facts["cleaning"] if line["what"] == "label spellings"]
+    assert (line["rows"], line["done"]) == (80, "joined")
+    grades = [f"{i},a,{['A', 'A-', '1', '-1', '1.5', '15'][i % 6]}" for i in range(90)]
+    (tmp_path / "my.csv").write_text("\n".join(["age,group,y", *grades]))
+    assert len(made(tmp_path, number=3, data={"source": "my.csv"}, target=target)[0].features["target"].labels) == 6

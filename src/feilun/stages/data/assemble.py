@@ -26,6 +26,7 @@ from feilun.stages.data import (
     picture_files,
     raw,
     sources,
+    spellings,
     split_columns,
     splits,
     survey,
@@ -139,8 +140,9 @@ def _clean(recipe: Recipe, task: Task, base: Path, frame: Any) -> _Rows:
     loaded = picture_files.load(stripped.select(kept), images, [folder, base])
     kinds = {**_beside(recipe, loaded, found, kept), **asked.kinds}
     cleaned = clean.to_kinds(loaded, kinds, asked.targets, whole.name, survey.day_first(recipe))
-    table, given, without = _with_target(cleaned.table, whole, asked.targets)
-    lines = [*whole.lines]
+    said, lines = _one_spelling(cleaned.table, recipe, asked)
+    lines = [*whole.lines, *lines]
+    table, given, without = _with_target(said, whole, asked.targets)
     lines += cleaning.of_missing(loaded, cleaned.table, asked.kinds, asked.targets)
     if without:
         target = ", ".join(asked.targets)
@@ -169,6 +171,17 @@ def _beside(recipe: Recipe, table: pa.Table, found: survey.Survey, kept: Sequenc
         for name, kind in plain.items()
         if kind in ("number", "category", "time") and name != recipe.data.split.column
     }
+
+
+def _one_spelling(table: pa.Table, recipe: Recipe, asked: wanted.Wanted) -> tuple[pa.Table, list[cleaning.Line]]:
+    """With target.spellings: join, labels that differ in case, width or spaces alone as most rows write them."""
+    lines: list[cleaning.Line] = []
+    for name in asked.targets if recipe.target and recipe.target.spellings == "join" else ():
+        if asked.kinds.get(name) == "labels" and clean.is_text(table.schema.field(name).type):
+            column, told = spellings.joined(name, table.column(name))
+            table = table.set_column(table.column_names.index(name), name, column)
+            lines += told
+    return table, lines
 
 
 def _without_copies(rows: _Rows, recipe: Recipe) -> tuple[pa.Table, np.ndarray, dict[str, int]]:
