@@ -100,6 +100,9 @@ class Target(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow")
     columns: tuple[str, ...] = Field(min_length=1, description="the column, or several")
     separator: str | None = Field(None, description="text between several labels in one cell, such as |")
+    spellings: Literal["apart", "join"] = Field(
+        "apart", description="labels such as yes, Yes and YES: classes of their own, or the most frequent one for all"
+    )
 
     @property
     def column(self) -> str:

@@ -10,7 +10,9 @@ import pytest
 
 from feilun.core.errors import RecipeError
 from feilun.core.recipe import Recipe
-from feilun.stages.evaluation import judging, money
+from feilun.parts.metrics import expression
+from feilun.stages.evaluation import groups, judging, money
+from feilun.stages.evaluation import judged as reported
 from feilun.tasks.classification import TASK
 
 N = 600
@@ -177,3 +179,33 @@ def test_the_report_says_how_the_threshold_was_found() -> None:
     assert "Always say yes. By your costs the other answer never pays." in words(0.0, false_positive=0.0)
     assert "Never say yes. On the validation rows that made clearly more than 0.2" in words(1 + 2**-52)
     assert not any("the most" in words(threshold) for threshold in (0.0, 0.2, 0.4))
+
+
+def test_a_group_column_that_tells_nothing_apart_says_so() -> None:
+    rows = {"one": ["x"] * N, "each": [f"v{place}" for place in range(N)], "rare": ["a"] * (N - 3) + ["b"] * 3}
+    found = judged(answers(0.2, 0.2), {**rows, "region": REGION}, groups=["one", "each", "rare", "region"])
+    told = {row["column"]: row["words"] for row in found["silent_groups"]}
+    assert told == {"one": groups.ALL_ONE, "each": groups.TOO_FEW.format(fewest=10), "rare": told["each"]}
+    assert {row["column"] for row in found["groups"]} == {"region"}
+    said = judging.table(found, "linear")
+    assert f"  groups of one: {groups.ALL_ONE}" in said and sum("groups of" in text for text in said) == 3
+    page = reported.groups(found, recipe())
+    assert len(page["silent"]) == 3 and "取值相同" in page["silent"][0].zh
+    alone = judged(answers(0.2, 0.2), {"one": ["x"] * N}, groups=["one"])
+    assert [phrase.en for phrase in reported.groups(alone, recipe())["silent"]] == [f"one: {groups.ALL_ONE}."]
+
+
+def test_a_column_called_score_is_never_taken_for_the_score() -> None:
+    rows = {"score": [3.0] * N, "actual": ["bad"] * N}
+    metrics = {
+        "column": 'mean(column("score"))',
+        "sure": 'mean(answer("score"))',
+        "bad": 'share(column("actual") == "bad")',
+    }
+    found = judged(answers(0.0, 0.0), rows, metrics=metrics)["scores"]
+    assert (found["column"]["value"], found["sure"]["value"], found["bad"]["value"]) == (3.0, pytest.approx(0.8), 1.0)
+    for text in ("mean(score)", 'share(actual == "yes")', "mean(score) where score > 0.5"):
+        with pytest.raises(RecipeError, match=r"is a column here, .*write column.* answer"):
+            expression.check({"m": text}, ["score", "actual", "x"])
+    with pytest.raises(RecipeError, match="takes one of actual, predicted"):
+        expression.check({"m": 'mean(answer("x"))'}, ["x"])

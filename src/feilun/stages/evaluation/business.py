@@ -44,10 +44,11 @@ def described(
 def _given(recipe: Recipe, rows: Rows, answers: Sequence[Json], truths: Sequence[Json]) -> dict[str, np.ndarray]:
     """The language's names as far as this task's answers have them, and the columns that a metric reads."""
     wanted = {name for text in recipe.evaluate.metrics.values() for name in expression.columns(text)}
-    made: dict[str, Sequence[Any]] = {column: rows[column] for column in sorted(wanted & set(rows))}
+    columns = {expression.key(column): rows[column] for column in sorted(wanted & set(rows))}
+    made: dict[str, Sequence[Any]] = dict(columns)
     made |= {"actual": [_true(one) for one in truths], "predicted": [_said(one) for one in answers]}
     made |= {"score": [_sure(one) for one in answers], "chance": _chances(recipe, answers)}
-    said = {name: column for name, column in made.items() if name in wanted or any(one is not None for one in column)}
+    said = {name: column for name, column in made.items() if name in columns or any(one is not None for one in column)}
     return {name: values.column(column) for name, column in said.items()}
 
 

@@ -169,15 +169,16 @@ def _weak_lines(scores: Mapping[str, Any]) -> list[str]:
 
 def _group_lines(scores: Mapping[str, Any]) -> list[str]:
     found = scores.get("groups") or []
+    silent = [f"\n{_cell(row['column'])}: {row['words']}." for row in scores.get("silent_groups") or []]
     if not found:
-        return ["None were asked for (`evaluate.groups`)."]
+        return silent or ["None were asked for (`evaluate.groups`)."]
     main = wording.title(scores["main"])
     lines = [f"| group | rows | {main} | against all other rows |", "|---|---|---|---|"]
     for row in found[:GROUPS]:
         gap = row.get("gap") or {}
         name = escaped(cut(f"{row['column']} = {row['value']}", 80))
         lines.append(f"| {name} | {row['n']:,} | {wording.full(row['score'])} | {gap.get('words', '')} |")
-    return lines + ([f"\nand {len(found) - GROUPS:,} more"] if len(found) > GROUPS else [])
+    return lines + ([f"\nand {len(found) - GROUPS:,} more"] if len(found) > GROUPS else []) + silent
 
 
 def _data_lines(recipe: Recipe, data: Mapping[str, Any], dates: str) -> list[str]:

@@ -23,6 +23,8 @@ MOST = 20  # values of a column; the rest are judged together
 FEWEST = 10  # rows of a value that are worth a score
 DISTINCT = 12  # numbers with more values are cut into quarters
 RESAMPLES = 500  # two scores per group: fewer resamples than for the score of all rows
+ALL_ONE = "all judged rows have the same value, so nothing can be compared"
+TOO_FEW = "fewer than two values have {fewest} judged rows, so nothing can be compared"
 MISSING, REST = "(missing)", "(others)"
 
 
@@ -42,6 +44,19 @@ def described(recipe: Recipe, rows: Rows, main: Score, draw: Draw) -> list[dict[
         for value, part in sorted(zip(values, parts, strict=True), key=lambda pair: -int(pair[1].sum())):
             if several > 1:
                 found.append({"column": column, "value": value, **_judged(main, part, draw, several)})
+    return found
+
+
+def silent(recipe: Recipe, rows: Rows) -> list[dict[str, str]]:
+    """[{column, words}] of the columns of `evaluate.groups` that tell no groups apart, and why."""
+    found = []
+    for column in recipe.evaluate.groups:
+        names = _named(rows[column]) if column in rows else []
+        values = {name for name in names if name is not None}
+        if len(values) > 1 or not names:
+            continue
+        is_one = len({_spelled(value) for value in rows[column]}) == 1
+        found.append({"column": column, "words": ALL_ONE if is_one else TOO_FEW.format(fewest=FEWEST)})
     return found
 
 

@@ -100,6 +100,12 @@ def _rule(threshold: float, even: float, positive: str) -> list[Phrase]:
 def groups(scores: Any, recipe: Recipe) -> dict[str, Any]:
     """{tables: one per column, worst group first; worst: the sentence above them; hint: what to add to the recipe}."""
     found = (scores or {}).get("groups") or []
+    silent = [
+        tell("{column}: {words}.", column=str(row["column"]), words=known(row["words"]))
+        for row in (scores or {}).get("silent_groups") or []
+    ]
+    if not found and silent:
+        return {"tables": [], "silent": silent}
     if not found:
         column = next((name for name, item in recipe.inputs.items() if item.kind == "category"), "")
         name = column if re.fullmatch(r"[A-Za-z_]\w*", column) else json.dumps(column, ensure_ascii=False)
@@ -109,7 +115,7 @@ def groups(scores: Any, recipe: Recipe) -> dict[str, Any]:
     for row in found:
         by_column.setdefault(str(row["column"]), []).append(row)
     tables = [_group_table(column, rows, main) for column, rows in list(by_column.items())[:COLUMNS]]
-    return {"tables": tables, "worst": _worst(found), "more": len(by_column) - len(tables)}
+    return {"tables": tables, "worst": _worst(found), "more": len(by_column) - len(tables), "silent": silent}
 
 
 def weakest(scores: Any, most: int = 3) -> list[tuple[str, int, str]]:

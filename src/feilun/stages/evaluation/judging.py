@@ -68,6 +68,7 @@ def judge(
         "against": {name: difference(ours[main], made[main], draw) for name, made in theirs.items()},
         "classes": classes(answers, truths, draw),
         "groups": groups.described(recipe, seen, ours[main], draw),
+        "silent_groups": groups.silent(recipe, seen),
     }
     if recipe.evaluate.costs is not None:
         found["money"] = money.described(recipe, answers, truths, draw)
@@ -186,6 +187,7 @@ def table(found: Mapping[str, Any], model: str) -> list[str]:
     own = {name: score for name, score in found["scores"].items() if score.get("of") == "business"}
     lines += [f"  {name} {score['words'] or full(score)}" for name, score in own.items()]
     worse = [row for row in found.get("groups", ()) if row["gap"]["words"] == WORSE]
+    lines += [f"  groups of {row['column']}: {row['words']}" for row in found.get("silent_groups", ())]
     return lines + [
         f"  {row['column']} {row['value']}: {full(row['score'])}, {row['n']:,} rows, clearly worse than the others"
         for row in worse[:WORST]
