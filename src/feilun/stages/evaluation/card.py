@@ -169,7 +169,7 @@ def _weak_lines(scores: Mapping[str, Any]) -> list[str]:
 
 def _group_lines(scores: Mapping[str, Any]) -> list[str]:
     found = scores.get("groups") or []
-    silent = [f"\n{_cell(row['column'])}: {row['words']}." for row in scores.get("silent_groups") or []]
+    silent = [f"\n{escaped(row['column'])}: {row['words']}." for row in scores.get("silent_groups") or []]
     if not found:
         return silent or ["None were asked for (`evaluate.groups`)."]
     main = wording.title(scores["main"])
