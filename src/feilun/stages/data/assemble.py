@@ -76,14 +76,14 @@ def rows_of(recipe: Recipe, task: Task, base: Path, frame: Any, say: Say) -> Ass
     table, given, dropped = _without_copies(rows, recipe)
     keys = hashing.rows(table, rows.wanted.identity)
     looked = recipe.data.near != "ignore"
-    alike = near.find(table, rows.wanted.identity, rows.wanted.kinds, keys) if looked else near.Near(keys=keys)
+    alike = near.find(table, rows.wanted.identity, rows.wanted.kinds, keys) if looked else near.not_looked_for(keys)
     if recipe.data.near == "drop" and alike.rows:
         stays = _firsts(table, alike.keys, rows.wanted.targets, given)
         dropped["dropped_near"] = int((~stays).sum())
         table, given, keys = table.filter(pa.array(stays)), given[stays], keys[stays]
-        alike = near.Near(keys=alike.keys[stays], templates=alike.templates, looked=alike.looked)
+        alike = alike.only(stays)
     targets, kinds = rows.wanted.targets, rows.wanted.kinds
-    sides = split_columns.sides(table, recipe, targets, kinds, alike.keys if alike.looked else None)
+    sides = split_columns.sides(table, recipe, targets, kinds, alike)
     coded = split_columns.labels(table, targets, kinds)
     dealt = splits.deal(keys, given, recipe.data.split, recipe.seed, coded[0] if coded else None, sides)
     facts: dict[str, Any] = {**rows.facts, **dropped, **dealt.facts}
