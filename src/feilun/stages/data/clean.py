@@ -19,6 +19,7 @@ NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 NOT_NUMBERS = 0.05  # a column of numbers may hold this share of words; they count as missing, and that is said
 SEEN = 1000
 STEPS = pa.list_(pa.list_(pa.float64()))
+WHOLE = r"^[+-]?(0|[1-9]\d{0,14})(\.0+)?$"
 CODED_ZERO = r"^-?0\d"  # 007 is a code: as a number it would lose its zeros
 
 
@@ -120,7 +121,7 @@ def _stripped(column: pa.ChunkedArray, words: pa.Array) -> pa.ChunkedArray:
     if pa.types.is_string(column.type):
         return blanks.stripped(column, words)
     if pa.types.is_floating(column.type):
-        return pc.if_else(pc.is_finite(column), column, pa.scalar(None, column.type))
+        return _finite(column)
     return column
 
 
@@ -158,7 +159,10 @@ def _numbers(column: pa.ChunkedArray, name: str, where: str, *, strict: bool) ->
 
 
 def _finite(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    return pc.if_else(pc.is_finite(column), column, pa.scalar(None, pa.float64()))
+    finite = pc.is_finite(column)
+    if pc.all(finite).as_py() is not False:
+        return column
+    return pc.if_else(finite, column, pa.scalar(None, column.type))
 
 
 def _images(column: pa.ChunkedArray, name: str, where: str) -> pa.ChunkedArray:
@@ -220,8 +224,10 @@ def _is_number(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 def _without_fraction(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """ "1.0" as "1" in a column of whole numbers: one file may write 1.0 and another 1."""
-    known = column.drop_null()
-    for some in (known.slice(0, 1000), known):  # most columns of words show it early
-        if len(known) == 0 or not pc.all(pc.match_substring_regex(some, r"^[+-]?(0|[1-9]\d{0,14})(\.0+)?$")).as_py():
-            return column
-    return pc.replace_substring_regex(column, r"\.0+$", "")
+    if pc.all(pc.match_substring_regex(column.slice(0, SEEN), WHOLE)).as_py() is False:
+        return column  # most columns of words show it early
+    different = pc.unique(column)
+    if not pc.all(pc.match_substring_regex(different, WHOLE)).as_py():
+        return column
+    has_fraction = pc.any(pc.match_substring(different, ".")).as_py()
+    return pc.replace_substring_regex(column, r"\.0+$", "") if has_fraction else column
