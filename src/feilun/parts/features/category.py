@@ -145,7 +145,15 @@ def _counted(column: str, values: Sequence[Any]) -> Counter[str]:
 def _looked_up(places: Mapping[str | None, int], column: str, values: Sequence[Any], unknown: int = 0) -> np.ndarray:
     """int32 (N,): the place of each value."""
     different = values.values if isinstance(values, Coded) else values
-    found = np.array([_place(places, value, unknown) for value in spelled(column, different)], np.int32)
+    found = np.array(
+        [
+            places[value]
+            if isinstance(value, str) and value in places
+            else _place(places, *spelled(column, [value]), unknown)
+            for value in different
+        ],
+        np.int32,
+    )
     return found[values.codes] if isinstance(values, Coded) and len(found) else found
 
 

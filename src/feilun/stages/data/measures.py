@@ -33,9 +33,9 @@ def stripped(column: pa.ChunkedArray) -> Measured | None:
     """The column without its unit; None where the cells are not numbers with one and the same unit."""
     if not pa.types.is_string(column.type) or column.null_count == len(column):
         return None
-    known = column.drop_null()
-    seen = known.take(np.linspace(0, len(known) - 1, min(len(known), SEEN)).astype(np.int64))
-    unit = _shared(seen.to_pylist())
+    known = np.flatnonzero(column.is_valid().to_numpy())
+    seen = known[np.linspace(0, len(known) - 1, min(len(known), SEEN)).astype(np.int64)]
+    unit = _shared(column.take(pa.array(seen)).to_pylist())
     if unit is None:
         return None
     bare = pc.extract_regex(column, _form(unit))
