@@ -50,7 +50,7 @@ class Assembled:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Rows:
-    """Clean rows before they are dealt. given: the file's split or DEALT; found: what the survey saw."""
+    """Clean rows, with ids, before they are dealt. given: the file's split or DEALT; found: what the survey saw."""
 
     table: pa.Table
     given: np.ndarray
@@ -92,10 +92,9 @@ def rows_of(recipe: Recipe, task: Task, base: Path, frame: Any, say: Say) -> Ass
     notes = [*rows.found.notes, *rows.notes, *cleaning.said(facts), *found.notes]
     for note in notes:
         say.line(note)
-    identified = table.append_column(ID, _ids(table, rows.wanted, rows.found, recipe))
-    facts["disagreement"] = _named(found.disagreement, identified)
+    facts["disagreement"] = _named(found.disagreement, table)
     stays = of_rows >= 0
-    table, of_rows = (identified if stays.all() else identified.filter(pa.array(stays))), of_rows[stays]
+    table, of_rows = (table if stays.all() else table.filter(pa.array(stays))), of_rows[stays]
     profile = rows.found.columns
     facts = {
         "rows": table.num_rows,
@@ -126,7 +125,9 @@ def count(of_rows: np.ndarray) -> dict[str, int]:
 def _clean(recipe: Recipe, task: Task, base: Path, frame: Any) -> _Rows:
     """Read, strip, look at the columns, bring them to their kinds, and leave out rows without a target."""
     splits.check(recipe.data.split)
-    whole = survey.prepared(recipe, sources.read(recipe, base, frame))  # stripped, with windows
+    read = sources.read(recipe, base, frame)
+    ids = hashing.ids(hashing.contents(read.table))  # as it came: no setting of inputs or cleaning renames a row
+    whole = survey.prepared(recipe, read)  # stripped, with windows
     stripped = whole.table
     found = survey.of(recipe, whole, stripped)
     asked = wanted.by_task(task, recipe)
@@ -138,7 +139,7 @@ def _clean(recipe: Recipe, task: Task, base: Path, frame: Any) -> _Rows:
     folder = getattr(whole, "folder", None) or Path(whole.name).parent
     loaded = picture_files.load(stripped.select(kept), images, [folder, base])
     cleaned = clean.to_kinds(loaded, asked.kinds, asked.targets, whole.name, survey.day_first(recipe))
-    table, given, without = _with_target(cleaned.table, whole, asked.targets)
+    table, given, without = _with_target(cleaned.table.append_column(ID, ids), whole, asked.targets)
     lines = cleaning.of_missing(loaded, cleaned.table, asked.kinds, asked.targets)
     if without:
         target = ", ".join(asked.targets)
@@ -191,14 +192,6 @@ def _without_outliers(
         )
     facts["left_out_outliers"] = int(drops.sum())
     return np.where(drops, OUTLIER, of_rows).astype(np.int8), list(beyond.lines)
-
-
-def _ids(table: pa.Table, asked: wanted.Wanted, found: survey.Survey, recipe: Recipe) -> pa.Array:
-    """Names of the rows by what the task reads: columns that are kept beside it rename nobody."""
-    beside = set(wanted.beside(recipe, [entry["column"] for entry in found.columns])) - set(asked.columns)
-    if builtin.is_task(recipe.data.source):
-        beside = set()
-    return hashing.ids(hashing.rows(table, [name for name in table.column_names if name not in beside]))
 
 
 def _named(disagreement: dict[str, Any], table: pa.Table) -> dict[str, Any]:
