@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fsspec.registry import _registry as fsspec_registry
 
 from feilun.core.errors import DataError, MissingExtraError
 from feilun.core.recipe import Recipe
@@ -153,8 +155,15 @@ def test_nobody_there_and_other_addresses(site: Site, tmp_path: Path) -> None:
         sources.read(recipe("http://127.0.0.1:9/t.csv"), tmp_path)
     with pytest.raises(DataError, match="ftp:// is not read"):
         sources.read(recipe("ftp://127.0.0.1/t.csv"), tmp_path)
-    with pytest.raises((MissingExtraError, DataError), match=r"pip install s3fs|cannot be fetched"):
-        sources.read(recipe("s3://bucket/t.csv"), tmp_path)
+
+
+def test_a_package_that_is_missing_is_told_with_its_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FEILUN_CACHE", str(tmp_path / "cache"))
+    for scheme, package in (("s3", "s3fs"), ("gs", "gcsfs"), ("az", "adlfs")):
+        monkeypatch.delitem(fsspec_registry, scheme, raising=False)
+        monkeypatch.setitem(sys.modules, package, None)
+        with pytest.raises(MissingExtraError, match=f"Run: pip install {package}"):
+            sources.read(recipe(f"{scheme}://bucket/t.csv"), tmp_path)
 
 
 def test_names_of_files() -> None:

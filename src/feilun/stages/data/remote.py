@@ -28,6 +28,7 @@ KEPT_FREE = 1 << 30
 WAIT_S = 30  # without a byte
 CHUNK_BYTES = 1 << 20
 FACTS = "about.json"
+CHANGES = ("ETag", "etag", "LastModified", "last_modified", "updated", "mtime")  # what the stores call their stamps
 
 
 def is_address(source: str) -> bool:
@@ -176,7 +177,8 @@ def _store(source: str, stamp: str | None, target: Path) -> str | None:
 
     kind = source.partition(":")[0].lower()
     try:
-        system, path = fsspec.core.url_to_fs(reading.expand(source))
+        # A new one each time: kept ones remember the credentials and the address of the first time.
+        system, path = fsspec.core.url_to_fs(reading.expand(source), skip_instance_cache=True)
     except (ImportError, ModuleNotFoundError) as error:
         package = STORES[kind]
         raise MissingExtraError(
@@ -184,7 +186,9 @@ def _store(source: str, stamp: str | None, target: Path) -> str | None:
         ) from error
     try:
         about = system.info(path)
-        now = str(about.get("ETag") or about.get("LastModified") or about.get("mtime") or "")
+        if about.get("type") == "directory":
+            raise _failed(source, "it is a folder; name a file or an archive in it")
+        now = next((str(about[word]) for word in CHANGES if about.get(word)), "")
         if stamp and now == stamp:
             return None
         with system.open(path, "rb") as stream:
