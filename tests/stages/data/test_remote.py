@@ -14,7 +14,7 @@ from fsspec.registry import _registry as fsspec_registry
 
 from feilun.core.errors import DataError, MissingExtraError
 from feilun.core.recipe import Recipe
-from feilun.stages.data import remote, sources, verbs
+from feilun.stages.data import addresses, remote, sources, verbs
 
 TABLE = b"a,y\n1,p\n2,q\n"
 
@@ -147,14 +147,18 @@ def test_secrets_go_to_the_server_and_nowhere_else(site: Site, tmp_path: Path, m
 def test_secrets_are_taken_out_of_what_others_say(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TOKEN", "geheim-99")
     assert remote._said("s3://b/${TOKEN}/x", OSError("no b/geheim-99/x")) == "no b/***/x"
-    assert remote.shown("https://me:pw@h/x") == "https://me:***@h/x"
+    assert addresses.shown("https://me:pw@h/x") == "https://me:***@h/x"
 
 
-def test_nobody_there_and_other_addresses(site: Site, tmp_path: Path) -> None:
+def test_nobody_there_and_other_addresses(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(DataError, match="cannot be fetched"):
         sources.read(recipe("http://127.0.0.1:9/t.csv"), tmp_path)
     with pytest.raises(DataError, match="ftp:// is not read"):
         sources.read(recipe("ftp://127.0.0.1/t.csv"), tmp_path)
+    monkeypatch.setenv("LINK", "https://me:geheim-99@127.0.0.1:9/t.csv")
+    with pytest.raises(DataError, match=r"\$\{LINK\} stands for an address\. Write it") as caught:
+        sources.read(recipe("${LINK}"), tmp_path)
+    assert "geheim" not in str(caught.value.to_json())
 
 
 def test_a_package_that_is_missing_is_told_with_its_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import os
 import re
 import shutil
 import urllib.error
@@ -15,9 +14,10 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import IO, Any
 
-from feilun.core import manifest, reading
+from feilun.core import manifest
 from feilun.core.errors import DataError, MissingExtraError
 from feilun.parts.delimited import cache
+from feilun.stages.data import addresses
 
 WEB = ("http", "https")
 STORES = {"s3": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "abfs": "adlfs", "az": "adlfs"}
@@ -37,21 +37,24 @@ def is_address(source: str) -> bool:
 
 
 def refuse_other(source: str) -> None:
-    """Raises DataError for an address of a kind that is not read, such as ftp:// or file://."""
+    """Raises DataError for an address of a kind that is not read, such as ftp:// or file://, or that is not written."""
+    if not OTHER.match(source) and OTHER.match(addresses.meant(source)):
+        raise DataError(
+            f"{source} stands for an address. Write it, with ${{NAME}} for its secrets: https://host/file?key=${{NAME}}.",
+            where="data.source",
+            expected="https://host/file?key=${NAME}",
+            got=source,
+            fix="write the address, and its secrets as ${NAME}",
+        )
     if OTHER.match(source):
         kind = source.partition(":")[0]
         raise DataError(
-            f"{shown(source)}: {kind}:// is not read. Give a path, https://, s3://, sqlite:/// or postgresql://.",
+            f"{addresses.shown(source)}: {kind}:// is not read. Give a path, https://, s3://, sqlite:/// or postgresql://.",
             where="data.source",
             expected="a path, https://, s3://, sqlite:/// or postgresql://",
             got=kind,
             fix="give the path" if kind.lower() == "file" else "download it and give the path",
         )
-
-
-def shown(source: str) -> str:
-    """The address as it was written, without a password."""
-    return re.sub(r"(://[^:/@]*):[^@/]*@", r"\1:***@", source)
 
 
 def fetched(source: str) -> tuple[Path, tuple[str, ...]]:
@@ -74,7 +77,7 @@ def fetched(source: str) -> tuple[Path, tuple[str, ...]]:
     except _Unreachable as error:
         if old is None or not old.is_file():
             raise _failed(source, str(error)) from None
-        return old, (f"{shown(source)} cannot be reached ({error}): the copy fetched before is used.",)
+        return old, (f"{addresses.shown(source)} cannot be reached ({error}): the copy fetched before is used.",)
     return place / _name(source), ()
 
 
@@ -101,8 +104,8 @@ class _Copy:
             while True:
                 if max(size, expected or 0) > most:
                     raise DataError(
-                        f"{shown(self.source)} is larger than {most / 1e6:,.0f} MB. Download what you need of it.",
-                        where=shown(self.source),
+                        f"{addresses.shown(self.source)} is larger than {most / 1e6:,.0f} MB. Download what you need.",
+                        where=addresses.shown(self.source),
                         expected=f"at most {most:,} bytes",
                         got=f"{max(size, expected or 0):,} bytes",
                         fix="download what you need",
@@ -148,7 +151,7 @@ def _web(source: str, stamp: str | None, target: Path) -> str | None:
 
 
 def _request(source: str, stamp: str | None) -> urllib.request.Request:
-    address = urllib.parse.urlsplit(reading.expand(source))
+    address = urllib.parse.urlsplit(addresses.meant(source))
     host = address.netloc.rpartition("@")[2]
     path = urllib.parse.quote(address.path, safe="/%:@!$&'()*+,;=~-._")
     query = urllib.parse.quote(address.query, safe="/%:@!$&'()*+,;=~-._?")
@@ -178,7 +181,7 @@ def _store(source: str, stamp: str | None, target: Path) -> str | None:
     kind = source.partition(":")[0].lower()
     try:
         # A new one each time: kept ones remember the credentials and the address of the first time.
-        system, path = fsspec.core.url_to_fs(reading.expand(source), skip_instance_cache=True)
+        system, path = fsspec.core.url_to_fs(addresses.meant(source), skip_instance_cache=True)
     except (ImportError, ModuleNotFoundError) as error:
         package = STORES[kind]
         raise MissingExtraError(
@@ -205,8 +208,8 @@ def _store(source: str, stamp: str | None, target: Path) -> str | None:
 def _refuse_page(source: str, kind: str) -> None:
     if kind == "text/html":
         raise DataError(
-            f"{shown(source)} is a web page and no data. Use the link behind its download button.",
-            where=shown(source),
+            f"{addresses.shown(source)} is a web page and no data. Use the link behind its download button.",
+            where=addresses.shown(source),
             expected="a file of data",
             got="a web page",
             fix="use the link of the file itself",
@@ -215,8 +218,8 @@ def _refuse_page(source: str, kind: str) -> None:
 
 def _failed(source: str, why: str) -> DataError:
     return DataError(
-        f"{shown(source)} cannot be fetched: {why}. Check the address, or download it and give the path.",
-        where=shown(source),
+        f"{addresses.shown(source)} cannot be fetched: {why}. Check the address, or download it and give the path.",
+        where=addresses.shown(source),
         got=why,
         fix="check the address",
     )
@@ -224,11 +227,7 @@ def _failed(source: str, why: str) -> DataError:
 
 def _said(source: str, error: object) -> str:
     """The error in one line, without the secrets of the address."""
-    text = " ".join(str(error).split())[:200] or type(error).__name__
-    secrets = [os.environ.get(name, "") for name in re.findall(r"\$\{([^}]*)\}", source)]
-    for secret in secrets:
-        text = text.replace(secret, "***") if secret else text
-    return text
+    return addresses.without_secrets(str(error), source)[:200] or type(error).__name__
 
 
 def _name(source: str) -> str:
