@@ -88,3 +88,11 @@ def test_without_columns_all_rows_are_equal():
 
 def _sha(content):
     return hashlib.sha256(content).hexdigest()
+
+
+def test_several_sets_of_columns_are_hashed_at_once():
+    many = pa.concat_tables([pa.table(COLUMNS)] * 20_000)  # several blocks, texts that repeat in each
+    sets = [["s", "n"], [], list(COLUMNS), ["l"]]
+    for found, columns in zip(hashing.rows_of(many, sets), sets, strict=True):
+        assert np.array_equal(found, np.tile(hashing.rows(pa.table(COLUMNS), columns), 20_000)), columns
+    assert [len(found) for found in hashing.rows_of(many.slice(0, 0), sets)] == [0, 0, 0, 0]

@@ -149,7 +149,7 @@ def _looked_up(places: Mapping[str | None, int], column: str, values: Sequence[A
         [
             places[value]
             if isinstance(value, str) and value in places
-            else _place(places, *spelled(column, [value]), unknown)
+            else _place(places, spelled(column, [value])[0], unknown)
             for value in different
         ],
         np.int32,
