@@ -149,3 +149,10 @@ def test_moments_are_equal_in_every_unit():
         hashing.contents(pa.table({"t": pa.array(moments, pa.timestamp(unit))})).tolist() for unit in ("s", "us", "ns")
     ]
     assert units[0] == units[1] == units[2] and len(set(units[0])) == 3
+
+
+def test_blocks_and_texts_that_come_again_change_nothing():
+    many = pa.concat_tables([pa.table(COLUMNS)] * 20_000)  # several blocks, texts that repeat in each
+    for columns in (["s", "n"], [], list(COLUMNS), ["l"]):
+        assert np.array_equal(hashing.rows(many, columns), np.tile(hashing.rows(pa.table(COLUMNS), columns), 20_000))
+        assert len(hashing.rows(many.slice(0, 0), columns)) == 0
