@@ -15,7 +15,8 @@ from feilun.core.progress import Quiet
 from feilun.core.recipe import Recipe
 from feilun.core.work import Work
 from feilun.parts.dataset import Table
-from feilun.stages.data import clean, verbs
+from feilun.stages.data import verbs
+from feilun.stages.data.cells import clean
 
 
 def table(path: Path, columns: dict[str, list[Any]]) -> None:

@@ -11,7 +11,7 @@ import pytest
 from feilun.core.errors import DataError
 from feilun.core.recipe import Data
 from feilun.parts.delimited import encoding
-from feilun.stages.data import csv_file, raw
+from feilun.stages.data.reading import csv_file, raw
 
 
 def read(path: Path, most: int | None = None, **data: object) -> dict[str, list[str]]:

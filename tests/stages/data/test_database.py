@@ -11,7 +11,8 @@ import pytest
 from feilun.core.errors import DataError, FeilunError, MissingExtraError, RecipeError
 from feilun.core.recipe import Recipe
 from feilun.parts.dataset import SPLITS
-from feilun.stages.data import addresses, database, raw, sources, verbs
+from feilun.stages.data import verbs
+from feilun.stages.data.reading import addresses, database, raw, sources
 
 
 @pytest.fixture

@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 
 from feilun.core.recipe import Recipe
-from feilun.stages.data import clean, dates, resolve, sources, survey
+from feilun.stages.data import resolve
+from feilun.stages.data.cells import clean, dates
+from feilun.stages.data.looking import survey
+from feilun.stages.data.reading import sources
 
 DAYS = [(day, month) for month in (1, 2, 3) for day in (1, 5, 12, 28)]
 DAY_FIRST = [f"{day:02d}/{month:02d}/2020" for day, month in DAYS]

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from feilun.stages.data import hashing
+from feilun.stages.data.alike import hashing
 
 COLUMNS = {
     "n": pa.array([1.5, None, -0.0, 0.0, 3.0, 1e300]),

@@ -24,7 +24,7 @@ import datasets
 from pathlib import Path
 from feilun.core.errors import FeilunError
 from feilun.core.recipe import Recipe
-from feilun.stages.data import sources
+from feilun.stages.data.reading import sources
 
 datasets.config.S3_DATASETS_BUCKET_PREFIX = os.environ["HF_ENDPOINT"] + "/counted"
 for line in sys.stdin:

@@ -19,7 +19,8 @@ from feilun.core.recipe import Recipe
 from feilun.core.task import Task
 from feilun.core.work import Work
 from feilun.parts.dataset import SPLITS, Table, save_rows
-from feilun.stages.data import assemble, pictures, verbs
+from feilun.stages.data import assemble, verbs
+from feilun.stages.data.reading import pictures
 
 
 def features(recipe: Recipe) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from feilun.stages.data import hashing, near, near_pictures, near_texts
+from feilun.stages.data.alike import hashing, near, near_pictures, near_texts
 
 WORDS = [
     f"{first}{second}" for first in ("ka", "lo", "mi", "nu", "re", "si") for second in ("ban", "dor", "fel", "gim", "t")

@@ -15,7 +15,8 @@ import pytest
 
 from feilun.core.errors import DataError
 from feilun.core.recipe import Recipe
-from feilun.stages.data import remote, sources, verbs
+from feilun.stages.data import verbs
+from feilun.stages.data.reading import remote, sources
 
 s3fs = pytest.importorskip("s3fs", reason="needs s3fs: pip install 'feilun[s3]'")
 TABLE = b"a,y\n1,p\n2,q\n"

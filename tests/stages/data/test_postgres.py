@@ -13,7 +13,7 @@ from PIL import Image
 from feilun.cli.main import main
 from feilun.core.errors import DataError, RecipeError
 from feilun.core.recipe import Recipe
-from feilun.stages.data import database, sources
+from feilun.stages.data.reading import database, sources
 
 PASSWORD = "geheim-99"
 TABLE = """

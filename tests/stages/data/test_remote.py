@@ -16,7 +16,8 @@ from fsspec.registry import _registry as fsspec_registry
 
 from feilun.core.errors import DataError, MissingExtraError
 from feilun.core.recipe import Recipe
-from feilun.stages.data import addresses, remote, sources, verbs
+from feilun.stages.data import verbs
+from feilun.stages.data.reading import addresses, remote, sources
 
 TABLE = b"a,y\n1,p\n2,q\n"
 ROWS = b'{"a": 1, "y": "p"}\n{"a": 2, "y": "q"}\n'

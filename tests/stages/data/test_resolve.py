@@ -11,7 +11,8 @@ import pytest
 from feilun.core import discover
 from feilun.core.errors import DataError, RecipeError
 from feilun.core.recipe import Recipe
-from feilun.stages.data import pictures, verbs
+from feilun.stages.data import verbs
+from feilun.stages.data.reading import pictures
 
 COLORS = ("red", "blue", "green")
 ADJECTIVES = ("good", "bad", "slow", "warm", "new", "old", "odd")

@@ -10,7 +10,8 @@ import pyarrow as pa
 import pytest
 
 from feilun.core.recipe import Recipe
-from feilun.stages.data import measures, resolve, shapes, survey, verbs
+from feilun.stages.data import resolve, verbs
+from feilun.stages.data.looking import measures, shapes, survey
 
 
 def flattened(**columns: list[Any]) -> tuple[dict[str, list[Any]], list[str]]:

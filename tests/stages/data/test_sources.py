@@ -17,7 +17,7 @@ from PIL import Image
 from feilun.core.errors import DataError, RecipeError
 from feilun.core.recipe import Recipe
 from feilun.parts.dataset import SPLITS
-from feilun.stages.data import frames, pictures, raw, sources
+from feilun.stages.data.reading import frames, pictures, raw, sources
 
 
 def recipe(source: str | Path | None = None, target: str | None = None, **data: Any) -> Recipe:

@@ -18,7 +18,8 @@ import pytest
 from feilun.core.errors import DataError, InputError
 from feilun.core.recipe import Recipe, Window
 from feilun.parts.bundle import loading
-from feilun.stages.data import clean, window
+from feilun.stages.data.cells import clean
+from feilun.stages.data.looking import window
 from feilun.stages.deployment import asking, row_files, verbs
 
 NUMBER, CATEGORY, TEXT, IMAGE = ({"kind": kind} for kind in ("number", "category", "text", "image"))

@@ -16,22 +16,13 @@ from feilun.core.recipe import Recipe
 from feilun.core.task import Task
 from feilun.core.work import Made, Work
 from feilun.parts import dataset
-from feilun.stages.data import (
-    builtin,
-    clean,
-    cleaning,
-    findings,
-    hashing,
-    near,
-    picture_files,
-    raw,
-    sources,
-    spellings,
-    split_columns,
-    splits,
-    survey,
-    wanted,
-)
+from feilun.stages.data import cleaning, wanted
+from feilun.stages.data.alike import hashing, near
+from feilun.stages.data.cells import clean
+from feilun.stages.data.dealing import split_columns, splits
+from feilun.stages.data.looking import survey
+from feilun.stages.data.reading import builtin, picture_files, raw, sources
+from feilun.stages.data.telling import findings, spellings
 
 ID = raw.RESERVED
 TRAIN = dataset.SPLITS.index("train")

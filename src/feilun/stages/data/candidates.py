@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from feilun.core.recipe import Recipe
-from feilun.stages.data import options, resolve, survey
+from feilun.stages.data import options, resolve
+from feilun.stages.data.looking import survey
 
 TINY = 1000  # rows up to which a table is too small for much more than a straight line
 MANY_TEXTS = 20_000  # rows from which a transformer is worth its time

@@ -11,7 +11,11 @@ from feilun.core import manifest
 from feilun.core.errors import DataError
 from feilun.core.work import Made, Work
 from feilun.parts import dataset
-from feilun.stages.data import assemble, clean, cleaning, hashing, near, raw, survey, wanted
+from feilun.stages.data import assemble, cleaning, wanted
+from feilun.stages.data.alike import hashing, near
+from feilun.stages.data.cells import clean
+from feilun.stages.data.looking import survey
+from feilun.stages.data.reading import raw
 
 TRAIN, HELD = dataset.SPLITS.index("train"), dataset.SPLITS.index("held")
 

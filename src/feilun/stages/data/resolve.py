@@ -14,7 +14,9 @@ from feilun.core import discover
 from feilun.core.errors import DataError
 from feilun.core.recipe import Recipe
 from feilun.parts.features import mixed
-from feilun.stages.data import builtin, options, survey, targets
+from feilun.stages.data import options
+from feilun.stages.data.looking import survey, targets
+from feilun.stages.data.reading import builtin
 
 # By columns of one kind; every other mix: mlp
 MODELS = {frozenset({"image"}): "cnn", frozenset({"text"}): "gru", frozenset({"sequence"}): "lstm"}
