@@ -7,16 +7,26 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from markupsafe import Markup
+
 from feilun.core import manifest, yaml12
 from feilun.parts.metrics import wording
 from feilun.stages.evaluation import judged, judging, reading
+from feilun.stages.evaluation.bilingual import Phrase, Said, known, listed, opening, tell, term, verbatim
 from feilun.stages.evaluation.phrases import cut
 
 if TYPE_CHECKING:
     from feilun.core.recipe import Recipe
 
 FILE = "card.md"
-NOT_STATED = "not stated"
+NOT_STATED = tell("not stated")
+UNTIL = (
+    "Not stated. Until its owner says more: not for decisions about people without a person who checks them, and not "
+    "for data unlike the training rows."
+)
+PRIVACY = (
+    "Trained without differential privacy: no ε was counted, so nothing bounds what answers tell of a training row."
+)
 PIPELINES = {  # the hub's words for tasks, where it has one
     "translation": "translation",
     "image_generation": "unconditional-image-generation",
@@ -32,32 +42,33 @@ def text(
     scores: Mapping[str, Any],
     lineage: Mapping[str, Any],
     later: Mapping[str, Any] | None = None,
+    lang: str = "en",
 ) -> str:
     """The card. stages: finished ones.  lineage: {version, parent, lap}; empty fields say so.
 
-    later: {folds, learning, variants, dates}: what is known only after evaluation.
+    later: {folds, learning, variants, dates}: what is known only after evaluation.  lang: en or zh; the header is the
+    hub's and stays as it is.
     """
-    data, purpose = reading.data(stages), reading.purpose(recipe).of("en")
+    data, purpose = reading.data(stages), reading.purpose(recipe)
     made = {stage: found for stage, folder in stages.items() if (found := manifest.read(folder)) is not None}
-    parts = [
-        _header(recipe, scores),
-        f"# {recipe.name}@{lineage['version']}\n\n{purpose}",
-        _section("Purpose", [purpose, f"Intended use by its owner: {NOT_STATED}."]),
-        _section(
-            "Not for",
-            [
-                f"{NOT_STATED[0].upper()}{NOT_STATED[1:]}. Until its owner says more: not for decisions",
-                "about people without a person who checks them, and not for data unlike the training rows.",
-            ],
-        ),
-        _section("Owner", [NOT_STATED]),
-        _section("Score", [*_score_lines(scores), *_later_lines(later or {})]),
-        _section("Three weakest slices", _weak_lines(scores)),
-        _section("Groups", _group_lines(scores)),
-        _section("Data", _data_lines(recipe, data, (later or {}).get("dates", ""))),
-        _section("Lineage", _lineage_lines(recipe, lineage, made)),
+    parts: list[tuple[Said, list[Said]]] = [
+        (tell("Purpose"), [purpose, tell("Intended use by its owner: {words}.", words=NOT_STATED)]),
+        (tell("Not for"), [tell(UNTIL)]),
+        (tell("Owner"), [NOT_STATED]),
+        (tell("Score"), [*_score_lines(scores), *_later_lines(later or {})]),
+        (tell("Three weakest slices"), _weak_lines(scores)),
+        (tell("Groups"), _group_lines(scores)),
+        (tell("Data"), _data_lines(recipe, data, (later or {}).get("dates", ""))),
+        (tell("Privacy"), [tell(PRIVACY)]),
+        (tell("Lineage"), _lineage_lines(recipe, lineage, made)),
     ]
-    return "\n\n".join(parts) + "\n"
+    head = [_header(recipe, scores), f"# {recipe.name}@{lineage['version']}", _in(lang, purpose)]
+    sections = [f"## {_in(lang, title)}\n\n" + "\n".join(_in(lang, line) for line in lines) for title, lines in parts]
+    return "\n\n".join([*head, *sections]) + "\n"
+
+
+def _in(lang: str, said: Said) -> str:
+    return said.of(lang) if isinstance(said, Phrase) else str(said)
 
 
 def of_run(
@@ -66,6 +77,7 @@ def of_run(
     made: Mapping[str, manifest.Manifest],
     recipe: Recipe,
     scores: Mapping[str, Any],
+    lang: str = "en",
 ) -> str:
     """The card of a finished run, with what only its later stages know."""
     parent = next((Path(item.parent) for item in made.values() if item.parent), None)
@@ -81,7 +93,7 @@ def of_run(
         "variants": reading.json_of(stages, "optimization", "variants.json"),
         "dates": reading.made_on(stages),
     }
-    return text(recipe, stages, scores, lineage, later)
+    return text(recipe, stages, scores, lineage, later, lang)
 
 
 def _header(recipe: Recipe, scores: Mapping[str, Any]) -> str:
@@ -122,101 +134,146 @@ def pipeline_tag(recipe: Recipe) -> str:
     return ""
 
 
-def _score_lines(scores: Mapping[str, Any]) -> list[str]:
-    main = scores["main"]
-    lines = [
-        f"{wording.title(main)} on {scores['n']:,} test rows that decided nothing, with 95 % bootstrap interval "
-        f"({scores['resamples']:,} resamples):",
+def _score_lines(scores: Mapping[str, Any]) -> list[Said]:
+    main = term(scores["main"])
+    lines: list[Said] = [
+        tell(
+            "{score} on {count:,} test rows that decided nothing, with 95 % bootstrap interval "
+            "({resamples:,} resamples):",
+            score=opening(main),
+            count=scores["n"],
+            resamples=scores["resamples"],
+        ),
         "",
-        f"| | {wording.title(main)} | against this model |",
+        tell("| | {score} | against this model |", score=main),
         "|---|---|---|",
-        f"| this model | {wording.full(scores['scores'][main])} | |",
+        tell("| this model | {value} | |", value=wording.full(scores["scores"][scores["main"]])),
     ]
     for name, found in scores["baselines"].items():
         gap = scores["against"][name]
-        words = f"{judging.against_words(gap['words'])} ({judging.span(gap)})"
-        lines.append(f"| {_cell(wording.title(name))} | {wording.full(found[main])} | {words} |")
+        lines.append(
+            tell(
+                "| {baseline} | {value} | {words} ({span}) |",
+                baseline=_cell(term(name)),
+                value=wording.full(found[scores["main"]]),
+                words=known(judging.against_words(gap["words"])),
+                span=judging.span(gap),
+            )
+        )
     others = [
-        f"{wording.title(name)} {wording.full(found)}" for name, found in scores["scores"].items() if name != main
+        tell("{score} {value}", score=judged.score_title(name, found), value=wording.full(found))
+        for name, found in scores["scores"].items()
+        if name != scores["main"]
     ]
-    return [*lines, "", scores["verdict"]["words"], *(["", f"Also: {'; '.join(others)}."] if others else [])]
+    also: list[Said] = ["", tell("Also: {words}.", words=listed(others))] if others else []
+    return [*lines, "", known(scores["verdict"]["words"]), *also]
 
 
-def _later_lines(later: Mapping[str, Any]) -> list[str]:
+def _later_lines(later: Mapping[str, Any]) -> list[Said]:
     """Cross-validation, what more rows would bring, and the variant that serves."""
-    lines = []
+    lines: list[Said] = []
     if folds := later.get("folds"):
-        value, name = wording.full({"unit": "", **folds}), wording.title(folds["score"])
-        lines.append(f"Cross-validation over {len(folds['folds'])} folds, {folds['n']:,} rows: {name} {value}.")
+        lines.append(
+            tell(
+                "Cross-validation over {count} folds, {n:,} rows: {score} {value}.",
+                count=len(folds["folds"]),
+                n=folds["n"],
+                score=term(folds["score"]),
+                value=wording.full({"unit": "", **folds}),
+            )
+        )
     if words := ((later.get("learning") or {}).get("more") or {}).get("words"):
-        lines.append(f"More rows: {words}")
+        lines.append(tell("More rows: {words}", words=known(words)))
     if (variants := later.get("variants")) and variants["chosen"] != "fp32":
         name = variants["chosen"]
         served = wording.full(variants["variants"][name]["score"])
-        lines.append(f"Served is the {name} variant: {wording.title(variants['score'])} {served} on the test rows.")
+        lines.append(
+            tell(
+                "Served is the {variant} variant: {score} {value} on the test rows.",
+                variant=name,
+                score=term(variants["score"]),
+                value=served,
+            )
+        )
     return [line for words in lines for line in ("", words)]
 
 
-def _weak_lines(scores: Mapping[str, Any]) -> list[str]:
+def _weak_lines(scores: Mapping[str, Any]) -> list[Said]:
     found = judged.weakest(scores)
     if not found:
-        return [f"{NOT_STATED[0].upper()}{NOT_STATED[1:]}: no groups and no classes were scored."]
-    return [f"- {_cell(cut(name, 80))}: {score} ({rows:,} rows)" for name, rows, score in found]
+        return [tell("Not stated: no groups and no classes were scored.")]
+    lines: list[Said] = [
+        tell("- {where}: {value} ({n:,} rows)", where=_cell(where), value=score, n=rows) for where, rows, score in found
+    ]
+    return [*lines, "", spots["head"]] if (spots := judged.weak_spots(scores)) else lines
 
 
-def _group_lines(scores: Mapping[str, Any]) -> list[str]:
+def _group_lines(scores: Mapping[str, Any]) -> list[Said]:
     found = scores.get("groups") or []
     if not found:
-        return ["None were asked for (`evaluate.groups`)."]
-    main = wording.title(scores["main"])
-    lines = [f"| group | rows | {main} | against all other rows |", "|---|---|---|---|"]
+        return [tell("None were asked for (`evaluate.groups`).")]
+    lines: list[Said] = [
+        tell("| group | rows | {score} | against all other rows |", score=term(scores["main"])),
+        "|---|---|---|---|",
+    ]
     for row in found[:GROUPS]:
         gap = row.get("gap") or {}
-        name = _cell(cut(f"{row['column']} = {row['value']}", 80))
-        lines.append(f"| {name} | {row['n']:,} | {wording.full(row['score'])} | {gap.get('words', '')} |")
-    return lines + ([f"\nand {len(found) - GROUPS:,} more"] if len(found) > GROUPS else [])
+        name = _cell(verbatim(cut(f"{row['column']} = {row['value']}", 80)))
+        value, words = wording.full(row["score"]), known(gap.get("words", ""))
+        lines.append(
+            tell("| {column} | {n:,} | {value} | {words} |", column=name, n=row["n"], value=value, words=words)
+        )
+    return lines + (["", tell("and {count:,} more", count=len(found) - GROUPS)] if len(found) > GROUPS else [])
 
 
-def _data_lines(recipe: Recipe, data: Mapping[str, Any], dates: str) -> list[str]:
-    counts = ", ".join(f"{split} {count:,}" for split, count in data["splits"].items()) or NOT_STATED
-    lines = [f"- Source: {_source(recipe)}", f"- Rows: {counts}", f"- Read on: {dates or NOT_STATED}"]
-    lines.append(f"- Collected when and by whom: {NOT_STATED}")
+def _data_lines(recipe: Recipe, data: Mapping[str, Any], dates: str) -> list[Said]:
+    counts = listed([tell("{kind} {count:,}", kind=term(split), count=n) for split, n in data["splits"].items()])
+    lines: list[Said] = [
+        tell("- Source: {value}", value=_source(recipe) or NOT_STATED),
+        tell("- Rows: {words}", words=counts if data["splits"] else NOT_STATED),
+        tell("- Read on: {value}", value=dates or NOT_STATED),
+        tell("- Collected when and by whom: {words}", words=NOT_STATED),
+    ]
     if data["feedback"]:
-        lines.append(f"- From feedback: {data['feedback']:,} rows")
-    lines += [f"- {what[0].upper()}{what[1:]}: {said}" for what, said in data["facts"] if what]
+        lines.append(tell("- From feedback: {count:,} rows", count=data["feedback"]))
+    lines += [tell("- {kind}: {value}", kind=opening(known(what)), value=said) for what, said in data["facts"] if what]
     if data["drift"]:
         columns = ", ".join(row["column"] for row in data["drift"][:5])
-        lines.append(f"- Training and test rows differ most in: {_cell(columns)}")
+        lines.append(tell("- Training and test rows differ most in: {value}", value=_cell(verbatim(columns))))
     return [
         *lines,
-        "- The test rows decided nothing: no stopping, no threshold, no variant. A lap scores the same rows again.",
+        tell(
+            "- The test rows decided nothing: no stopping, no threshold, no variant. A lap scores the same rows again."
+        ),
     ]
 
 
-def _lineage_lines(recipe: Recipe, lineage: Mapping[str, Any], made: Mapping[str, manifest.Manifest]) -> list[str]:
-    grown = f"{lineage['parent']} with the feedback of lap {lineage['lap']}" if lineage.get("parent") else "none"
+def _lineage_lines(recipe: Recipe, lineage: Mapping[str, Any], made: Mapping[str, manifest.Manifest]) -> list[Said]:
+    grown: Said = tell("none")
+    if lineage.get("parent"):
+        grown = tell("{value} with the feedback of lap {count}", value=lineage["parent"], count=lineage["lap"])
     versions = next((item.versions for item in reversed(list(made.values()))), {})
     return [
-        f"- Parent: {grown}",
-        f"- Model: {recipe.model.name or NOT_STATED}; seed {recipe.seed}",
-        f"- Versions: {', '.join(f'{name} {number}' for name, number in versions.items()) or NOT_STATED}",
-        f"- Recipe SHA-256: {reading.recipe_hash(recipe)}",
-        *(f"- {what} SHA-256: {digest}" for what, digest in reading.hashes(made)),
+        tell("- Parent: {words}", words=grown),
+        tell("- Model: {value}; seed {seed}", value=recipe.model.name or NOT_STATED, seed=recipe.seed),
+        tell("- Promoted by: {words}", words=NOT_STATED),
+        tell(
+            "- Versions: {words}",
+            words=", ".join(f"{name} {number}" for name, number in versions.items()) or NOT_STATED,
+        ),
+        tell("- Recipe SHA-256: {value}", value=reading.recipe_hash(recipe)),
+        *(tell("- {what} SHA-256: {value}", what=known(what), value=digest) for what, digest in reading.hashes(made)),
     ]
 
 
 def _source(recipe: Recipe) -> str:
-    """Where the rows come from, without a name or a password in an address."""
-    return re.sub(r"//[^/@]*@", "//", recipe.data.source) if recipe.data.source else NOT_STATED
+    """Where the rows come from, without a name or a password in an address; "" if unknown."""
+    return re.sub(r"//[^/@]*@", "//", recipe.data.source) if recipe.data.source else ""
 
 
-def _section(title: str, lines: list[str]) -> str:
-    return f"## {title}\n\n" + "\n".join(lines)
-
-
-def _cell(text: str) -> str:
+def _cell(phrase: Phrase) -> Phrase:
     """Text that cannot break out of a table's cell."""
-    return text.replace("|", "\\|").replace("\n", " ")
+    return Phrase(*(Markup(side.replace("|", "\\|").replace("\n", " ")) for side in (phrase.en, phrase.zh)))
 
 
 def _number(value: float) -> float:

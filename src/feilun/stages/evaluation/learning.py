@@ -19,7 +19,7 @@ from feilun.core import discover
 from feilun.core.errors import DataError
 from feilun.parts.dataset import Table
 from feilun.parts.metrics.intervals import draws
-from feilun.parts.metrics.wording import interval, shown
+from feilun.parts.metrics.wording import interval, shown, title
 from feilun.stages.evaluation import judging
 from feilun.stages.evaluation.drawing import Draw
 
@@ -55,7 +55,7 @@ def learning(recipe: Recipe, points: Sequence[Mapping[str, Path]]) -> dict[str, 
         {"rows": number, "value": item["value"], "low": item["low"], "high": item["high"]}
         for number, item in zip(rows, found, strict=True)
     ]
-    words = f"{more:,} more labels: about {about}"
+    words = f"{more:,} more labels would move {title(main)} by about {about}; {better} is better."
     return {
         "score": main,
         "better": better,
