@@ -24,13 +24,12 @@ from feilun.core import discover, manifest, notebook, progress, reading, runs, s
 from feilun.core.errors import FeilunError, InputError
 from feilun.core.manifest import Manifest
 from feilun.core.protocols import Say
-from feilun.core.recipe import Data, Recipe
+from feilun.core.recipe import AUTO, Data, Recipe
 from feilun.core.runs import run_folder as run_folder
 from feilun.core.runs import stage_folders as stage_folders
 from feilun.core.work import Made, Work
 
 STAGES = ("data", "training", "evaluation", "optimization", "deployment")  # then improvement, and data again
-AUTO = "auto"  # the model that is chosen from a few by trying
 LIBRARIES = ("numpy", "torch", "datasets", "tokenizers", "pillow", "scikit-learn", "onnxruntime")
 
 
@@ -55,6 +54,7 @@ class Run:
     number: int
     folder: Path
     recipe: Recipe
+    asked: Recipe  # the recipe before `model: auto` became the model that was chosen
     stages: Mapping[str, Path]
     skipped: tuple[str, ...]
     seconds: float
@@ -178,9 +178,9 @@ def run_recipe(
     given = Given(base=base, lap=lap, frame=frame, model=model, say=say or progress.Quiet())
     mark = lap.rows.name if lap else None
     with progress.locked(home / name), own_network(recipe, home / name, base, model) as recipe:
-        tried: dict[str, Any] = {}
+        asked, tried = recipe, dict[str, Any]()
         if recipe.model.name == AUTO:
-            recipe, tried = _chosen(recipe, home / name, given)
+            recipe, tried = choose(recipe, home / name, given)
         folder = runs.find_or_begin(home / name, recipe, mark)
         if tried:
             manifest.write_json(folder / "auto.json", tried)
@@ -191,6 +191,7 @@ def run_recipe(
             number=int(folder.name),
             folder=folder,
             recipe=recipe,
+            asked=asked,
             stages=made,
             skipped=skipped,
             seconds=time.monotonic() - started,
@@ -234,7 +235,7 @@ def make_stages(
     return made, tuple(skipped)
 
 
-def _chosen(recipe: Recipe, parent: Path, given: Given) -> tuple[Recipe, dict[str, Any]]:
+def choose(recipe: Recipe, parent: Path, given: Given) -> tuple[Recipe, dict[str, Any]]:
     """`model: auto`: two or three models trained, the one kept that is best on validation rows, and the table of all.
 
     A candidate that fails is listed with its reason; only if all fail, the first failure is raised.

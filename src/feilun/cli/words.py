@@ -24,6 +24,7 @@ CHINESE: Mapping[str, str] = {
     ),
     "nothing here yet": "这里还没有内容",
     "{count} rows answered": "已回答 {count} 行",
+    "{count} rows have fewer steps before them than a window": "{count} 行之前的步数不足一个窗口",
     "nothing to clean": "没有可清理的内容",
     "ready: {rows:,} rows, task {task}, model {model}": "可以运行:{rows:,} 行,任务 {task},模型 {model}",
     "the recipe is right; nothing was trained": "配方正确;未进行训练",

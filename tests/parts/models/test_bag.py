@@ -1,6 +1,8 @@
-"""Bag: the mean over the tokens that are there, no matter what is padded or how texts are encoded."""
+"""Bag: a weighted sum over the tokens that are there, no matter what is padded or how texts are encoded."""
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 import onnxruntime
@@ -40,11 +42,13 @@ def test_an_answer_does_not_depend_on_its_neighbours(feature) -> None:
         assert torch.allclose(alone[0], together[row], atol=1e-6)  # other sums in another order
 
 
-def test_the_mean_of_the_vectors() -> None:
+def test_rare_tokens_count_more_and_the_weights_have_length_one() -> None:
     encoder = bag.Encoder(bag.Bag(width=3), 10).eval()
     made = encoder(torch.tensor([[4, 5, 0], [6, 0, 0]]), torch.tensor([2, 1]))
     vectors = encoder.vectors.weight
-    assert torch.allclose(made, torch.stack([(vectors[4] + vectors[5]) / 2, vectors[6]]))
+    fourth, fifth = math.log(4 + math.e), math.log(5 + math.e)
+    both = (fourth * vectors[4] + fifth * vectors[5]) / math.hypot(fourth, fifth)
+    assert torch.allclose(made, torch.stack([both, vectors[6]]))
 
 
 def test_tokens_are_left_out_while_training_only() -> None:

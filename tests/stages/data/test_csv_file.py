@@ -162,6 +162,9 @@ def test_what_the_recipe_says_of_a_file_is_taken(tmp_path: Path) -> None:
         ("p;e\n1.234;3,5\n2.345;1,5\n", {}, ["1234", "2345"], ","),
         ("p;e\n52.123;3,5\n13.25;1,5\n", {}, ["52.123", "13.25"], ","),
         ("p;e\n1.234;3.5\n2.345;1.5\n", {}, ["1.234", "2.345"], None),
+        ("p;e\n3.5;2,5\n4,998;1,5\n", {}, ["3.5", "4998"], None),
+        ("p;e\n3.5;x\n4,998;y\n", {}, ["3.5", "4998"], "."),
+        ("p;e\n3.5;2,5\n3,25;1,5\n", {}, ["3.5", "3,25"], ","),
         ("p;e\na,b;x\n1,2;y\nc;z\n", {}, ["a,b", "1,2", "c"], None),
         ("p;e\n?;x\n1 234,5;y\n;z\n", {}, ["?", "1234.5", ""], ","),
     ],
@@ -176,6 +179,31 @@ def test_numbers_as_people_type_them(
     assert changed == any(note.startswith("p: ") and "is read as" in note for note in found.notes)
     if changed and not data:
         assert any("data.decimal" in note for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    ("text", "data", "done", "key"),
+    [
+        ("p;e\n1,234;x\n5;y\n", {}, "read as 1.234", 'data.decimal: "."'),
+        ("p\te\n1,234\tx\n5\ty\n", {}, "read as 1234", 'data.decimal: ","'),
+        ("p;e\n1.234;3,5\n2.345;1,5\n", {}, "read as 1234", 'data.decimal: "."'),
+        ("p;e\n3.5;x\n4,998;y\n", {"decimal": ","}, "read as 4.998", 'data.decimal: "."'),
+    ],
+)
+def test_what_may_be_two_numbers_is_told_with_the_key_that_decides(
+    tmp_path: Path, text: str, data: dict[str, str], done: str, key: str
+) -> None:
+    path = written(tmp_path, text)
+    (line,) = csv_file.read(path, Data(**data), raw.Most()).lines
+    assert (line["what"], line["column"], line["done"], line["key"]) == ("unclear numbers", "p", done, key)
+    said, other = done.removeprefix("read as "), key[-2]
+    assert said in csv_file.read(path, Data(**data), raw.Most()).table.column("p").to_pylist()
+    assert said not in csv_file.read(path, Data(decimal=other), raw.Most()).table.column("p").to_pylist()
+
+
+def test_what_the_column_decides_is_not_called_unclear(tmp_path: Path) -> None:
+    for text in ("p;e\n3.5;2,5\n4,998;1,5\n", "p;e\n3,14;x\n1.234,56;y\n", "p;e\n1;x\n2;y\n"):
+        assert csv_file.read(written(tmp_path, text), Data(), raw.Most()).lines == ()
 
 
 def test_many_numbers_as_people_type_them(tmp_path: Path) -> None:

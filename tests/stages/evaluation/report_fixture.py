@@ -105,6 +105,7 @@ def scores(labels: list[str], groups: int) -> dict[str, Any]:
             "per_row": {"value": 0.42, "low": 0.3, "high": 0.5},
             "curve": [[step / 20, 0.42 - abs(step / 20 - 0.31)] for step in range(21)],
             "others": {"always yes": 0.1, "always no": -0.2, "threshold 0.5": 0.3},
+            "baselines": {"logistic_regression": {"threshold": 0.17, "value": 0.35}},
         },
     }
 

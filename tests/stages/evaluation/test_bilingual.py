@@ -119,6 +119,13 @@ def test_sentences_with_names_inside_are_cut_in_the_right_place(english: str, ch
         "no names in the first line by its looks, which is '1, 2': columns are called column_1 to column_2. Name them "
         "in data.columns, or set data.header: true.",
         "p1: 3,14 is read as 3.14 (data.decimal: ',').",
+        "p1: 1,234 is read as 1.234, and may be 1234: that is what data.decimal: '.' makes of it.",
+        "p1: numbers written with a1, which was taken off; ask with or without.",
+        "p1: a1.csv is read day first, since 13/02 stands there; b2.csv is read month first. Write dates as 2024-01-31 "
+        "to be sure.",
+        "13/02 stands there; b2.csv is read month first",
+        "1,234 a1 may be 1.234 or 1234, and nothing in the column tells",
+        "auto chose anew each time, on that time's own validation rows: a1 ×3, b2 ×2.",
         "always later than b2: is it known in time?",
         "1,204 different values, 2 rows each: new ones will come that the network does not know",
         "dates from 2020-01-01 to 2024-01-31, in UTC; the rows stand in its order, so only its month, weekday, day and "
@@ -126,7 +133,7 @@ def test_sentences_with_names_inside_are_cut_in_the_right_place(english: str, ch
     ],
 )
 def test_what_the_data_stage_says_is_known(english: str) -> None:
-    own = r"a1|b2|p1|UTC|UTF|csv|data\.\w+|header|true|column_\d|to column|GB18030|Chinese"
+    own = r"auto|a1|b2|p1|UTC|UTF|csv|data\.\w+|header|true|column_\d|to column|GB18030|Chinese"
     assert not re.search("[a-z]{3}", re.sub(own, "", known(english).zh)), known(english).zh
 
 

@@ -77,7 +77,7 @@ def test_intervals_hold_the_value_and_shrink_with_agreement() -> None:
     ours, perfect = found["scores"]["accuracy"], found["baselines"]["simple"]["accuracy"]
     assert ours["value"] == pytest.approx(0.9) and ours["low"] < 0.9 < ours["high"]
     assert ours["high"] - ours["low"] == pytest.approx(2 * 1.96 * (0.9 * 0.1 / N) ** 0.5, rel=0.25)
-    assert (perfect["low"], perfect["high"]) == (1.0, 1.0)
+    assert perfect["high"] == 1.0 and 0.99 < perfect["low"] < 1.0, "400 right rows do not prove that none is wrong"
 
 
 def test_an_unknown_main_score_is_named_with_those_there_are() -> None:

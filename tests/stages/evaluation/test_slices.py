@@ -9,8 +9,8 @@ import numpy as np
 
 from feilun.core.recipe import Recipe
 from feilun.core.task import Score
+from feilun.parts.metrics.resampling import Draw
 from feilun.stages.evaluation import judged, slices
-from feilun.stages.evaluation.drawing import Draw
 
 COUNT = 1200
 KINDS = {"age": "number", "town": "category", "plan": "category", "note": "text", "photo": "image"}

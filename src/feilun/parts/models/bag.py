@@ -1,7 +1,8 @@
-"""Bag: the mean vector of a text's words, word pairs and runs of characters; trained in seconds, good on few texts."""
+"""Bag: the weighted sum of the vectors of a text's words, word pairs and runs of characters; learns from few texts."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,25 +30,32 @@ KINDS = ("text",)
 
 
 class Encoder(nn.Module):
-    """int64 (B, T) and lengths -> (B, width); padding counts for nothing."""
+    """int64 (B, T) and lengths -> (B, width); padding counts for nothing.
+
+    A token counts by how rare it is, and a text's weights have length 1 (Salton & Buckley 1988). Tokens are numbered
+    from the commonest on, and by Zipf's law the log of that place rises with the log of inverse document frequency.
+    """
 
     def __init__(self, options: Bag, vocabulary: int) -> None:
         super().__init__()
         self.vectors = nn.Embedding(vocabulary, options.width)
         nn.init.normal_(self.vectors.weight, std=START * options.width**-0.5)
+        rarity = torch.log(torch.arange(vocabulary) + math.e)
+        self.register_buffer("rarity", rarity, persistent=False)  # follows from the vocabulary's size
+        self.rarity: Tensor
         self.token_dropout = options.token_dropout
         self.width = options.width
 
     def forward(self, tokens: Tensor, length: Tensor) -> Tensor:
-        """The mean over the tokens that are there; while training over those that are left."""
-        mask = stems.present(tokens, length)
+        """The weighted sum over the tokens that are there; while training over those that are left."""
+        weights = stems.present(tokens, length) * self.rarity[tokens]
         if self.training and self.token_dropout:
-            mask = mask * (torch.rand_like(mask) >= self.token_dropout)
+            weights = weights * (torch.rand_like(weights) >= self.token_dropout)
         # A product of matrices, not a sum of products: it needs no second (B, T, width).
-        total: Tensor = (mask.unsqueeze(1) @ self.vectors(tokens)).squeeze(1)
-        return total / mask.sum(1, keepdim=True).clamp(min=1)
+        total: Tensor = (weights.unsqueeze(1) @ self.vectors(tokens)).squeeze(1)
+        return total / weights.square().sum(1, keepdim=True).sqrt().clamp(min=1)
 
 
 def encoder(options: Bag, feature: Any) -> nn.Module:
-    """A text as the mean of its tokens' vectors."""
+    """A text as the weighted sum of its tokens' vectors."""
     return Encoder(options, feature.vocabulary_size)

@@ -26,6 +26,7 @@ from feilun.stages.data import (
     picture_files,
     raw,
     sources,
+    spellings,
     split_columns,
     splits,
     survey,
@@ -129,7 +130,7 @@ def _clean(recipe: Recipe, task: Task, base: Path, frame: Any) -> _Rows:
     whole = survey.prepared(recipe, sources.read(recipe, base, frame))  # stripped, with windows
     stripped = whole.table
     found = survey.of(recipe, whole, stripped)
-    asked = wanted.by_task(task, recipe)
+    asked = wanted.by_task(task, recipe, whole.units)
     raw.require(asked.columns, stripped.column_names, whole.name)
     kept = list(dict.fromkeys([*asked.columns, *wanted.beside(recipe, stripped.column_names)]))
     if builtin.is_task(recipe.data.source):
@@ -137,9 +138,12 @@ def _clean(recipe: Recipe, task: Task, base: Path, frame: Any) -> _Rows:
     images = [name for name, kind in asked.kinds.items() if kind == "image"]
     folder = getattr(whole, "folder", None) or Path(whole.name).parent
     loaded = picture_files.load(stripped.select(kept), images, [folder, base])
-    cleaned = clean.to_kinds(loaded, asked.kinds, asked.targets, whole.name, survey.day_first(recipe))
-    table, given, without = _with_target(cleaned.table, whole, asked.targets)
-    lines = cleaning.of_missing(loaded, cleaned.table, asked.kinds, asked.targets)
+    kinds = {**_beside(recipe, loaded, found, kept), **asked.kinds}
+    cleaned = clean.to_kinds(loaded, kinds, asked.targets, whole.name, survey.day_first(recipe))
+    said, lines = _one_spelling(cleaned.table, recipe, asked)
+    lines = [*whole.lines, *lines]
+    table, given, without = _with_target(said, whole, asked.targets)
+    lines += cleaning.of_missing(loaded, cleaned.table, asked.kinds, asked.targets)
     if without:
         target = ", ".join(asked.targets)
         lines.append(cleaning.line("rows without a target", without, "left out", "nothing to learn", column=target))
@@ -152,6 +156,32 @@ def _clean(recipe: Recipe, task: Task, base: Path, frame: Any) -> _Rows:
         lines=tuple(lines),
         facts={"without_target": without},
     )
+
+
+def _beside(recipe: Recipe, table: pa.Table, found: survey.Survey, kept: Sequence[str]) -> dict[str, str]:
+    """Kinds of the columns that groups and metrics are told by: numbers are compared as numbers, not as text.
+
+    The column of the split stays as it came: what it means is decided where rows are dealt.
+    """
+    kinds = {entry["column"]: entry["kind"] for entry in found.columns}
+    numbers = {name for name in kept if clean.number_share(table.column(name))[0] == 1}
+    plain = {name: "number" if name in numbers and kinds.get(name) != "category" else kinds.get(name) for name in kept}
+    return {
+        name: kind
+        for name, kind in plain.items()
+        if kind in ("number", "category", "time") and name != recipe.data.split.column
+    }
+
+
+def _one_spelling(table: pa.Table, recipe: Recipe, asked: wanted.Wanted) -> tuple[pa.Table, list[cleaning.Line]]:
+    """With target.spellings: join, labels that differ in case, width or spaces alone as most rows write them."""
+    lines: list[cleaning.Line] = []
+    for name in asked.targets if recipe.target and recipe.target.spellings == "join" else ():
+        if asked.kinds.get(name) == "labels" and clean.is_text(table.schema.field(name).type):
+            column, told = spellings.joined(name, table.column(name))
+            table = table.set_column(table.column_names.index(name), name, column)
+            lines += told
+    return table, lines
 
 
 def _without_copies(rows: _Rows, recipe: Recipe) -> tuple[pa.Table, np.ndarray, dict[str, int]]:

@@ -35,8 +35,12 @@ def candidates(recipe: Recipe, base: Path, frame: Any = None) -> list[Recipe]:
 def _trained_on(recipe: Recipe) -> float:
     """Share of the rows that is learnt from."""
     split = recipe.data.split
+    if split.folds:
+        in_time = split.by == "time"  # windows that grow
+        others = (split.fold + 1) / (split.folds + 1) if in_time else 1 - 1 / split.folds
+        return others * (1 - split.validation) * split.part
     test = 0.0 if recipe.data.test else split.test
-    return max(0.1, 1 - split.validation - split.gate - test)
+    return max(0.1, 1 - split.validation - split.gate - test) * split.part
 
 
 def _tries(recipe: Recipe, rows: int) -> list[Try]:
@@ -86,7 +90,7 @@ def _tables(rows: int, task: str) -> list[Try]:
 
 
 def _texts(rows: int) -> list[Try]:
-    bag = {"epochs": _epochs(STEPS_OF_A_BAG, 32, rows), "batch_size": 32, "learning_rate": 0.01, "patience": 3}
+    bag = {"epochs": _epochs(STEPS_OF_A_BAG, 32, rows), "batch_size": 32, "learning_rate": 0.003, "patience": 3}
     reading: Try = ({"name": "gru"}, {"epochs": 6, "batch_size": 32, "learning_rate": 0.002, "patience": 2})
     if rows >= MANY_TEXTS:
         reading = ({"name": "transformer"}, {"epochs": 6, "batch_size": 64, "learning_rate": 0.0005, "patience": 2})

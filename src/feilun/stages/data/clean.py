@@ -11,15 +11,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from feilun.core.errors import DataError
+from feilun.parts.features import time as forms
 from feilun.parts.features.sequence import steps
+from feilun.parts.ops import missing as absences
+from feilun.parts.ops import numerals
 from feilun.parts.ops.threads import in_order
 from feilun.stages.data import blanks, dates
 
-NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
+NUMBER = f"^(?:{numerals.PLAIN.pattern})$"
 NOT_NUMBERS = 0.05  # a column of numbers may hold this share of words; they count as missing, and that is said
 SEEN = 1000
 STEPS = pa.list_(pa.list_(pa.float64()))
-CODED_ZERO = r"^-?0\d"  # 007 is a code: as a number it would lose its zeros
+CODED_ZERO = f"^{numerals.CODED_ZERO.pattern}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,9 +34,13 @@ class Cleaned:
 
 
 def strip(table: pa.Table, missing: Sequence[str]) -> pa.Table:
-    """Text without space around it, and null for missing values: listed texts, NaN, infinity."""
-    words = pa.array([word.strip() for word in missing], pa.string())
-    columns = in_order(lambda column: _stripped(column, words), table.columns)
+    """Text without space around it, and null for missing values: NaN, infinity, and what `missing` lists.
+
+    A number among the words, such as -999, is also meant where numbers are typed or written -999.0, and a day, such as
+    1900-01-01, where dates are typed or written in another way.
+    """
+    absent = absences.of(tuple(missing))
+    columns = in_order(lambda column: _stripped(column, absent), table.columns)
     return pa.table(dict(zip(table.column_names, columns, strict=True)))
 
 
@@ -112,16 +119,41 @@ def is_numeric(kind: pa.DataType) -> bool:
     return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
 
 
-def _stripped(column: pa.ChunkedArray, words: pa.Array) -> pa.ChunkedArray:
+def _stripped(column: pa.ChunkedArray, absent: absences.Missing) -> pa.ChunkedArray:
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     if pa.types.is_large_string(column.type) or pa.types.is_null(column.type):
         column = column.cast(pa.string())
     if pa.types.is_string(column.type):
-        return blanks.stripped(column, words)
+        column = blanks.stripped(column, pa.array(sorted(absent.words), pa.string()))
+        return _without_days(_without_numbers(column, absent), absent)
     if pa.types.is_floating(column.type):
-        return pc.if_else(pc.is_finite(column), column, pa.scalar(None, column.type))
-    return column
+        column = pc.if_else(pc.is_finite(column), column, pa.scalar(None, column.type))
+    return _without_days(_without_numbers(column, absent), absent)
+
+
+def _without_numbers(column: pa.ChunkedArray, absent: absences.Missing) -> pa.ChunkedArray:
+    """Null where a number is listed as missing, in a column of numbers or of text."""
+    if not absent.numbers or not (is_numeric(column.type) or is_text(column.type)):
+        return column
+    if is_text(column.type):
+        coded = column.combine_chunks().dictionary_encode()
+        listed = [absent.says(word) for word in coded.dictionary.to_pylist()]
+        bad = pa.chunked_array([pa.array(listed, pa.bool_()).take(coded.indices)])
+    else:
+        bad = pc.is_in(column.cast(pa.float64(), safe=False), value_set=pa.array(sorted(absent.numbers)))
+    return pc.if_else(pc.fill_null(bad, False), pa.scalar(None, column.type), column)
+
+
+def _without_days(column: pa.ChunkedArray, absent: absences.Missing) -> pa.ChunkedArray:
+    """Null where a day is listed as missing, in a column of dates."""
+    words = sorted(absent.words)
+    if not any(forms.DAY_WORD.fullmatch(word) for word in words):
+        return column
+    if not pa.types.is_temporal(column.type) and not (is_text(column.type) and dates.look_so(column)):
+        return column
+    bad = forms.absent_days(dates.read(column).times, words)
+    return pc.if_else(pa.array(bad), pa.scalar(None, column.type), column)
 
 
 def _numbers(column: pa.ChunkedArray, name: str, where: str, *, strict: bool) -> tuple[pa.ChunkedArray, str]:

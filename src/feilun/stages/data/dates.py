@@ -45,6 +45,20 @@ def look_so(texts: pa.ChunkedArray) -> bool:
     return share is not None and share > NEARLY_ALL
 
 
+def shown(column: pa.ChunkedArray) -> tuple[str, str]:
+    """A text such as 31/01/2020 that shows that the day stands first, and one that the month does; else nothing."""
+    words = pc.utf8_trim_whitespace(column.drop_null().unique())
+    parts = pc.extract_regex(words, forms.YEAR_LAST)
+    known = parts.is_valid()
+    found = []
+    for name, other in (("one", "two"), ("two", "one")):
+        beyond = pc.greater(pc.struct_field(parts, name).cast(pa.int8()), 12)
+        within = pc.less_equal(pc.struct_field(parts, other).cast(pa.int8()), 12)
+        place = pc.index(pc.and_(pc.and_(known, beyond), within), True).as_py()
+        found.append(words[place].as_py() if place >= 0 else "")
+    return found[0], found[1]
+
+
 def read(column: pa.ChunkedArray, day_first: bool | None = None) -> Times:
     """Times of a column of text or of any Arrow date or time.
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from feilun.core.recipe import Recipe
 from feilun.parts.dataset import SPLITS
-from feilun.stages.data import classes, cleaning, disagreement, drift, outliers, split_columns, suspects
+from feilun.stages.data import classes, cleaning, disagreement, drift, outliers, spellings, split_columns, suspects
 from feilun.stages.data.cleaning import Line, line
 from feilun.stages.data.near import Near
 from feilun.stages.data.wanted import Wanted
@@ -45,6 +45,9 @@ def of(
         lines.append(_of_disagreement(unlike, wanted))
     inputs = {name: kind for name, kind in wanted.kinds.items() if name not in wanted.targets}
     lines += suspects.find(table, inputs, of_rows == TRAIN, recipe.data.missing)
+    for name in wanted.targets:
+        if wanted.kinds.get(name) == "labels":
+            lines += spellings.labels(name, table.column(name))
     coded = split_columns.labels(table, wanted.targets, wanted.kinds)
     if coded is not None:
         lines += classes.find(*coded, of_rows, wanted.targets[0])

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from feilun.core.errors import DataError
 from feilun.core.recipe import Data
+from feilun.parts.ops.measured import Unit
 
 RESERVED = "_id"  # the stable row id that the data stage adds
 DEALT = -1  # in `given`: this row's split is found by hash; else an index into parts.dataset.SPLITS
@@ -37,7 +38,8 @@ class Raw:
     given: int8 (N,), DEALT or the split the row was given for.  kinds, target: what the source itself knows.
     rows: how many rows there are; more than the table has when only a sample was read, None when not known.
     decimal: the mark by which numbers in text were read, None where all were plain.  folder: where names of pictures
-    start, where that is not the folder of `name`.
+    start, where that is not the folder of `name`.  lines: of the cleaning table, about how it was read.
+    units: of columns whose numbers were written with one, {column: unit}.
     """
 
     table: pa.Table
@@ -49,6 +51,8 @@ class Raw:
     rows: int | None = None
     decimal: str | None = None
     folder: Path | None = None
+    lines: tuple[dict[str, Any], ...] = ()
+    units: Mapping[str, Unit] = field(default_factory=dict)
 
 
 Part = Callable[[Data, Most], Raw]  # reads the rows of one split of a source

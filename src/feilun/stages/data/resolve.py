@@ -13,12 +13,16 @@ from typing import Any
 from feilun.core import discover
 from feilun.core.errors import DataError
 from feilun.core.recipe import Recipe
+from feilun.parts.features import mixed
 from feilun.stages.data import builtin, options, survey, targets
 
 # By columns of one kind; every other mix: mlp
 MODELS = {frozenset({"image"}): "cnn", frozenset({"text"}): "gru", frozenset({"sequence"}): "lstm"}
 
-ENCODED: dict[str, dict[str, dict[str, Any]]] = {"bag": {"text": {"tokens": "grams"}}}  # model -> kind -> options
+ENCODED: dict[str, dict[str, dict[str, Any]]] = {  # model -> kind -> options
+    "bag": {"text": {"tokens": "grams"}},
+    options.OWN: {"number": {"transform": "standard"}},  # a column stays one number, whatever the number of rows
+}
 
 
 def resolve(recipe: Recipe, base: Path, frame: Any = None) -> Recipe:
@@ -48,8 +52,22 @@ def resolve(recipe: Recipe, base: Path, frame: Any = None) -> Recipe:
 def encoded(recipe: Recipe) -> Recipe:
     """With the input options that the model goes best with, where the user set none."""
     asked = ENCODED.get(str(recipe.model.name), {})
+    said = {  # for one column of a kind that is encoded together, it is said for all of them
+        (column.kind, option)
+        for column in recipe.inputs.values()
+        if column.kind in mixed.TOGETHER
+        for option in column.options
+    }
     inputs = {
-        name: {**asked.get(column.kind, {}), **column.model_dump(mode="json")} for name, column in recipe.inputs.items()
+        name: {
+            **{
+                option: value
+                for option, value in asked.get(column.kind, {}).items()
+                if (column.kind, option) not in said
+            },
+            **column.model_dump(mode="json"),
+        }
+        for name, column in recipe.inputs.items()
     }
     return _set(recipe, inputs=inputs) if asked else recipe
 

@@ -16,7 +16,7 @@ from feilun.core.errors import RecipeError
 from feilun.core.manifest import hash_json
 from feilun.core.recipe import Data, Recipe
 from feilun.parts.dataset import SPLITS
-from feilun.stages.data import builtin, database, formats, frames, hashing, hub, raw, remote
+from feilun.stages.data import builtin, cleaning, database, day_orders, formats, frames, hashing, hub, raw, remote
 
 RECENT_S = 60.0  # a download is not asked for again within one run
 _kept: dict[tuple[str, str], raw.Raw] = {}  # rows that were read to be hashed, until the run reads them
@@ -32,14 +32,14 @@ def read(recipe: Recipe, base: Path, frame: Any = None, *, sample: bool = False)
     if sample:
         _kept.clear()
     if frame is not None:
-        return _cut(frames.read(frame), data.limit)
+        return _cut(_limited(frames.read(frame), data.limit), data.limit)
     if data.source is None:
         raise RecipeError(
             "data.source is missing: the file, folder, database, address or builtin:<name> the rows come from.",
             where="data",
         )
     if data.source.startswith(builtin.PREFIX):
-        return _cut(builtin.read(data.source, recipe.seed), data.limit)
+        return _cut(_limited(builtin.read(data.source, recipe.seed), data.limit), data.limit)
     parts = _parts(data.source, base, data)
     if sample:
         some = {key: min(getattr(raw.SAMPLE, key), data.limit or sys.maxsize) for key in ("rows", "pictures")}
@@ -50,9 +50,10 @@ def read(recipe: Recipe, base: Path, frame: Any = None, *, sample: bool = False)
             given = _parts(name, base, data)
             parts[split] = given.get(split) or next(iter(given.values()))
     most = raw.Most(rows=data.limit, pictures=data.limit)
-    train = parts.pop("train")(data, most)
+    train = _limited(parts.pop("train")(data, most), data.limit)
     alike = data.model_copy(update={"decimal": data.decimal or train.decimal})
-    return _beside(train, {split: part(alike, most) for split, part in parts.items()}, recipe)
+    others = {split: _limited(part(alike, most), data.limit) for split, part in parts.items()}
+    return _beside(train, others, recipe)
 
 
 def paths(recipe: Recipe, base: Path) -> list[Path]:
@@ -153,6 +154,18 @@ def _place(name: str, base: Path) -> tuple[Path, tuple[str, ...]]:
     return place(base, name), ()
 
 
+def _limited(whole: raw.Raw, limit: int | None) -> raw.Raw:
+    """With a line that says what data.limit left out, if anything. A CSV is not read to its end to count the rest."""
+    if limit is None or whole.table.num_rows < limit or whole.rows == limit:
+        return whole
+    told = ("first rows", limit, "used alone", f"data.limit is {limit:,}; rows after them, if any, were not read")
+    if whole.rows is not None:
+        told = ("rows beyond the first", whole.rows - limit, "left out", f"data.limit is {limit:,}")
+    what, rows, done, why = told
+    line = cleaning.line(what, rows, done, why, key="data.limit: null")
+    return replace(whole, lines=(*whole.lines, line))
+
+
 def _cut(whole: raw.Raw, limit: int | None) -> raw.Raw:
     if limit is None or limit >= whole.table.num_rows:
         return whole
@@ -161,23 +174,28 @@ def _cut(whole: raw.Raw, limit: int | None) -> raw.Raw:
 
 def _beside(train: raw.Raw, others: dict[str, raw.Raw], recipe: Recipe) -> raw.Raw:
     """Training rows and given rows as one table."""
-    tables, given, notes = [train.table], [train.given], list(train.notes)
+    train = day_orders.mixed(train, recipe)
+    tables, given, notes, lines = [train.table], [train.given], list(train.notes), list(train.lines)
     there = train.table.column_names
     targets = [name for name in (recipe.target.columns if recipe.target else ()) if name in there]
-    for split, other in sorted(others.items()):
+    for split, given_rows in sorted(others.items()):
+        other = day_orders.mixed(given_rows, recipe)
         names = other.table.column_names
         asked_for = getattr(recipe.data, split) is not None
         if not asked_for and set(targets) - set(names):
             notes.append(f"{other.name} has no column {targets[0]!r}: not used as {split} rows.")
             continue
         raw.require([name for name in (*targets, *recipe.inputs) if name in there], names, other.name)
+        other = day_orders.alike(train, other, recipe)
         tables.append(other.table.select([name for name in there if name in names]))
         given.append(np.full(other.table.num_rows, SPLITS.index(split), np.int8))
         notes += [note for note in other.notes if note not in notes]
+        lines += other.lines
     return replace(
         train,
         table=frames.stacked(tables),
         given=np.concatenate(given),
         notes=tuple(notes),
+        lines=tuple(lines),
         rows=sum(table.num_rows for table in tables),
     )

@@ -48,6 +48,31 @@ def find(name: str, column: pa.ChunkedArray, missing: Sequence[str]) -> list[Lin
     return [*_placeholders(name, counts, missing), *_slips(name, counts), *_rare(name, counts)]
 
 
+def labels(name: str, column: pa.ChunkedArray) -> list[Line]:
+    """A target's labels that differ from a more frequent one in case, width or spaces alone, and the key that joins."""
+    slips = _alike(_counts(column))
+    if not slips:
+        return []
+    counts = _counts(column)
+    rows = sum(counts[value] for value in slips)
+    key = f"target: {{column: {json.dumps(name, ensure_ascii=False)}, spellings: join}}"
+    return [line("label spellings", rows, "classes of their own", _shown(slips), column=name, key=key)]
+
+
+def joined(name: str, column: pa.ChunkedArray) -> tuple[pa.ChunkedArray, list[Line]]:
+    """The target with each label as most rows write it, and what was changed."""
+    counts = _counts(column)
+    slips = _alike(counts)
+    if not slips:
+        return column, []
+    coded = column.combine_chunks().dictionary_encode()
+    words = pa.array([slips.get(value, value) for value in coded.dictionary.to_pylist()], pa.string())
+    key = f"target: {{column: {json.dumps(name, ensure_ascii=False)}, spellings: apart}}"
+    rows = sum(counts[value] for value in slips)
+    told = line("label spellings", rows, "joined", _shown(slips), column=name, key=key)
+    return pa.chunked_array([words.take(coded.indices)]), [told]
+
+
 def placeholders(name: str, column: pa.ChunkedArray, missing: Sequence[str]) -> list[Line]:
     """Days that pile up and that programs write for "not known". column: ISO text."""
     days = pc.utf8_slice_codeunits(column.cast(pa.string()), 0, 10)
@@ -103,10 +128,22 @@ def _slips(name: str, counts: Mapping[str, int]) -> Iterator[Line]:
         if other != value:
             slips.append((value, other))
     if slips:
-        shown = ", ".join(f"{value!r} for {other!r}" for value, other in slips[:SHOWN])
-        more = f" and {len(slips) - SHOWN} more" if len(slips) > SHOWN else ""
         rows = sum(counts[value] for value, _ in slips)
-        yield line("typo suspects", rows, "kept", f"{shown}{more}", column=name, key="correct the rows")
+        yield line("typo suspects", rows, "kept", _shown(dict(slips)), column=name, key="correct the rows")
+
+
+def _alike(counts: Mapping[str, int]) -> dict[str, str]:
+    """{value: the most frequent one that differs in case, width or spaces alone}. A- is not A, nor -1 the same as 1."""
+    plain = {value: " ".join(unicodedata.normalize("NFKC", value).casefold().split()) for value in counts}
+    first: dict[str, str] = {}
+    for value in sorted(counts, key=lambda value: (-counts[value], value)):
+        first.setdefault(plain[value], value)
+    return {value: first[plain[value]] for value in counts if first[plain[value]] != value}
+
+
+def _shown(slips: Mapping[str, str]) -> str:
+    shown = ", ".join(f"{value!r} for {other!r}" for value, other in list(slips.items())[:SHOWN])
+    return shown + (f" and {len(slips) - SHOWN} more" if len(slips) > SHOWN else "")
 
 
 def _one_edit(key: str, value: str, near: dict[str, str], counts: Mapping[str, int]) -> str:

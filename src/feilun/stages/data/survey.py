@@ -66,14 +66,20 @@ def prepared(recipe: Recipe, whole: raw.Raw) -> raw.Raw:
     if notes:
         table = clean.strip(table, recipe.data.missing)
     kinds_said = {name: column.kind for name, column in recipe.inputs.items()}
+    units, lines = {}, list(whole.lines)
     for place, name in enumerate(table.column_names):
-        measured = measures.stripped(table.column(name)) if kinds_said.get(name, "") in ("", "number") else None
+        if kinds_said.get(name, "") not in ("", "number"):
+            continue
+        measured = measures.stripped(table.column(name), recipe.data.decimal or whole.decimal)
         if measured is not None:
-            table = table.set_column(place, name, measured.column)
-            notes.append(f"{name}: numbers written with {measured.unit}, which was taken off; ask with plain numbers.")
+            table, units[name] = table.set_column(place, name, measured.column), measured.unit
+            notes.append(
+                f"{name}: numbers written with {measured.unit.name}, which was taken off; ask with or without."
+            )
+            lines += [measured.line(name)] if measured.unclear else []
     table = shapes.spread_target(table, recipe.target.columns if recipe.target else ())
     table = window.add(table, recipe.data.window, whole.given, whole.name)
-    return replace(whole, table=table, notes=(*whole.notes, *notes))
+    return replace(whole, table=table, notes=(*whole.notes, *notes), units=units, lines=tuple(lines))
 
 
 def day_first(recipe: Recipe) -> dict[str, bool | None]:

@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 
 from feilun.core.errors import DataError, RecipeError
 from feilun.core.recipe import Recipe, Window
+from feilun.parts.ops import windows
 from feilun.stages.data import clean, dates, raw
 
 MOST_NUMBERS = 500_000_000  # 4 GB; windows repeat every number `steps` times
@@ -59,26 +60,18 @@ def said(recipe: Recipe) -> list[str]:
 
 
 def _ordered(table: pa.Table, window: Window, given: np.ndarray, where: str) -> tuple[np.ndarray, np.ndarray]:
-    """(row numbers in order of file, group and time; for each place in it where its file and group begins)."""
+    """See windows.ordered."""
     count = table.num_rows
     when = _when(table.column(window.by), window.by, where) if window.by else np.zeros(count)
     group = _codes(table.column(window.group)) if window.group else np.zeros(count, np.int64)
-    alone = np.isnan(when)
-    order = np.lexsort((np.arange(count), np.where(alone, np.inf, when), group, given))
-    new = np.ones(count, bool)
-    new[1:] = (given[order][1:] != given[order][:-1]) | (group[order][1:] != group[order][:-1]) | alone[order][1:]
-    return order, np.maximum.accumulate(np.where(new, np.arange(count), 0))
+    return windows.ordered(when, group, given)
 
 
 def _lists(values: pa.Table, order: np.ndarray, starts: np.ndarray, steps: int) -> pa.ChunkedArray:
     """list<list<double>> (N,) in the table's order."""
     width = values.num_columns
     numbers = np.stack([values.column(name).to_numpy() for name in values.column_names], axis=1)[order]
-    place = np.arange(len(order))
-    first = np.maximum(starts, place - steps + 1)
-    back = np.empty(len(order), np.int64)
-    back[order] = place  # where each row of the table stands in the order
-    lengths, first = (place - first + 1)[back], first[back]
+    first, lengths = windows.spans(order, starts, steps)
     offsets = np.concatenate([[0], np.cumsum(lengths)])
     source = np.repeat(first - offsets[:-1], lengths) + np.arange(offsets[-1])
     flat = numbers[source].reshape(-1)

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from markupsafe import Markup
-
 from feilun.core import manifest, yaml12
 from feilun.parts.metrics import wording
-from feilun.stages.evaluation import judged, judging, reading
-from feilun.stages.evaluation.bilingual import Phrase, Said, known, listed, opening, tell, term, verbatim
+from feilun.stages.evaluation import judged, judging, reading, studied
+from feilun.stages.evaluation.bilingual import Said, known, listed, opening, term
+from feilun.stages.evaluation.markdown import as_it_is, escaped, marked, written
 from feilun.stages.evaluation.phrases import cut
 
 if TYPE_CHECKING:
     from feilun.core.recipe import Recipe
 
 FILE = "card.md"
-NOT_STATED = tell("not stated")
+NOT_STATED = marked("not stated")
 UNTIL = (
     "Not stated. Until its owner says more: not for decisions about people without a person who checks them, and not "
     "for data unlike the training rows."
@@ -52,23 +51,22 @@ def text(
     data, purpose = reading.data(stages), reading.purpose(recipe)
     made = {stage: found for stage, folder in stages.items() if (found := manifest.read(folder)) is not None}
     parts: list[tuple[Said, list[Said]]] = [
-        (tell("Purpose"), [purpose, tell("Intended use by its owner: {words}.", words=NOT_STATED)]),
-        (tell("Not for"), [tell(UNTIL)]),
-        (tell("Owner"), [NOT_STATED]),
-        (tell("Score"), [*_score_lines(scores), *_later_lines(later or {})]),
-        (tell("Three weakest slices"), _weak_lines(scores)),
-        (tell("Groups"), _group_lines(scores)),
-        (tell("Data"), _data_lines(recipe, data, (later or {}).get("dates", ""))),
-        (tell("Privacy"), [tell(PRIVACY)]),
-        (tell("Lineage"), _lineage_lines(recipe, lineage, made)),
+        (marked("Purpose"), [purpose, marked("Intended use by its owner: {words}.", words=NOT_STATED)]),
+        (marked("Not for"), [marked(UNTIL)]),
+        (marked("Owner"), [NOT_STATED]),
+        (marked("Score"), [*_score_lines(scores), *_later_lines(later or {})]),
+        (marked("Three weakest slices"), _weak_lines(scores)),
+        (marked("Groups"), _group_lines(scores)),
+        (marked("Data"), _data_lines(recipe, data, (later or {}).get("dates", ""))),
+        (marked("Privacy"), [marked(PRIVACY)]),
+        (marked("Lineage"), _lineage_lines(recipe, lineage, made)),
     ]
-    head = [_header(recipe, scores), f"# {recipe.name}@{lineage['version']}", _in(lang, purpose)]
-    sections = [f"## {_in(lang, title)}\n\n" + "\n".join(_in(lang, line) for line in lines) for title, lines in parts]
-    return "\n\n".join([*head, *sections]) + "\n"
-
-
-def _in(lang: str, said: Said) -> str:
-    return said.of(lang) if isinstance(said, Phrase) else str(said)
+    name = f"# {escaped(str(recipe.name))}@{lineage['version']}"
+    sections = [
+        f"## {written(title, lang)}\n\n" + "\n".join(written(line, lang) for line in lines).strip()
+        for title, lines in parts
+    ]
+    return "\n\n".join([_header(recipe, scores), name, written(purpose, lang), *sections]) + "\n"
 
 
 def of_run(
@@ -100,7 +98,7 @@ def _header(recipe: Recipe, scores: Mapping[str, Any]) -> str:
     """YAML that model hubs read."""
     main = scores["main"]
     pipeline = pipeline_tag(recipe)
-    metric = {"type": main, "name": wording.title(main), "value": _number(scores["scores"][main]["value"])}
+    metric = {"type": main, "name": wording.title(main), "value": _short(scores["scores"][main]["value"])}
     content = {
         "library_name": "feilun",
         "tags": ["feilun", "onnx", str(recipe.task)],
@@ -137,35 +135,33 @@ def pipeline_tag(recipe: Recipe) -> str:
 def _score_lines(scores: Mapping[str, Any]) -> list[Said]:
     main = term(scores["main"])
     lines: list[Said] = [
-        tell(
-            "{score} on {count:,} test rows that decided nothing, with 95 % bootstrap interval "
-            "({resamples:,} resamples):",
+        marked(
+            "{score} on {count:,} test rows that decided nothing, with its 95 % interval:",
             score=opening(main),
             count=scores["n"],
-            resamples=scores["resamples"],
         ),
         "",
-        tell("| | {score} | against this model |", score=main),
-        "|---|---|---|",
-        tell("| this model | {value} | |", value=wording.full(scores["scores"][scores["main"]])),
+        marked("| | {score} | against this model |", score=main),
+        as_it_is("|---|---|---|"),
+        marked("| this model | {value} | |", value=_number(scores["scores"][scores["main"]])),
     ]
     for name, found in scores["baselines"].items():
         gap = scores["against"][name]
         lines.append(
-            tell(
+            marked(
                 "| {baseline} | {value} | {words} ({span}) |",
-                baseline=_cell(term(name)),
-                value=wording.full(found[scores["main"]]),
+                baseline=term(name),
+                value=_number(found[scores["main"]]),
                 words=known(judging.against_words(gap["words"])),
-                span=judging.span(gap),
+                span=as_it_is(judging.span(gap)),
             )
         )
     others = [
-        tell("{score} {value}", score=judged.score_title(name, found), value=wording.full(found))
+        marked("{score} {value}", score=judged.score_title(name, found), value=_number(found))
         for name, found in scores["scores"].items()
         if name != scores["main"]
     ]
-    also: list[Said] = ["", tell("Also: {words}.", words=listed(others))] if others else []
+    also: list[Said] = ["", marked("Also: {words}.", words=as_it_is(listed(others)))] if others else []
     return [*lines, "", known(scores["verdict"]["words"]), *also]
 
 
@@ -174,95 +170,107 @@ def _later_lines(later: Mapping[str, Any]) -> list[Said]:
     lines: list[Said] = []
     if folds := later.get("folds"):
         lines.append(
-            tell(
+            marked(
                 "Cross-validation over {count} folds, {n:,} rows: {score} {value}.",
                 count=len(folds["folds"]),
                 n=folds["n"],
                 score=term(folds["score"]),
-                value=wording.full({"unit": "", **folds}),
+                value=_number({"unit": "", **folds}),
             )
         )
+        lines += map(known, studied.chosen(folds["folds"]))
     if words := ((later.get("learning") or {}).get("more") or {}).get("words"):
-        lines.append(tell("More rows: {words}", words=known(words)))
+        lines.append(marked("More rows: {words}", words=known(words)))
     if (variants := later.get("variants")) and variants["chosen"] != "fp32":
         name = variants["chosen"]
-        served = wording.full(variants["variants"][name]["score"])
+        served = _number(variants["variants"][name]["score"])
         lines.append(
-            tell(
+            marked(
                 "Served is the {variant} variant: {score} {value} on the test rows.",
                 variant=name,
                 score=term(variants["score"]),
                 value=served,
             )
         )
-    return [line for words in lines for line in ("", words)]
+    return _apart(lines)
 
 
 def _weak_lines(scores: Mapping[str, Any]) -> list[Said]:
     found = judged.weakest(scores)
     if not found:
-        return [tell("Not stated: no groups and no classes were scored.")]
+        return [marked("Not stated: no groups and no classes were scored.")]
     lines: list[Said] = [
-        tell("- {where}: {value} ({n:,} rows)", where=_cell(where), value=score, n=rows) for where, rows, score in found
+        marked("- {where}: {value} ({n:,} rows)", where=where, value=as_it_is(score), n=rows)
+        for where, rows, score in found
     ]
     return [*lines, "", spots["head"]] if (spots := judged.weak_spots(scores)) else lines
 
 
 def _group_lines(scores: Mapping[str, Any]) -> list[Said]:
     found = scores.get("groups") or []
+    silent = [
+        marked("{column}: {words}.", column=cut(str(row["column"]), judged.LABEL), words=known(row["words"]))
+        for row in scores.get("silent_groups") or []
+    ]
     if not found:
-        return [tell("None were asked for (`evaluate.groups`).")]
+        return _apart(silent) or [marked("None were asked for (`evaluate.groups`).")]
     lines: list[Said] = [
-        tell("| group | rows | {score} | against all other rows |", score=term(scores["main"])),
-        "|---|---|---|---|",
+        marked("| group | rows | {score} | against all other rows |", score=term(scores["main"])),
+        as_it_is("|---|---|---|---|"),
     ]
     for row in found[:GROUPS]:
-        gap = row.get("gap") or {}
-        name = _cell(verbatim(cut(f"{row['column']} = {row['value']}", 80)))
-        value, words = wording.full(row["score"]), known(gap.get("words", ""))
         lines.append(
-            tell("| {column} | {n:,} | {value} | {words} |", column=name, n=row["n"], value=value, words=words)
+            marked(
+                "| {column} | {n:,} | {value} | {words} |",
+                column=judged.where(str(row["column"]), str(row["value"])),
+                n=row["n"],
+                value=_number(row["score"]),
+                words=known((row.get("gap") or {}).get("words", "")),
+            )
         )
-    return lines + (["", tell("and {count:,} more", count=len(found) - GROUPS)] if len(found) > GROUPS else [])
+    more = [marked("and {count:,} more", count=len(found) - GROUPS)] if len(found) > GROUPS else []
+    return [*lines, *_apart([*more, *silent])]
 
 
 def _data_lines(recipe: Recipe, data: Mapping[str, Any], dates: str) -> list[Said]:
-    counts = listed([tell("{kind} {count:,}", kind=term(split), count=n) for split, n in data["splits"].items()])
+    counts = listed([marked("{kind} {count:,}", kind=term(split), count=n) for split, n in data["splits"].items()])
     lines: list[Said] = [
-        tell("- Source: {value}", value=_source(recipe) or NOT_STATED),
-        tell("- Rows: {words}", words=counts if data["splits"] else NOT_STATED),
-        tell("- Read on: {value}", value=dates or NOT_STATED),
-        tell("- Collected when and by whom: {words}", words=NOT_STATED),
+        marked("- Source: {value}", value=_source(recipe) or NOT_STATED),
+        marked("- Rows: {words}", words=as_it_is(counts) if data["splits"] else NOT_STATED),
+        marked("- Read on: {value}", value=dates or NOT_STATED),
+        marked("- Collected when and by whom: {words}", words=NOT_STATED),
     ]
     if data["feedback"]:
-        lines.append(tell("- From feedback: {count:,} rows", count=data["feedback"]))
-    lines += [tell("- {kind}: {value}", kind=opening(known(what)), value=said) for what, said in data["facts"] if what]
+        lines.append(marked("- From feedback: {count:,} rows", count=data["feedback"]))
+    lines += [
+        marked("- {kind}: {value}", kind=opening(known(what)), value=said) for what, said in data["facts"] if what
+    ]
     if data["drift"]:
         columns = ", ".join(row["column"] for row in data["drift"][:5])
-        lines.append(tell("- Training and test rows differ most in: {value}", value=_cell(verbatim(columns))))
+        lines.append(marked("- Training and test rows differ most in: {value}", value=columns))
     return [
         *lines,
-        tell(
+        marked(
             "- The test rows decided nothing: no stopping, no threshold, no variant. A lap scores the same rows again."
         ),
     ]
 
 
 def _lineage_lines(recipe: Recipe, lineage: Mapping[str, Any], made: Mapping[str, manifest.Manifest]) -> list[Said]:
-    grown: Said = tell("none")
+    grown: Said = marked("none")
     if lineage.get("parent"):
-        grown = tell("{value} with the feedback of lap {count}", value=lineage["parent"], count=lineage["lap"])
+        grown = marked("{value} with the feedback of lap {count}", value=lineage["parent"], count=lineage["lap"])
     versions = next((item.versions for item in reversed(list(made.values()))), {})
     return [
-        tell("- Parent: {words}", words=grown),
-        tell("- Model: {value}; seed {seed}", value=recipe.model.name or NOT_STATED, seed=recipe.seed),
-        tell("- Promoted by: {words}", words=NOT_STATED),
-        tell(
+        marked("- Parent: {words}", words=grown),
+        marked("- Model: {value}; seed {seed}", value=recipe.model.name or NOT_STATED, seed=recipe.seed),
+        marked("- Promoted by: {words}", words=NOT_STATED),
+        marked(
             "- Versions: {words}",
             words=", ".join(f"{name} {number}" for name, number in versions.items()) or NOT_STATED,
         ),
-        tell("- Recipe SHA-256: {value}", value=reading.recipe_hash(recipe)),
-        *(tell("- {what} SHA-256: {value}", what=known(what), value=digest) for what, digest in reading.hashes(made)),
+        marked("- Recipe SHA-256: {value}", value=reading.recipe_hash(recipe)),
+        *(marked("- {what} SHA-256: {value}", what=known(what), value=digest) for what, digest in reading.hashes(made)),
     ]
 
 
@@ -271,10 +279,13 @@ def _source(recipe: Recipe) -> str:
     return re.sub(r"//[^/@]*@", "//", recipe.data.source) if recipe.data.source else ""
 
 
-def _cell(phrase: Phrase) -> Phrase:
-    """Text that cannot break out of a table's cell."""
-    return Phrase(*(Markup(side.replace("|", "\\|").replace("\n", " ")) for side in (phrase.en, phrase.zh)))
+def _apart(paragraphs: Sequence[Said]) -> list[Said]:
+    return [line for paragraph in paragraphs for line in ("", paragraph)]
 
 
-def _number(value: float) -> float:
+def _number(score: Mapping[str, Any]) -> Said:
+    return as_it_is(judged.stated(score))
+
+
+def _short(value: float) -> float:
     return float(f"{value:.6g}")

@@ -12,10 +12,10 @@ import numpy as np
 from feilun.core import discover, manifest
 from feilun.core.errors import DataError, InputError
 from feilun.core.recipe import Recipe
-from feilun.parts.metrics.intervals import bootstrap, of_all
+from feilun.parts.metrics.intervals import of_all
+from feilun.parts.metrics.resampling import Draw
 from feilun.parts.metrics.wording import full, shown, title
-from feilun.stages.evaluation import judging
-from feilun.stages.evaluation.drawing import Draw, known
+from feilun.stages.evaluation import choosing, judging
 
 if TYPE_CHECKING:
     from feilun.core.task import Score
@@ -59,9 +59,11 @@ def compare(first: Path, second: Path) -> dict[str, Any]:
 
 
 def pool(recipe: Recipe, evaluations: Sequence[Path | Mapping[str, Path]]) -> dict[str, Any]:
-    """folds.json: {score, better, unit, n, value, low, high, folds: [{fold, n, value}], baselines: {name: {...}}}.
+    """folds.json: {score, better, unit, n, value, low, high, scores: {name: {...}}, folds: [{fold, n, value}],
+    baselines: {name: {...}}, against: {name: {...}}}.
 
-    The score is that of all answers together, not the mean of the folds'; the interval is over all rows.
+    The scores are those of all answers together, not the mean of the folds'; the interval is over all rows. recipe: as
+    asked; with `model: auto` a fold also has the model that it chose.
     Raises DataError if a row was answered by two folds.
     """
     folders = [Path(one["evaluation"]) if isinstance(one, Mapping) else Path(one) for one in evaluations]
@@ -83,15 +85,20 @@ def pool(recipe: Recipe, evaluations: Sequence[Path | Mapping[str, Path]]) -> di
     main = judging.main_score(made, recipe)
     names = [name for name in lines[0].get("baselines", {}) if all(name in line["baselines"] for line in lines)]
     beside = {name: [line["baselines"][name] for line in lines] for name in names}
+    scores = judging.described(made, draw, main, judging.BESIDE)
     return {
         "score": main,
-        "better": made[main].better,
-        "unit": made[main].unit,
         "n": len(lines),
-        **_ends(made[main], draw),
+        **scores[main],
+        "scores": scores,
         "folds": [
-            {"fold": number, "n": len(part), "value": _alone(task, recipe, part, main)}
-            for number, part in enumerate(parts)
+            {
+                "fold": number,
+                "n": len(part),
+                "value": _alone(task, recipe, part, main),
+                **choosing.chosen(recipe, folder),
+            }
+            for number, (part, folder) in enumerate(zip(parts, folders, strict=True))
         ],
         "baselines": {
             name: _ends(task.scores(answers, truths, recipe)[main], draw) for name, answers in beside.items()
@@ -139,7 +146,7 @@ def _beside(one: Score, two: Score, draw: Draw) -> dict[str, Any]:
 
 
 def _ends(score: Score, draw: Draw) -> dict[str, Any]:
-    return known(*bootstrap(score, draw.seed, draw.resamples, draw.n, draw.groups))
+    return draw.ends(score)
 
 
 def _alone(task: Any, recipe: Recipe, part: Sequence[Line], main: str) -> float | None:

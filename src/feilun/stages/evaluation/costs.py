@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from feilun.core.manifest import Manifest
 from feilun.parts.metrics import wording
-from feilun.stages.evaluation import charts, plots
+from feilun.stages.evaluation import charts, plots, studied
 from feilun.stages.evaluation.bilingual import Phrase, joined, known, tell, term, verbatim
 from feilun.stages.evaluation.phrases import cut
 
@@ -129,6 +129,7 @@ def folds(found: Any) -> dict[str, Any]:
         {"label": label, "value": wording.full({"unit": unit, **row}), "svg": svg}
         for (label, row), svg in zip(named, drawn, strict=True)
     ]
+    words = joined([words, *map(known, studied.chosen(found["folds"]))])
     each = [(row["fold"] + 1, f"{row['n']:,}", wording.shown(row["value"], unit)) for row in found["folds"]]
     return {"words": words, "rows": rows, "folds": each}
 
@@ -147,7 +148,8 @@ def learning(found: Any) -> dict[str, Any]:
     )
     more = found.get("more") or {}
     rows = [(f"{row['rows']:,}", wording.full({"unit": unit, **row})) for row in points]
-    return {"chart": chart, "words": known(more["words"]) if more.get("words") else "", "rows": rows, "name": name}
+    said = [*map(known, [more["words"]] if more.get("words") else []), *map(known, studied.chosen(points))]
+    return {"chart": chart, "words": joined(said) if said else "", "rows": rows, "name": name}
 
 
 def variants(found: Any) -> dict[str, Any]:

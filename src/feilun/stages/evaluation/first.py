@@ -72,7 +72,8 @@ def about_dots(scores: Any, variants: Any) -> list[Phrase]:
         )
     said.append(
         tell(
-            "Bars are 95 % intervals ({count:,} bootstrap resamples, seed {seed}); differences are taken row by row.",
+            "Bars are 95 % intervals: of a share Wilson's, else {count:,} bootstrap resamples, seed {seed}; "
+            "differences are taken row by row.",
             count=scores["resamples"],
             seed=scores["seed"],
         )

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from feilun.core.errors import RecipeError
-from feilun.parts.metrics.intervals import bootstrap, of_all, of_part, resampled
-from feilun.stages.evaluation.drawing import Draw, known
+from feilun.parts.metrics.intervals import of_all, of_part, resampled
+from feilun.parts.metrics.resampling import Draw
 
 if TYPE_CHECKING:
     from feilun.core.recipe import Recipe
@@ -23,6 +23,8 @@ MOST = 20  # values of a column; the rest are judged together
 FEWEST = 10  # rows of a value that are worth a score
 DISTINCT = 12  # numbers with more values are cut into quarters
 RESAMPLES = 500  # two scores per group: fewer resamples than for the score of all rows
+ALL_ONE = "all judged rows have the same value, so nothing can be compared"
+TOO_FEW = "fewer than two values have {fewest} judged rows, so nothing can be compared"
 MISSING, REST = "(missing)", "(others)"
 
 
@@ -59,12 +61,24 @@ def named(values: Sequence[Any]) -> list[str | None]:
     return [name if name in kept else other for name in names]
 
 
+def silent(recipe: Recipe, rows: Rows) -> list[dict[str, str]]:
+    """[{column, words}] of the columns of `evaluate.groups` that tell no groups apart, and why."""
+    found = []
+    for column in recipe.evaluate.groups:
+        names = named(rows[column]) if column in rows else []
+        values = {name for name in names if name is not None}
+        if len(values) > 1 or not names:
+            continue
+        is_one = len({_spelled(value) for value in rows[column]}) == 1
+        found.append({"column": column, "words": ALL_ONE if is_one else TOO_FEW.format(fewest=FEWEST)})
+    return found
+
+
 def _judged(main: Score, part: np.ndarray, draw: Draw, several: int) -> dict[str, Any]:
     inside, outside = np.flatnonzero(part), np.flatnonzero(~part)
     ours, theirs = of_part(main, inside), of_part(main, outside)
     mine = draw.of(inside, RESAMPLES)
-    ends = bootstrap(ours, mine.seed, mine.resamples, mine.n, mine.groups)
-    score = {**known(*ends), "better": main.better, "unit": main.unit}
+    score = {**mine.ends(ours), "better": main.better, "unit": main.unit}
     gap = _gap((ours, mine), (theirs, draw.of(outside, RESAMPLES)), several)
     return {"n": len(inside), "score": score, "gap": {**gap, "better": main.better, "unit": main.unit}}
 

@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from feilun.core import discover
+from feilun.core.recipe import Costs
 from feilun.parts.metrics import wording
+from feilun.parts.metrics.money import ALWAYS, NEVER, break_even
 from feilun.stages.evaluation import charts, judging, plots
 from feilun.stages.evaluation import groups as parts
 from feilun.stages.evaluation.bilingual import Phrase, joined, known, listed, tell, term, verbatim
@@ -46,13 +48,15 @@ def money(scores: Any, recipe: Recipe) -> dict[str, Any]:
         hint = "evaluate: {costs: {false_positive: 1, false_negative: 5}}"
         return {"hint": hint} if two else {}
     per_row, threshold = found["per_row"], found["threshold"]
-    words = tell(
-        "Say {label} from a probability of {threshold} on: found on validation rows to make the most of your costs. "
-        "On the test rows it makes {value} {interval} a row.",
-        label=f"“{cut(str(found.get('positive', '')), LABEL)}”",
-        threshold=f"{threshold:.3g}",
-        value=wording.shown(per_row["value"], sign=True),
-        interval=wording.interval(per_row.get("low"), per_row.get("high"), sign=True),
+    words = joined(
+        [
+            *_rule(threshold, break_even(Costs.model_validate(found["costs"])), str(found.get("positive", ""))),
+            tell(
+                "On the test rows it makes {value} {interval} a row.",
+                value=wording.shown(per_row["value"], sign=True),
+                interval=wording.interval(per_row.get("low"), per_row.get("high"), sign=True),
+            ),
+        ]
     )
     best = max(found.get("others", {}).items(), key=lambda item: float(item[1]), default=("", float("-inf")))
     if best[1] > per_row["value"]:
@@ -66,13 +70,48 @@ def money(scores: Any, recipe: Recipe) -> dict[str, Any]:
     )
     rows = [(tell("this threshold"), wording.shown(per_row["value"], sign=True))]
     rows += [(known(name), wording.shown(value, sign=True)) for name, value in found.get("others", {}).items()]
+    rows += [
+        (
+            tell("{baseline} from {threshold} on", baseline=term(name), threshold=f"{one['threshold']:.3g}"),
+            wording.shown(one["value"], sign=True),
+        )
+        for name, one in found.get("baselines", {}).items()
+    ]
     costs = listed([tell("{score} {value}", score=term(name), value=f"{x:g}") for name, x in found["costs"].items()])
     return {"chart": chart, "words": words, "rows": rows, "costs": costs}
+
+
+def _rule(threshold: float, even: float, positive: str) -> list[Phrase]:
+    """When to say yes, and how that was found."""
+    label, at = cut(positive, LABEL), f"{threshold:.3g}"
+    if threshold <= ALWAYS or threshold >= NEVER:
+        said = (
+            tell("Always say {label}.", label=label) if threshold <= ALWAYS else tell("Never say {label}.", label=label)
+        )
+        why = tell("By your costs the other answer never pays.")
+    else:
+        said = tell("Say {label} from a probability of {threshold} on.", label=label, threshold=at)
+        why = tell(
+            "By your costs both answers are worth the same there (break-even), and no other threshold made clearly "
+            "more on the validation rows."
+        )
+    if threshold != even:
+        why = tell(
+            "On the validation rows that made clearly more than {even}, the break-even of your costs.",
+            even=f"{even:.3g}",
+        )
+    return [said, why]
 
 
 def groups(scores: Any, recipe: Recipe) -> dict[str, Any]:
     """{tables: one per column, worst group first; worst: the sentence above them; hint: what to add to the recipe}."""
     found = (scores or {}).get("groups") or []
+    silent = [
+        tell("{column}: {words}.", column=str(row["column"]), words=known(row["words"]))
+        for row in (scores or {}).get("silent_groups") or []
+    ]
+    if not found and silent:
+        return {"tables": [], "silent": silent}
     if not found:
         column = next((name for name, item in recipe.inputs.items() if item.kind == "category"), "")
         name = column if re.fullmatch(r"[A-Za-z_]\w*", column) else json.dumps(column, ensure_ascii=False)
@@ -82,7 +121,7 @@ def groups(scores: Any, recipe: Recipe) -> dict[str, Any]:
     for row in found:
         by_column.setdefault(str(row["column"]), []).append(row)
     tables = [_group_table(column, rows, main) for column, rows in list(by_column.items())[:COLUMNS]]
-    return {"tables": tables, "worst": _worst(found), "more": len(by_column) - len(tables)}
+    return {"tables": tables, "worst": _worst(found), "more": len(by_column) - len(tables), "silent": silent}
 
 
 def weak_spots(scores: Any) -> dict[str, Any]:
@@ -94,7 +133,7 @@ def weak_spots(scores: Any) -> dict[str, Any]:
     drawn = charts.dots([row["score"] for row in found["rows"]], ["theirs"] * len(found["rows"]))
     rows = [
         {
-            "where": listed([_where(*pair) for pair in row["where"]]),
+            "where": listed([where(*pair) for pair in row["where"]]),
             "n": row["n"],
             "score": wording.full(row["score"]),
             "others": wording.shown(row["others"], unit),
@@ -113,7 +152,8 @@ def weak_spots(scores: Any) -> dict[str, Any]:
     return {"rows": rows, "head": head, "title": term(found["score"])}
 
 
-def _where(column: str, value: str) -> Phrase:
+def where(column: str, value: str) -> Phrase:
+    """A group by its column and its part of it."""
     return tell("{column} = {value}", column=cut(column, LABEL), value=_part(value))
 
 
@@ -134,7 +174,7 @@ def weakest(scores: Any, most: int = 3) -> list[tuple[Phrase, int, Phrase]]:
         lower = found[0]["score"].get("better") == "lower"
         found.sort(key=lambda row: -_value(row["score"]) if lower else _value(row["score"]))
         return [
-            (_where(str(row["column"]), str(row["value"])), row["n"], verbatim(wording.full(row["score"])))
+            (where(str(row["column"]), str(row["value"])), row["n"], verbatim(wording.full(row["score"])))
             for row in found[:most]
         ]
     rows = sorted((scores or {}).get("classes") or [], key=lambda row: _value(row.get("recall")))
@@ -198,10 +238,10 @@ def _worst(found: list[Mapping[str, Any]]) -> Phrase:
     )
 
 
-def business(scores: Any) -> list[tuple[str, str, str]]:
+def business(scores: Any) -> list[tuple[str, Phrase, str]]:
     """(name, value, expression) of one's own metrics."""
     return [
-        (name, wording.full(found), str(found.get("expression", "")))
+        (name, stated(found), str(found.get("expression", "")))
         for name, found in (scores or {}).get("scores", {}).items()
         if found.get("of") == "business"
     ]
@@ -225,6 +265,11 @@ def _lines(kind: str) -> Mapping[str, str]:
 def score_title(name: str, found: Mapping[str, Any]) -> Phrase:
     """A score's name; one's own metrics keep theirs."""
     return verbatim(name) if found.get("of") == "business" else term(name)
+
+
+def stated(score: Mapping[str, Any]) -> Phrase:
+    """A score with its interval, or the words that say why there is none."""
+    return known(score["words"]) if score.get("words") else verbatim(wording.full(score))
 
 
 def _full(score: Any, unit: str) -> str:

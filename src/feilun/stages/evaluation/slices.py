@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from feilun.parts.metrics.intervals import bootstrap, of_part
+from feilun.parts.metrics.intervals import of_part
+from feilun.parts.metrics.resampling import Draw
 from feilun.stages.evaluation import groups
-from feilun.stages.evaluation.drawing import Draw, known
 
 if TYPE_CHECKING:
     from feilun.core.recipe import Recipe
@@ -59,14 +59,13 @@ def described(model: Model, seen: Seen, draw: Draw, main: str, matters: Sequence
     found = []
     for one in _weakest(every):
         inside = draw.of(one.places)
-        ends = bootstrap(of_part(scores[name], one.places), inside.seed, inside.resamples, inside.n, inside.groups)
         about = {"better": scores[name].better, "unit": scores[name].unit}
         others = float(np.delete(values, one.places).mean())
         found.append(
             {
                 "where": [list(pair) for pair in one.where],
                 "n": len(one.places),
-                "score": {**known(*ends), **about},
+                "score": {**inside.ends(of_part(scores[name], one.places)), **about},
                 "others": others,
                 "clear": one.away > least,
             }

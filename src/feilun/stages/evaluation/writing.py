@@ -16,7 +16,7 @@ from feilun.stages.evaluation.asking import Model, part
 
 if TYPE_CHECKING:
     from feilun.core.task import Json, Row, Rows
-    from feilun.stages.evaluation.drawing import Draw
+    from feilun.parts.metrics.resampling import Draw
     from feilun.stages.evaluation.why import Seen
 
 

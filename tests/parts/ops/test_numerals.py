@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from feilun.parts.delimited import numerals
+from feilun.parts.ops import numerals
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,25 @@ def test_what_is_written_is_read_back() -> None:
     ],
 )
 def test_a_column(values: list[str], known: str | None, delimiter: str, mark: str | None) -> None:
-    assert numerals.mark(numerals.look(values, {"", "?"}), known, delimiter) == mark
+    assert numerals.mark(numerals.look(values, {"", "?"}), known, None, delimiter) == mark
+
+
+@pytest.mark.parametrize(
+    ("values", "said", "agreed", "delimiter", "mark"),
+    [
+        (["3.5", "2.75", "4,998"], None, ",", ";", "."),  # the column itself tells, before the rest of the file
+        (["3.5", "2.75", "4,998"], ",", None, ";", ","),
+        (["1.234", "4,998"], None, ",", ",", ","),
+        (["1.234", "4,998"], None, None, ",", "."),
+        (["3.5", "1 234"], None, ",", ";", "."),
+        (["3,5", "2.5"], None, ",", ";", None),
+        (["3,5", "4.998"], None, ".", ",", ","),
+    ],
+)
+def test_a_column_in_its_file(
+    values: list[str], said: str | None, agreed: str | None, delimiter: str, mark: str | None
+) -> None:
+    assert numerals.mark(numerals.look(values), said, agreed, delimiter) == mark
 
 
 def test_columns_of_one_file_agree_or_tell_nothing() -> None:

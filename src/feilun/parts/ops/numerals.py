@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 NEARLY_ALL = 0.95  # of the values; the rest stays as it is and counts as words
 PLAIN = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+CODED_ZERO = re.compile(r"-?0\d", re.ASCII)  # how codes such as 007 begin: as numbers they would lose their zeros
 _SPACES = " \u00a0\u202f\u2009'\u2019"  # between thousands, in Paris, in Zurich and by ISO 80000
 _WHOLE = r"[+-]?(?:[1-9]\d{0,2}([%s])\d{3}(?:\1\d{3})*|\d+|(?=[.,]))"
 _MARKS = {
@@ -43,7 +44,17 @@ class Seen:
     @property
     def contradicts(self) -> bool:
         """Whether 3,14 stands beside 2.5 or 1,234.5."""
-        return self.comma > 0 and (self.point > 0 or self.dotted > self.grouped)
+        return self.comma > 0 and (self.point > 0 or self.has_points)
+
+    @property
+    def has_points(self) -> bool:
+        """Whether a point is the decimal mark somewhere, as in 3.5: then 4,998 beside it is 4998."""
+        return self.dotted > self.grouped
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there are such as 1,234, and nothing in the column says whether that is 1234 or 1.234."""
+        return self.are_numbers and self.unclear > 0 and not (self.comma or self.point or self.has_points)
 
 
 def look(values: Iterable[str | None], missing: Collection[str] = ("",)) -> Seen:
@@ -70,18 +81,16 @@ def agreed(columns: Iterable[Seen]) -> str | None:
     return marks.pop() if len(marks) == 1 else None
 
 
-def mark(seen: Seen, known: str | None, delimiter: str) -> str | None:
+def mark(seen: Seen, said: str | None, agreed: str | None, delimiter: str) -> str | None:
     """The decimal mark by which a column is to be read, or None where it is plain, no numbers, or contradicts itself.
 
-    known: of the whole file, or as the user said.  Where nothing tells, 1,234 is thousands, but for files cut at
-    semicolons, which spreadsheets write where commas are decimal.
+    said: by the user, which decides.  Else the column itself does, then what the file's columns `agreed` on.  Where
+    nothing tells, 1,234 is thousands, but for files cut at semicolons, which spreadsheets write where commas are
+    decimal.
     """
-    if not seen.are_numbers or (seen.contradicts and known is None):
+    if not seen.are_numbers or (seen.contradicts and said is None):
         return None
-    if seen.comma and not seen.point and known is None:
-        return ","
-    if seen.point and known is None:
-        return "."
+    known = said or ("," if seen.comma else "." if seen.point or seen.has_points else agreed)
     if seen.comma + seen.point + seen.unclear + seen.spaced:
         return known or ("," if delimiter == ";" else ".")
     return "," if known == "," and 0 < seen.grouped == seen.dotted else None
