@@ -119,7 +119,15 @@ class Category:
     ) -> np.ndarray:
         """int32 (N,): the place of each value."""
         different = values.values if isinstance(values, Coded) else values
-        found = np.array([_place(places, value, unknown) for value in self._spelled(column, different)], np.int32)
+        found = np.array(
+            [
+                places[value]
+                if isinstance(value, str) and value in places
+                else _place(places, self._spelled(column, [value])[0], unknown)
+                for value in different
+            ],
+            np.int32,
+        )
         return found[values.codes] if isinstance(values, Coded) and len(found) else found
 
     def _spelled(self, column: str, values: Sequence[Any]) -> list[str | None]:

@@ -74,16 +74,16 @@ def rows_of(recipe: Recipe, task: Task, base: Path, frame: Any, say: Say) -> Ass
     """Rows, splits and what there is to say of them; nothing is encoded or written."""
     rows = _clean(recipe, task, base, frame)
     table, given, dropped = _without_copies(rows, recipe)
-    keys = hashing.rows(table, rows.wanted.identity)
+    keys, content = hashing.rows_of(table, [rows.wanted.identity, _named_by(table, rows.wanted, rows.found, recipe)])
     looked = recipe.data.near != "ignore"
-    alike = near.find(table, rows.wanted.identity, rows.wanted.kinds, keys) if looked else near.Near(keys=keys)
+    alike = near.find(table, rows.wanted.identity, rows.wanted.kinds, keys) if looked else near.not_looked_for(keys)
     if recipe.data.near == "drop" and alike.rows:
         stays = _firsts(table, alike.keys, rows.wanted.targets, given)
         dropped["dropped_near"] = int((~stays).sum())
-        table, given, keys = table.filter(pa.array(stays)), given[stays], keys[stays]
-        alike = near.Near(keys=alike.keys[stays], templates=alike.templates, looked=alike.looked)
+        table, given, keys, content = table.filter(pa.array(stays)), given[stays], keys[stays], content[stays]
+        alike = alike.only(stays)
     targets, kinds = rows.wanted.targets, rows.wanted.kinds
-    sides = split_columns.sides(table, recipe, targets, kinds, alike.keys if alike.looked else None)
+    sides = split_columns.sides(table, recipe, targets, kinds, alike)
     coded = split_columns.labels(table, targets, kinds)
     dealt = splits.deal(keys, given, recipe.data.split, recipe.seed, coded[0] if coded else None, sides)
     facts: dict[str, Any] = {**rows.facts, **dropped, **dealt.facts}
@@ -93,7 +93,7 @@ def rows_of(recipe: Recipe, task: Task, base: Path, frame: Any, say: Say) -> Ass
     notes = [*rows.found.notes, *rows.notes, *cleaning.said(facts), *found.notes]
     for note in notes:
         say.line(note)
-    identified = table.append_column(ID, _ids(table, rows.wanted, rows.found, recipe))
+    identified = table.append_column(ID, hashing.ids(content))
     facts["disagreement"] = _named(found.disagreement, identified)
     stays = of_rows >= 0
     table, of_rows = (identified if stays.all() else identified.filter(pa.array(stays))), of_rows[stays]
@@ -223,12 +223,12 @@ def _without_outliers(
     return np.where(drops, OUTLIER, of_rows).astype(np.int8), list(beyond.lines)
 
 
-def _ids(table: pa.Table, asked: wanted.Wanted, found: survey.Survey, recipe: Recipe) -> pa.Array:
-    """Names of the rows by what the task reads: columns that are kept beside it rename nobody."""
+def _named_by(table: pa.Table, asked: wanted.Wanted, found: survey.Survey, recipe: Recipe) -> list[str]:
+    """Columns that name a row: what the task reads. Those that are kept beside it rename nobody."""
     beside = set(wanted.beside(recipe, [entry["column"] for entry in found.columns])) - set(asked.columns)
     if builtin.is_task(recipe.data.source):
         beside = set()
-    return hashing.ids(hashing.rows(table, [name for name in table.column_names if name not in beside]))
+    return [name for name in table.column_names if name not in beside]
 
 
 def _named(disagreement: dict[str, Any], table: pa.Table) -> dict[str, Any]:

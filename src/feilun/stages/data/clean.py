@@ -22,6 +22,7 @@ NUMBER = f"^(?:{numerals.PLAIN.pattern})$"
 NOT_NUMBERS = 0.05  # a column of numbers may hold this share of words; they count as missing, and that is said
 SEEN = 1000
 STEPS = pa.list_(pa.list_(pa.float64()))
+WHOLE = r"^[+-]?(0|[1-9]\d{0,14})(\.0+)?$"
 CODED_ZERO = f"^{numerals.CODED_ZERO.pattern}"
 
 
@@ -128,7 +129,7 @@ def _stripped(column: pa.ChunkedArray, absent: absences.Missing) -> pa.ChunkedAr
         column = blanks.stripped(column, pa.array(sorted(absent.words), pa.string()))
         return _without_days(_without_numbers(column, absent), absent)
     if pa.types.is_floating(column.type):
-        column = pc.if_else(pc.is_finite(column), column, pa.scalar(None, column.type))
+        column = _finite(column)
     return _without_days(_without_numbers(column, absent), absent)
 
 
@@ -190,7 +191,10 @@ def _numbers(column: pa.ChunkedArray, name: str, where: str, *, strict: bool) ->
 
 
 def _finite(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    return pc.if_else(pc.is_finite(column), column, pa.scalar(None, pa.float64()))
+    finite = pc.is_finite(column)
+    if pc.all(finite).as_py() is not False:
+        return column
+    return pc.if_else(finite, column, pa.scalar(None, column.type))
 
 
 def _images(column: pa.ChunkedArray, name: str, where: str) -> pa.ChunkedArray:
@@ -252,8 +256,10 @@ def _is_number(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 def _without_fraction(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """ "1.0" as "1" in a column of whole numbers: one file may write 1.0 and another 1."""
-    known = column.drop_null()
-    for some in (known.slice(0, 1000), known):  # most columns of words show it early
-        if len(known) == 0 or not pc.all(pc.match_substring_regex(some, r"^[+-]?(0|[1-9]\d{0,14})(\.0+)?$")).as_py():
-            return column
-    return pc.replace_substring_regex(column, r"\.0+$", "")
+    if pc.all(pc.match_substring_regex(column.slice(0, SEEN), WHOLE)).as_py() is False:
+        return column  # most columns of words show it early
+    different = pc.unique(column)
+    if not pc.all(pc.match_substring_regex(different, WHOLE)).as_py():
+        return column
+    has_fraction = pc.any(pc.match_substring(different, ".")).as_py()
+    return pc.replace_substring_regex(column, r"\.0+$", "") if has_fraction else column

@@ -86,10 +86,13 @@ def _copies(recipe: Recipe, near: Near, facts: Mapping[str, int]) -> list[Line]:
         why = "they nearly equal an earlier row and say the same"
         key = "data.near: together"
         lines.append(line("near-duplicates", facts["dropped_near"], "dropped", why, column=where, key=key))
+    kept = "kept on one side" if recipe.data.split.by != "time" else "earlier ones of judged rows left out"
     if near.rows:
-        kept = "kept on one side" if recipe.data.split.by != "time" else "earlier ones of judged rows left out"
         why = "texts or pictures that nearly say the same as another row's"
         lines.append(line("near-duplicates", near.rows, kept, why, column=where, key="data.near: ignore"))
+    if near.sharing:
+        why = "a long text or a picture of theirs, or nearly the same, stands in another row whose values differ"
+        lines.append(line("shared texts or pictures", near.sharing, kept, why, key="data.near: ignore"))
     for size in near.templates:
         why = "so many nearly equal rows are a template that is filled in, no copies"
         lines.append(line("template", size, "taken apart", why, column=where, key="data.near: ignore"))

@@ -20,17 +20,25 @@ from feilun.core.manifest import hash_file, hash_json
 from feilun.parts.ops.threads import in_order
 
 BLOCK_ROWS = 1 << 15  # three arrays of a block fit into a core's cache
+REPEATS = 4  # cells per different text from which a column's texts are remembered
 MISSING = np.uint64(0x9E3779B97F4A7C15)
 
 
 def rows(table: pa.Table, columns: Sequence[str]) -> np.ndarray:
     """uint64 (N,): equal for rows that are equal in these columns, whatever the order of the columns."""
-    if not columns:  # a slice of a table without columns has lost count of its rows
-        return np.zeros(table.num_rows, np.uint64)
-    wanted = table.select(sorted(columns))
-    starts = range(0, table.num_rows, BLOCK_ROWS)
-    blocks = in_order(lambda start: _of_block(wanted.slice(start, BLOCK_ROWS)), starts)
-    return np.concatenate([np.zeros(0, np.uint64), *blocks])
+    return rows_of(table, [columns])[0]
+
+
+def rows_of(table: pa.Table, sets: Sequence[Sequence[str]]) -> list[np.ndarray]:
+    """`rows` of several sets of columns, every cell looked at once."""
+    asked = [frozenset(columns) for columns in sets]
+    wanted = table.select(sorted(frozenset().union(*asked)))
+    known: dict[str, np.uint64] = {}
+    starts = range(0, table.num_rows, BLOCK_ROWS) if wanted.num_columns else ()  # a slice of no columns has no rows
+    blocks = list(in_order(lambda start: _of_block(wanted.slice(start, BLOCK_ROWS), asked, known), starts))
+    if not blocks:
+        return [np.zeros(table.num_rows, np.uint64) for _ in asked]
+    return [np.concatenate(parts) for parts in zip(*blocks, strict=True)]
 
 
 def mix(values: np.ndarray) -> np.ndarray:
@@ -73,15 +81,18 @@ def of_path(path: Path) -> str:
     return hash_json([[entry.relative_to(path).as_posix(), hash_file(entry)] for entry in files])
 
 
-def _of_block(block: pa.Table) -> np.ndarray:
-    total = np.zeros(block.num_rows, np.uint64)
-    spare = np.empty_like(total)
+def _of_block(block: pa.Table, sets: Sequence[frozenset[str]], known: dict[str, np.uint64]) -> list[np.ndarray]:
+    totals = [np.zeros(block.num_rows, np.uint64) for _ in sets]
+    spare = np.empty(block.num_rows, np.uint64)
     for name, column in zip(block.column_names, block.columns, strict=True):
-        cells = _cells(column.combine_chunks())
+        cells = _cells(column.combine_chunks(), spare, known)
         cells ^= _of_bytes(name.encode())
-        total ^= _mix(cells, spare)
-        _mix(total, spare)
-    return total
+        _mix(cells, spare)
+        for total, columns in zip(totals, sets, strict=True):
+            if name in columns:
+                total ^= cells
+                _mix(total, spare)
+    return totals
 
 
 def _mix(values: np.ndarray, spare: np.ndarray) -> np.ndarray:
@@ -93,22 +104,35 @@ def _mix(values: np.ndarray, spare: np.ndarray) -> np.ndarray:
     return values
 
 
-def _cells(block: pa.Array) -> np.ndarray:
-    """uint64 per cell; equal numbers are equal whatever their type."""
+def _cells(block: pa.Array, spare: np.ndarray, known: dict[str, np.uint64]) -> np.ndarray:
+    """uint64 per cell; equal numbers are equal whatever their type. known: hashes of texts that come again."""
     kind = block.type
     if pa.types.is_dictionary(kind):
         block, kind = block.dictionary_decode(), kind.value_type
     if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind):
         numbers = pc.cast(block, pa.float64(), safe=False)
-        values = pc.fill_null(numbers, 0.0).to_numpy(zero_copy_only=False) + 0.0  # -0.0 becomes 0.0
-        return np.where(block.is_null().to_numpy(zero_copy_only=False), MISSING, mix(values.view(np.uint64)))
+        numbers = pc.fill_null(numbers, 0.0) if numbers.null_count else numbers
+        cells = _mix((numbers.to_numpy(zero_copy_only=False) + 0.0).view(np.uint64), spare)  # -0.0 becomes 0.0
+        if block.null_count:
+            cells[block.is_null().to_numpy(zero_copy_only=False)] = MISSING
+        return cells
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
         coded = block.dictionary_encode()
-        words = np.array([*(_of_bytes(word.encode()) for word in coded.dictionary.to_pylist()), MISSING], np.uint64)
+        words = np.array([*_of_words(coded.dictionary.to_pylist(), len(block), known), MISSING], np.uint64)
         return np.asarray(words[pc.fill_null(coded.indices, len(words) - 1).to_numpy(zero_copy_only=False)])
     if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
         return np.array([MISSING if cell is None else _of_bytes(cell) for cell in block.to_pylist()], np.uint64)
     return np.array([_of_json(cell) for cell in block.to_pylist()], np.uint64)
+
+
+def _of_words(words: list[str], count: int, known: dict[str, np.uint64]) -> list[np.uint64]:
+    """Words of a block of so many cells; where they repeat in it they will come again in the next."""
+    if len(words) * REPEATS > count:
+        return [_of_bytes(word.encode()) for word in words]
+    for word in words:
+        if word not in known:
+            known[word] = _of_bytes(word.encode())
+    return [known[word] for word in words]
 
 
 def _of_bytes(content: bytes) -> np.uint64:

@@ -52,11 +52,11 @@ def make(work: Work) -> Made:
 
 
 def _keys(old: pa.Table, new: pa.Table, asked: wanted.Wanted, *, look: bool) -> np.ndarray:
-    """uint64: identities of old rows and then of new ones, equal where rows are equal or, if looked for, nearly so."""
+    """uint64: of old rows and then of new ones, equal where rows are equal or, if looked for, share what is near."""
     names = list(asked.identity)
     both = pa.concat_tables([old.select(names), new.select(names)], promote_options="permissive")
     keys = hashing.rows(both, names)
-    return near.find(both, names, asked.kinds, keys).keys if look else keys
+    return near.find(both, names, asked.kinds, keys).shared if look else keys
 
 
 def _data_folder(run: Path) -> Path:

@@ -15,6 +15,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from feilun.parts.ops.threads import in_order
+
 MOST_ROWS = 20_000
 LEAST_ROWS = 100
 BINS = 32
@@ -50,8 +52,10 @@ def find(
         return {}
     rows = np.random.default_rng(0).permutation(rows)
     truth = _codes(target.take(rows)) if classes else _floats(target.take(rows))
-    sampled = {name: column.take(rows) for name, column in {**inputs, **beside}.items()}
-    found = {name: strength(_bins(sampled[name]), truth, classes=classes) for name in inputs}
+    every = {**inputs, **beside}
+    sampled = dict(zip(every, in_order(lambda name: every[name].take(rows), every), strict=True))
+    strengths = in_order(lambda name: strength(_bins(sampled[name]), truth, classes=classes), inputs)
+    found = dict(zip(inputs, strengths, strict=True))
     told = {
         name: max((strength(bins, truth, classes=classes) for bins in _said(sampled[name])), default=0.0)
         for name in beside

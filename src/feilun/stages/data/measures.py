@@ -42,8 +42,9 @@ def stripped(column: pa.ChunkedArray, decimal: str | None = None) -> Measured | 
     """
     if not pa.types.is_string(column.type) or column.null_count == len(column):
         return None
-    known = column.drop_null()
-    seen = known.take(np.linspace(0, len(known) - 1, min(len(known), SEEN)).astype(np.int64)).to_pylist()
+    known = np.flatnonzero(column.is_valid().to_numpy())
+    places = known[np.linspace(0, len(known) - 1, min(len(known), SEEN)).astype(np.int64)]
+    seen = column.take(pa.array(places)).to_pylist()
     marks = (",", ".") if decimal == "," else (".", ",")
     unit = next((unit for mark in marks if (unit := measured.shared(seen, mark))), None)
     if unit is None:

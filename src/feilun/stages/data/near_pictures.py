@@ -13,7 +13,6 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from feilun.stages.data import hashing
 from feilun.stages.data.near_texts import neighbours
 
 MOST_BITS = 5  # that may differ: 6 bands of the hash leave one band equal
@@ -28,15 +27,19 @@ CELLS = (36, 32)  # columns, rows of the copy; 4 x 4 of them are one cell of the
 
 
 def links(pictures: Iterable[bytes | None], rest: np.ndarray) -> np.ndarray:
-    """Pairs of row numbers, int64 (M, 2), of pictures that are nearly equal and whose `rest` (uint64) is equal."""
+    """Pairs of row numbers, int64 (M, 2), of pictures that are nearly equal. rest: uint64 (N,).
+
+    Among more pictures than can be compared with each other, those of equal `rest` are compared first.
+    """
     rows, copies = _copies(pictures)
     if len(rows) < 2:
         return np.zeros((0, 2), np.int64)
+    order = np.argsort(rest[rows], kind="stable")  # of many with one hash the neighbours are compared
+    rows, copies = rows[order], copies[order]
     hashes = dhash(copies)
     shifts = np.cumsum([0, *BANDS[:-1]])
     bands = [
-        hashing.mix((hashes >> np.uint64(shift)) & np.uint64((1 << bits) - 1)) ^ hashing.mix(rest[rows])
-        for shift, bits in zip(shifts, BANDS, strict=True)
+        (hashes >> np.uint64(shift)) & np.uint64((1 << bits) - 1) for shift, bits in zip(shifts, BANDS, strict=True)
     ]
     pairs = neighbours(bands, WINDOW)
     pairs = pairs[np.bitwise_count(hashes[pairs[:, 0]] ^ hashes[pairs[:, 1]]) <= MOST_BITS]

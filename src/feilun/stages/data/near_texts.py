@@ -7,6 +7,8 @@ Datasets, 2014, section 3.4. With 12 bands of 4 hashes a pair of similarity 0.8 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -26,25 +28,76 @@ EXACT_PAIRS = 200_000  # more pairs than these are judged by the estimate alone;
 NEVER = np.uint32(0xFFFFFFFF)
 
 
-def links(texts: pa.ChunkedArray, rest: np.ndarray) -> np.ndarray:
-    """Pairs of row numbers, int64 (M, 2), of texts that are nearly equal and whose `rest` (uint64) is equal."""
-    plain = _plain(texts)
-    same = hashing.rows(pa.table({"text": plain}), ["text"]) ^ hashing.mix(rest)
-    _, first, place = np.unique(same, return_index=True, return_inverse=True)
-    equal: np.ndarray = np.stack([first[place], np.arange(len(same))], axis=1)
-    equal = equal[equal[:, 0] != equal[:, 1]]
-    kept = np.sort(first)
-    data, starts, ends = _bytes(plain.take(pa.array(kept)))
-    long = np.flatnonzero(ends - starts >= LEAST_BYTES)
-    if len(long) < 2:
-        return equal
-    data, starts, ends, rows = data, starts[long], ends[long], kept[long]
-    signs = signatures(data, starts, ends)
-    pairs = neighbours([_band(signs, band) ^ hashing.mix(rest[rows]) for band in range(BANDS)], WINDOW)
-    pairs = pairs[_agree(signs, pairs) >= (NEAR - 0.2 if len(pairs) <= EXACT_PAIRS else NEAR)]
-    if len(pairs) <= EXACT_PAIRS:
-        pairs = pairs[_similar(data, starts, ends, pairs) >= NEAR]
-    return np.concatenate([equal, rows[pairs]])
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Links:
+    """Pairs of row numbers, int64 (M, 2) each.
+
+    close: rows whose texts are equal but for case and spaces, or nearly equal, and whose `rest` is equal.
+    equal, near: rows whose long texts are, whatever the rest: all texts of a row together, or the longest of them.
+    """
+
+    close: np.ndarray
+    equal: np.ndarray
+    near: np.ndarray
+
+
+def links(columns: Sequence[pa.ChunkedArray], rest: np.ndarray) -> Links:
+    """Which rows say nearly the same. columns: the texts of every row, (N,) each. rest: uint64 (N,)."""
+    plain = [_plain(texts) for texts in columns]
+    signs = [_signs(texts, LEAST_BYTES if len(plain) == 1 else RUN) for texts in plain]
+    whole = _Texts.of(_joined(plain), np.minimum.reduce(signs))
+    pairs = whole.candidates(rest)
+    alike = rest[pairs[:, 0]] == rest[pairs[:, 1]]
+    close = whole.nearly(pairs[alike])
+    equal, near = [whole.equal(long=True)], [close, whole.nearly(pairs[~alike])]
+    if len(plain) > 1:
+        longest = _Texts.of(*_longest(plain, signs))
+        equal.append(longest.equal(long=True))
+        near.append(longest.nearly(longest.candidates(rest)))
+    return Links(
+        close=np.concatenate([whole.equal(rest), close]), equal=np.concatenate(equal), near=np.concatenate(near)
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Texts:
+    """A text of every row. words: uint64 (N,), its hash; signs: (N, BANDS x HASHES); data, starts, ends: its bytes."""
+
+    words: np.ndarray
+    signs: np.ndarray
+    data: np.ndarray
+    starts: np.ndarray
+    ends: np.ndarray
+
+    @staticmethod
+    def of(texts: pa.Array, signs: np.ndarray) -> _Texts:
+        data, starts, ends = _bytes(texts)
+        words = hashing.rows(pa.table({"text": texts}), ["text"])
+        return _Texts(words=words, signs=signs, data=data, starts=starts, ends=ends)
+
+    def equal(self, rest: np.ndarray | None = None, *, long: bool = False) -> np.ndarray:
+        """Every row with the first that has the same text, and the same rest."""
+        rows = np.flatnonzero(self.ends - self.starts >= LEAST_BYTES) if long else np.arange(len(self.words))
+        same = self.words if rest is None else self.words ^ hashing.mix(rest)
+        _, first, place = np.unique(same[rows], return_index=True, return_inverse=True)
+        found: np.ndarray = np.stack([rows[first[place]], rows], axis=1)
+        return np.asarray(found[found[:, 0] != found[:, 1]])
+
+    def candidates(self, rest: np.ndarray) -> np.ndarray:
+        """Pairs of different long texts that may be near: those of equal rest first, then whatever lies beside them."""
+        first = np.unique(self.words ^ hashing.mix(rest), return_index=True)[1]
+        rows = np.sort(first[(self.ends - self.starts)[first] >= LEAST_BYTES])
+        rows = rows[np.argsort(rest[rows], kind="stable")]  # within a bucket rows of equal rest are neighbours
+        signs = self.signs[rows]
+        pairs = np.sort(rows[neighbours([_band(signs, band) for band in range(BANDS)], WINDOW)], axis=1)
+        return np.asarray(pairs[self.words[pairs[:, 0]] != self.words[pairs[:, 1]]])
+
+    def nearly(self, pairs: np.ndarray) -> np.ndarray:
+        """The pairs that are near."""
+        pairs = pairs[_agree(self.signs, pairs) >= (NEAR - 0.2 if len(pairs) <= EXACT_PAIRS else NEAR)]
+        if len(pairs) <= EXACT_PAIRS:
+            pairs = pairs[_similar(self.data, self.starts, self.ends, pairs) >= NEAR]
+        return pairs
 
 
 def signatures(data: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
@@ -66,7 +119,8 @@ def signatures(data: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.nda
 
 def neighbours(buckets: list[np.ndarray], window: int) -> np.ndarray:
     """Pairs of places (first < second), int64 (M, 2), that share a bucket in one of the lists of bucket numbers."""
-    found = [np.zeros((0, 2), np.int64)]
+    found = [np.zeros(0, np.int64)]
+    count = len(buckets[0])
     for keys in buckets:
         order = np.argsort(keys, kind="stable")
         ordered = keys[order]
@@ -74,8 +128,11 @@ def neighbours(buckets: list[np.ndarray], window: int) -> np.ndarray:
             same = ordered[step:] == ordered[:-step]
             if not same.any():
                 break
-            found.append(np.stack([order[:-step][same], order[step:][same]], axis=1))
-    return np.unique(np.sort(np.concatenate(found), axis=1), axis=0)
+            one, other = order[:-step][same], order[step:][same]
+            found.append(np.minimum(one, other) * count + np.maximum(one, other))
+    pairs = np.sort(np.concatenate(found))  # as single numbers they are sorted ten times faster than as pairs
+    pairs = pairs[np.diff(pairs, prepend=-1) > 0]
+    return np.stack([pairs // max(count, 1), pairs % max(count, 1)], axis=1)
 
 
 def _plain(texts: pa.ChunkedArray) -> pa.Array:
@@ -83,6 +140,38 @@ def _plain(texts: pa.ChunkedArray) -> pa.Array:
     plain = pc.utf8_lower(pc.utf8_normalize(pc.fill_null(texts.cast(pa.string()), ""), "NFKC"))
     plain = pc.utf8_trim_whitespace(pc.replace_substring_regex(plain, r"\s+", " "))
     return plain.combine_chunks() if isinstance(plain, pa.ChunkedArray) else plain
+
+
+def _joined(texts: Sequence[pa.Array]) -> pa.Array:
+    """The texts of a row one after the other."""
+    if len(texts) == 1:
+        return texts[0]
+    space = pa.scalar(" ", pa.large_string())
+    return pc.utf8_trim_whitespace(pc.binary_join_element_wise(*[text.cast(space.type) for text in texts], space))
+
+
+def _longest(texts: Sequence[pa.Array], signs: Sequence[np.ndarray]) -> tuple[pa.Array, np.ndarray]:
+    """The longest text of every row, and its signature."""
+    chosen = np.argmax([pc.binary_length(text).to_numpy() for text in texts], axis=0)
+    rows = np.arange(len(chosen))
+    stacked = pa.chunked_array([text.cast(pa.large_string()) for text in texts])
+    found = np.empty_like(signs[0])
+    for place, sign in enumerate(signs):
+        found[chosen == place] = sign[chosen == place]
+    return stacked.take(pa.array(chosen * len(rows) + rows)).combine_chunks(), found
+
+
+def _signs(texts: pa.Array, least: int) -> np.ndarray:
+    """uint32 (N, BANDS x HASHES): signatures, each different text's made once; NEVER for those of fewer bytes.
+
+    The least values of several texts together are the signature of all their runs.
+    """
+    coded = texts.dictionary_encode()
+    data, starts, ends = _bytes(coded.dictionary)
+    some = np.flatnonzero(ends - starts >= least)
+    found = np.full((len(starts), BANDS * HASHES), NEVER, np.uint32)
+    found[some] = signatures(data, starts[some], ends[some])
+    return found if len(found) == len(texts) else found[coded.indices.to_numpy()]  # all different: in their order
 
 
 def _bytes(texts: pa.Array) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -116,8 +205,8 @@ def _band(signs: np.ndarray, band: int) -> np.ndarray:
 def _agree(signs: np.ndarray, pairs: np.ndarray) -> np.ndarray:
     """Share of equal hashes, an estimate of the Jaccard similarity; a block of pairs at a time."""
     parts = [pairs[start : start + 50_000] for start in range(0, len(pairs), 50_000)]
-    shares = [(signs[part[:, 0]] == signs[part[:, 1]]).mean(axis=1) for part in parts]
-    return np.concatenate([np.zeros(0), *shares])
+    counts = [np.count_nonzero(signs[part[:, 0]] == signs[part[:, 1]], axis=1) for part in parts]
+    return np.concatenate([np.zeros(0), *counts]) / (BANDS * HASHES)
 
 
 def _similar(data: np.ndarray, starts: np.ndarray, ends: np.ndarray, pairs: np.ndarray) -> np.ndarray:

@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from feilun.parts.ops.fences import fences
+from feilun.parts.ops.threads import in_order
 from feilun.stages.data.cleaning import Line, line
 
 MOST_LEARNT = 100_000  # training rows, evenly spaced, from which limits are learnt where they only count
@@ -35,14 +36,20 @@ def find(table: pa.Table, columns: Sequence[str], train: np.ndarray, done: str) 
     places = np.flatnonzero(train)
     if done == "keep" and len(places) > MOST_LEARNT:
         places = places[np.linspace(0, len(places) - 1, MOST_LEARNT).astype(np.int64)]
-    for name in columns:
+
+    def of_column(name: str) -> tuple[np.ndarray, tuple[float, float], np.ndarray] | None:
         values = table.column(name).to_numpy()
         learnt = values[places]
         limits = fences(learnt[~np.isnan(learnt)])
         if limits is None:
-            continue
+            return None
         with np.errstate(invalid="ignore"):
-            beyond = (values < limits[0]) | (values > limits[1])
+            return values, limits, (values < limits[0]) | (values > limits[1])
+
+    for name, found in zip(columns, in_order(of_column, columns), strict=True):
+        if found is None:
+            continue
+        values, limits, beyond = found
         count = int((beyond & train).sum() if done == "drop" else beyond.sum())
         if not count:
             continue

@@ -90,7 +90,7 @@ def parsed(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 def _loaded(column: pa.ChunkedArray) -> list[Any] | None:
     try:
-        return [None if cell is None else json.loads(cell) for cell in column.to_pylist()]
+        return [None if cell is None else json.loads(cell) for chunk in column.chunks for cell in chunk.to_pylist()]
     except (ValueError, RecursionError):
         return None
 
@@ -132,6 +132,8 @@ def _apart(name: str, column: pa.ChunkedArray, depth: int) -> dict[str, pa.Chunk
 
 def _matrix(column: pa.ChunkedArray) -> np.ndarray | None:
     """float64 (N, k) of equally long lists of numbers (Arrow's, or JSON text), NaN where null; else None."""
+    if not pa.types.is_string(column.type) and not pa.types.is_nested(column.type):
+        return None
     cells = _loaded(column) if pa.types.is_string(column.type) else column.to_pylist()
     there = [cell for cell in cells or () if cell is not None]
     if not there or not all(isinstance(cell, list) for cell in there):

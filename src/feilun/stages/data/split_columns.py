@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -11,23 +12,23 @@ import pyarrow.compute as pc
 from feilun.core.errors import DataError, RecipeError
 from feilun.core.recipe import Recipe
 from feilun.stages.data import clean, dates, hashing
+from feilun.stages.data.near import Near
 from feilun.stages.data.units import Sides
 
 MOST_BINS, ROWS_EACH = 10, 20  # quantile bins of a number to predict, and rows that a bin needs
 
 
-def sides(
-    table: pa.Table, recipe: Recipe, targets: Sequence[str], kinds: Mapping[str, str], near: np.ndarray | None
-) -> Sides:
-    """Strata, groups or times where data.split asks for them. near: keys of near-duplicates, None: not looked for."""
+def sides(table: pa.Table, recipe: Recipe, targets: Sequence[str], kinds: Mapping[str, str], alike: Near) -> Sides:
+    """Strata, groups or times where data.split asks for them, beside what is nearly equal."""
     split = recipe.data.split
+    found = Sides(near=alike.keys if alike.looked else None, shared=alike.shared if alike.sharing else None)
     if split.by == "stratified":
-        return Sides(near=near, strata=_strata(table, targets, kinds))
+        return replace(found, strata=_strata(table, targets, kinds))
     if split.by == "group":
-        return Sides(near=near, groups=_groups(table, str(split.column)))
+        return replace(found, groups=_groups(table, str(split.column)))
     if split.by == "time":
-        return Sides(near=near, times=times(table.column(str(split.column)), str(split.column)))
-    return Sides(near=near)
+        return replace(found, times=times(table.column(str(split.column)), str(split.column)))
+    return found
 
 
 def labels(table: pa.Table, targets: Sequence[str], kinds: Mapping[str, str]) -> tuple[np.ndarray, list[str]] | None:

@@ -17,11 +17,12 @@ from feilun.core.recipe import Split
 from feilun.parts.dataset import SPLITS
 from feilun.stages.data import folds, positions
 from feilun.stages.data.raw import DEALT
-from feilun.stages.data.units import OUT, OUT_GROUP, SPARED, TIMELESS, Sides, joined, unit_keys
+from feilun.stages.data.units import OUT, OUT_GROUP, SPARED, TIMELESS, Sides, across, unit_keys
 
 TRAIN, VALIDATION, GATE, TEST = (SPLITS.index(name) for name in ("train", "validation", "gate", "test"))
 LEAST_TRAIN = positions.LEAST_TRAIN
 SALT_PART = 1
+MOST_OUT = 0.5  # of the rows that learn: more do not leave because of a shared text or picture
 UNITS = {"hash": "rows", "stratified": "rows", "group": "groups", "time": "times"}
 
 
@@ -50,7 +51,8 @@ def deal(
     sides = sides or Sides()
     check(shares, given)
     units = unit_keys(keys, sides, grouped=shares.by == "group")
-    splits = _kept(sides.near if sides.near is not None else keys, given, sides)
+    same = sides.same(keys)
+    splits = _least(given, [_kept(one, given, sides) for one in same])
     free = np.flatnonzero(splits == DEALT)
     shares_of = _shares(shares, given)
     in_turn, different = _deal(splits, free, units, shares, shares_of, seed, sides)
@@ -63,7 +65,8 @@ def deal(
         "left_out_without_time": int((splits == TIMELESS).sum()),
         "moved_for_rare_classes": moved,
         "too_few_to_deal_by_hash": int(in_turn),
-        "apart_across_groups": joined(splits, keys, sides) if shares.by in ("group", "time") else 0,
+        "apart_across_groups": across(splits, same[-1]) if shares.by in ("group", "time") else 0,
+        "shared_on_several_sides": across(splits, same[0]) if len(same) > 1 else 0,
     }
     _spare(splits, units, labels, shares.part, seed)
     facts["left_out_by_part"] = int((splits == SPARED).sum())
@@ -129,10 +132,22 @@ def _by_time(splits: np.ndarray, free: np.ndarray, shares_of: Mapping[int, float
     _, first, place = np.unique(times[free], return_index=True, return_inverse=True)
     dealt, _ = positions.by_share(positions.newest_first(times[free])[first], shares_of)
     splits[free] = dealt[place]
-    if sides.near is not None:
-        judged = np.isin(sides.near, sides.near[splits > TRAIN])
-        splits[(splits == TRAIN) & judged] = OUT
+    looked = [one for one in (sides.shared, sides.near) if one is not None]
+    left = [np.where((splits == TRAIN) & np.isin(one, one[splits > TRAIN]), OUT, splits) for one in looked]
+    splits[:] = _least(splits, left)
     return len(first)
+
+
+def _least(before: np.ndarray, ways: list[np.ndarray]) -> np.ndarray:
+    """The first of these ways to leave rows out that leaves enough of those who learn, or else the last.
+
+    Where most rows share a text or a picture with a judged row, it describes what they have in common, such as a
+    product that is sold every day.
+    """
+    for way in ways:
+        if (way == OUT).sum() <= MOST_OUT * (before <= TRAIN).sum():
+            return way
+    return ways[-1] if ways else before
 
 
 def _kept(keys: np.ndarray, given: np.ndarray, sides: Sides) -> np.ndarray:

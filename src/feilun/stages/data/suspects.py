@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import pyarrow as pa
 
+from feilun.parts.ops.threads import in_order
 from feilun.stages.data import spellings
 from feilun.stages.data.cleaning import Line, line
 
@@ -38,17 +39,19 @@ def find(table: pa.Table, kinds: Mapping[str, str], train: np.ndarray, missing: 
 
     train: bool (N,), the rows that decide.  missing: data.missing.
     """
-    lines: list[Line] = []
     rows = np.flatnonzero(train)
     thin = rows[np.linspace(0, len(rows) - 1, min(len(rows), MOST_SEEN)).astype(np.int64)] if len(rows) else rows
-    for name, kind in kinds.items():
-        if kind == "number":
-            lines += _of_numbers(name, table.column(name).to_numpy(), thin, missing)
-        elif kind == "category":
-            lines += spellings.find(name, table.column(name).filter(pa.array(train)), missing)
-        elif kind == "time":
-            lines += spellings.placeholders(name, table.column(name), missing)
-    return lines
+    mask = pa.array(train)
+
+    def of_column(name: str) -> list[Line]:
+        column = table.column(name)
+        if kinds[name] == "number":
+            return list(_of_numbers(name, column.to_numpy(), thin, missing))
+        if kinds[name] == "category":
+            return spellings.find(name, column.filter(mask), missing)
+        return spellings.placeholders(name, column, missing) if kinds[name] == "time" else []
+
+    return [line for lines in in_order(of_column, kinds) for line in lines]
 
 
 def _of_numbers(name: str, values: np.ndarray, thin: np.ndarray, missing: Sequence[str]) -> Iterator[Line]:

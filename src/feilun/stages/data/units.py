@@ -20,13 +20,20 @@ class Sides:
     """Arrays of N rows, each where it is asked for.
 
     strata: int64 codes, whose shares stay the same.  groups: uint64, one for each value of the group column.
-    times: int64 ranks, -1 where the time is missing.  near: uint64 keys of near-duplicates.
+    times: int64 ranks, -1 where the time is missing.  near: uint64 keys of near-duplicates.  shared: uint64 keys of
+    rows that share a long text or a picture, near-duplicates among them.
     """
 
     strata: np.ndarray | None = None
     groups: np.ndarray | None = None
     times: np.ndarray | None = None
     near: np.ndarray | None = None
+    shared: np.ndarray | None = None
+
+    def same(self, keys: np.ndarray) -> list[np.ndarray]:
+        """What may make two rows the same: first what is asked, at last the least."""
+        found = [self.shared, self.near if self.near is not None else keys]
+        return [one for one in found if one is not None]
 
     def of(self, rows: np.ndarray) -> Sides:
         """The same of some rows."""
@@ -40,21 +47,21 @@ def unit_keys(keys: np.ndarray, sides: Sides, *, grouped: bool) -> np.ndarray:
     Groups that share equal rows would become one; where that chains a tenth of all rows together and more than the
     largest group has, as in a small table of few values, the groups alone count.
     """
-    same = keys if sides.near is None else sides.near
+    wanted = sides.same(keys)
     if not grouped or sides.groups is None:
-        return same
+        return wanted[0]
     _, group = np.unique(sides.groups, return_inverse=True)
-    _, equal = np.unique(same, return_inverse=True)
-    pairs = np.stack([group, equal + group.max(initial=0) + 1], axis=1)
-    whole = near.components(pairs, int(pairs.max(initial=0)) + 1)[group]
-    if np.bincount(whole).max(initial=0) > max(CHAINED * len(keys), np.bincount(group).max(initial=0)):
-        return np.asarray(sides.groups)
-    return near.first_keys(whole, sides.groups)
+    for same in wanted:
+        _, equal = np.unique(same, return_inverse=True)
+        pairs = np.stack([group, equal + group.max(initial=0) + 1], axis=1)
+        whole = near.components(pairs, int(pairs.max(initial=0)) + 1)[group]
+        if np.bincount(whole).max(initial=0) <= max(CHAINED * len(keys), np.bincount(group).max(initial=0)):
+            return near.first_keys(whole, sides.groups)
+    return np.asarray(sides.groups)
 
 
-def joined(splits: np.ndarray, keys: np.ndarray, sides: Sides) -> int:
-    """How many rows equal a row on another side, because groups or times had to be kept."""
-    same = keys if sides.near is None else sides.near
+def across(splits: np.ndarray, same: np.ndarray) -> int:
+    """How many dealt rows have the same as a row on another side. same: uint64 (N,)."""
     dealt = splits >= 0
     pairs = np.unique(np.stack([same[dealt], splits[dealt].astype(np.uint64)]), axis=1)
     values, counts = np.unique(pairs[0], return_counts=True)
