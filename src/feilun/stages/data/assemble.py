@@ -51,7 +51,7 @@ class Assembled:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Rows:
-    """Clean rows before they are dealt. given: the file's split or DEALT; found: what the survey saw."""
+    """Clean rows, with ids, before they are dealt. given: the file's split or DEALT; found: what the survey saw."""
 
     table: pa.Table
     given: np.ndarray
@@ -74,13 +74,13 @@ def rows_of(recipe: Recipe, task: Task, base: Path, frame: Any, say: Say) -> Ass
     """Rows, splits and what there is to say of them; nothing is encoded or written."""
     rows = _clean(recipe, task, base, frame)
     table, given, dropped = _without_copies(rows, recipe)
-    keys, content = hashing.rows_of(table, [rows.wanted.identity, _named_by(table, rows.wanted, rows.found, recipe)])
+    keys = hashing.rows(table, rows.wanted.identity)
     looked = recipe.data.near != "ignore"
     alike = near.find(table, rows.wanted.identity, rows.wanted.kinds, keys) if looked else near.not_looked_for(keys)
     if recipe.data.near == "drop" and alike.rows:
         stays = _firsts(table, alike.keys, rows.wanted.targets, given)
         dropped["dropped_near"] = int((~stays).sum())
-        table, given, keys, content = table.filter(pa.array(stays)), given[stays], keys[stays], content[stays]
+        table, given, keys = table.filter(pa.array(stays)), given[stays], keys[stays]
         alike = alike.only(stays)
     targets, kinds = rows.wanted.targets, rows.wanted.kinds
     sides = split_columns.sides(table, recipe, targets, kinds, alike)
@@ -93,10 +93,9 @@ def rows_of(recipe: Recipe, task: Task, base: Path, frame: Any, say: Say) -> Ass
     notes = [*rows.found.notes, *rows.notes, *cleaning.said(facts), *found.notes]
     for note in notes:
         say.line(note)
-    identified = table.append_column(ID, hashing.ids(content))
-    facts["disagreement"] = _named(found.disagreement, identified)
+    facts["disagreement"] = _named(found.disagreement, table)
     stays = of_rows >= 0
-    table, of_rows = (identified if stays.all() else identified.filter(pa.array(stays))), of_rows[stays]
+    table, of_rows = (table if stays.all() else table.filter(pa.array(stays))), of_rows[stays]
     profile = rows.found.columns
     facts = {
         "rows": table.num_rows,
@@ -127,7 +126,9 @@ def count(of_rows: np.ndarray) -> dict[str, int]:
 def _clean(recipe: Recipe, task: Task, base: Path, frame: Any) -> _Rows:
     """Read, strip, look at the columns, bring them to their kinds, and leave out rows without a target."""
     splits.check(recipe.data.split)
-    whole = survey.prepared(recipe, sources.read(recipe, base, frame))  # stripped, with windows
+    read = sources.read(recipe, base, frame)
+    ids = hashing.ids(hashing.contents(read.table))  # as it came: no setting of inputs or cleaning renames a row
+    whole = survey.prepared(recipe, read)  # stripped, with windows
     stripped = whole.table
     found = survey.of(recipe, whole, stripped)
     asked = wanted.by_task(task, recipe, whole.units)
@@ -140,7 +141,7 @@ def _clean(recipe: Recipe, task: Task, base: Path, frame: Any) -> _Rows:
     loaded = picture_files.load(stripped.select(kept), images, [folder, base])
     kinds = {**_beside(recipe, loaded, found, kept), **asked.kinds}
     cleaned = clean.to_kinds(loaded, kinds, asked.targets, whole.name, survey.day_first(recipe))
-    said, lines = _one_spelling(cleaned.table, recipe, asked)
+    said, lines = _one_spelling(cleaned.table.append_column(ID, ids), recipe, asked)
     lines = [*whole.lines, *lines]
     table, given, without = _with_target(said, whole, asked.targets)
     lines += cleaning.of_missing(loaded, cleaned.table, asked.kinds, asked.targets)
@@ -221,14 +222,6 @@ def _without_outliers(
         )
     facts["left_out_outliers"] = int(drops.sum())
     return np.where(drops, OUTLIER, of_rows).astype(np.int8), list(beyond.lines)
-
-
-def _named_by(table: pa.Table, asked: wanted.Wanted, found: survey.Survey, recipe: Recipe) -> list[str]:
-    """Columns that name a row: what the task reads. Those that are kept beside it rename nobody."""
-    beside = set(wanted.beside(recipe, [entry["column"] for entry in found.columns])) - set(asked.columns)
-    if builtin.is_task(recipe.data.source):
-        beside = set()
-    return [name for name in table.column_names if name not in beside]
 
 
 def _named(disagreement: dict[str, Any], table: pa.Table) -> dict[str, Any]:

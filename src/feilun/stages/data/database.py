@@ -1,6 +1,7 @@
 """Rows of a SQL query, read only, in blocks: sqlite:///file.db from the recipe's folder, or postgresql://...
 
-Secrets stand in the address as ${NAME}; what is said and kept is the address as it was written.
+Secrets stand in the address as ${NAME}, or it is one: ${DATABASE_URL}. What is said and kept is the address as it
+was written.
 """
 
 from __future__ import annotations
@@ -8,21 +9,20 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from feilun.core import reading
 from feilun.core.errors import DataError, MissingExtraError, RecipeError
-from feilun.stages.data import frames, raw
+from feilun.stages.data import addresses, frames, raw
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 ADDRESS = re.compile(r"^(sqlite|postgresql|postgres|mysql|mariadb|mssql|oracle|duckdb|snowflake)(\+\w+)?://", re.I)
-QUERY = re.compile(r"^\s*(select|with)\b", re.I)
+QUERY = re.compile(r"^(\s|\(|--[^\n]*\n|/\*.*?\*/)*(select|with)\b", re.I | re.S)
 BLOCK_ROWS = 20_000
 WAIT_S = 15
 DRIVERS = {"psycopg2": "psycopg2-binary", "psycopg": "psycopg[binary]"}
@@ -37,18 +37,13 @@ READING = {
 
 
 def is_address(source: str) -> bool:
-    """Whether a source is a database."""
-    return ADDRESS.match(source) is not None
+    """Whether a source is a database, also where a variable holds its whole address."""
+    return ADDRESS.match(addresses.meant(source) if source.startswith("${") else source) is not None
 
 
 def is_query(text: str) -> bool:
     """Whether given test or validation rows are named by a query of the same database."""
     return QUERY.match(text) is not None
-
-
-def shown(source: str) -> str:
-    """The address without a password, for messages and notes."""
-    return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", source)
 
 
 def read(source: str, base: Path, query: str | None, most: raw.Most) -> raw.Raw:
@@ -68,7 +63,7 @@ def read(source: str, base: Path, query: str | None, most: raw.Most) -> raw.Raw:
     table = frames.stacked(tables)
     if table.num_rows == 0:
         raise DataError(
-            f"The query gives no rows of {shown(source)}. Look at its WHERE.",
+            f"The query gives no rows of {addresses.shown(source)}. Look at its WHERE.",
             where="data.query",
             expected="rows",
             got="none",
@@ -76,7 +71,7 @@ def read(source: str, base: Path, query: str | None, most: raw.Most) -> raw.Raw:
         )
     whole = most.rows is None or table.num_rows < most.rows
     kinds = {field.name: "image" for field in table.schema if pa.types.is_binary(field.type)}
-    return raw.of(table, shown(source), rows=table.num_rows if whole else None, kinds=kinds)
+    return raw.of(table, addresses.shown(source), rows=table.num_rows if whole else None, kinds=kinds)
 
 
 def _blocks(connection: Connection, query: str, limit: int | None, source: str, inspect: Any) -> Iterator[pa.Table]:
@@ -84,19 +79,21 @@ def _blocks(connection: Connection, query: str, limit: int | None, source: str, 
     from sqlalchemy.exc import SQLAlchemyError
 
     rows = 0
+    statement = text(query.replace(":", r"\:"))
     try:
-        found = connection.execution_options(stream_results=True).execute(text(query.replace(":", r"\:")))
-        names = list(found.keys())
-        raw.check_columns(names, "The query")
-        while limit is None or rows < limit:
-            block = found.fetchmany(BLOCK_ROWS if limit is None else min(BLOCK_ROWS, limit - rows))
-            if not block:
-                break
-            rows += len(block)
-            yield pa.table({name: _column(name, [row[place] for row in block]) for place, name in enumerate(names)})
+        with closing(connection.execution_options(stream_results=True).execute(statement)) as found:
+            names = list(found.keys())
+            raw.check_columns(names, "The query")
+            while limit is None or rows < limit:
+                block = found.fetchmany(BLOCK_ROWS if limit is None else min(BLOCK_ROWS, limit - rows))
+                if not block:
+                    break
+                rows += len(block)
+                yield pa.table({name: _column(name, [row[place] for row in block]) for place, name in enumerate(names)})
         if rows == 0:
             yield pa.table({name: pa.array([], pa.null()) for name in names})
     except (SQLAlchemyError, sqlite3.Error) as error:
+        connection.rollback()  # PostgreSQL answers nothing more in a transaction that failed
         raise _wrong_query(source, query, error, inspect) from None
 
 
@@ -111,20 +108,20 @@ def _connected(source: str, base: Path) -> Iterator[tuple[Connection, Any]]:
     from sqlalchemy import create_engine, inspect
     from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
-    address = reading.expand(source)
+    address = addresses.meant(source)
     kind = address.partition(":")[0].partition("+")[0].lower()
     try:
         if kind == "sqlite":
             path = _sqlite_file(source, address, base)
             engine = create_engine("sqlite://", creator=lambda: _sqlite(path))
         elif kind in ("postgresql", "postgres"):
-            address = re.sub(r"(?i)^postgres(?=[:+])", "postgresql", address)
+            address = re.sub(r"(?i)^postgres(ql)?(?=:)", "postgresql+psycopg", address)
             options = {"connect_timeout": WAIT_S}
             engine = create_engine(address, connect_args=options, execution_options={"postgresql_readonly": True})
         else:
             raise RecipeError(
-                f"data.source is {shown(source)}: {kind} is not read. Write the rows to a Parquet or CSV file, or copy "
-                "them to SQLite.",
+                f"data.source is {addresses.shown(source)}: {kind} is not read. Write the rows to a Parquet or CSV "
+                "file, or copy them to SQLite.",
                 where="data.source",
                 expected="sqlite:///file.db or postgresql://...",
                 got=kind,
@@ -134,7 +131,7 @@ def _connected(source: str, base: Path) -> Iterator[tuple[Connection, Any]]:
         raise _no_driver(error) from error
     except (ArgumentError, NoSuchModuleError, ValueError) as error:
         raise RecipeError(
-            f"data.source is {shown(source)}, which is no address of a database. Write sqlite:///file.db or "
+            f"data.source is {addresses.shown(source)}, which is no address of a database. Write sqlite:///file.db or "
             "postgresql://user:${PASSWORD}@host/name.",
             where="data.source",
             fix="postgresql://user:${PASSWORD}@host/name",
@@ -145,9 +142,10 @@ def _connected(source: str, base: Path) -> Iterator[tuple[Connection, Any]]:
     except ModuleNotFoundError as error:
         raise _no_driver(error) from error
     except (SQLAlchemyError, sqlite3.Error) as error:
+        where = addresses.shown(source)
         raise DataError(
-            f"{shown(source)} cannot be opened: {_said(error, source)}. Check the address and that it is running.",
-            where=shown(source),
+            f"{where} cannot be opened: {_said(error, source)}. Check the address and that it is running.",
+            where=where,
             fix="check the address",
         ) from None
     finally:
@@ -159,10 +157,10 @@ def _sqlite_file(source: str, address: str, base: Path) -> Path:
     path = base / name.removeprefix("/") if name.startswith("/") else Path()
     if not name.startswith("/") or not name.strip("/") or ":memory:" in name:
         raise RecipeError(
-            f"data.source is {shown(source)}: write sqlite:/// and the file, such as sqlite:///shop.db.",
+            f"data.source is {addresses.shown(source)}: write sqlite:/// and the file, such as sqlite:///shop.db.",
             where="data.source",
             expected="sqlite:///file.db",
-            got=shown(source),
+            got=addresses.shown(source),
             fix="sqlite:///file.db",
         )
     if not path.exists():
@@ -188,8 +186,8 @@ def _tables(inspector: Any) -> list[str]:
 def _no_query(source: str, tables: list[str]) -> RecipeError:
     first = tables[0] if tables else "TABLE"
     return RecipeError(
-        f"data.query is missing: which rows of {shown(source)}? It has the tables {_listed(tables)}. Such as: "
-        f"data.query: SELECT * FROM {first}",
+        f"data.query is missing: which rows of {addresses.shown(source)}? It has the tables {_listed(tables)}. "
+        f"Such as: data.query: SELECT * FROM {first}",
         where="data.query",
         expected="SELECT ... FROM one of: " + _listed(tables),
         fix=f"SELECT * FROM {first}",
@@ -198,8 +196,8 @@ def _no_query(source: str, tables: list[str]) -> RecipeError:
 
 def _wrong_query(source: str, query: str, error: Exception, inspect: Any) -> DataError:
     return DataError(
-        f"The query does not work: {_said(error, source)}. {shown(source)} has the tables {_listed(inspect())}. "
-        f"The query is: {' '.join(query.split())[:200]}",
+        f"The query does not work: {_said(error, source)}. {addresses.shown(source)} has the tables "
+        f"{_listed(inspect())}. The query is: {' '.join(query.split())[:200]}",
         where="data.query",
         got=query[:200],
         fix="correct data.query",
@@ -208,10 +206,11 @@ def _wrong_query(source: str, query: str, error: Exception, inspect: Any) -> Dat
 
 def _said(error: Exception, source: str) -> str:
     """What the database says, without what the address holds."""
-    text = " ".join(str(getattr(error, "orig", None) or error).split())[:300]
-    for secret in re.findall(r"[^/:@?&=]+", reading.expand(source).partition("://")[2].rpartition("@")[0]):
-        text = text.replace(secret, "***") if len(secret) > 2 else text
-    return text.rstrip(".")
+    cause = getattr(error, "orig", None) or error
+    said = getattr(getattr(cause, "diag", None), "message_primary", None) or str(
+        cause
+    )  # without the cursor's own words
+    return addresses.without_secrets(said, source)[:300].rstrip(".")
 
 
 def _listed(tables: list[str]) -> str:

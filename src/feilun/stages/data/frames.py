@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,8 @@ def column(name: str, values: Any) -> pa.Array:
         first = None
     if (isinstance(first, np.ndarray) and first.ndim in (2, 3)) or hasattr(first, "convert"):
         return pa.array([pictures.encoded(value) for value in values], pa.binary())
+    if isinstance(first, uuid.UUID):  # Arrow has a type for them that nothing else reads
+        values = [None if value is None else str(value) for value in values]
     try:
         return pa.array(values, from_pandas=True)
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):

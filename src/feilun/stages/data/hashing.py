@@ -22,23 +22,30 @@ from feilun.parts.ops.threads import in_order
 BLOCK_ROWS = 1 << 15  # three arrays of a block fit into a core's cache
 REPEATS = 4  # cells per different text from which a column's texts are remembered
 MISSING = np.uint64(0x9E3779B97F4A7C15)
+WORD_BYTES = 64  # of the longest text that is mixed eight bytes at a time; longer ones go through BLAKE2b
 
 
 def rows(table: pa.Table, columns: Sequence[str]) -> np.ndarray:
     """uint64 (N,): equal for rows that are equal in these columns, whatever the order of the columns."""
-    return rows_of(table, [columns])[0]
+    if not columns:  # a slice of a table without columns has lost count of its rows
+        return np.zeros(table.num_rows, np.uint64)
+    wanted, known = table.select(sorted(columns)), dict[str, np.uint64]()
+    starts = range(0, table.num_rows, BLOCK_ROWS)
+    blocks = in_order(lambda start: _of_block(wanted.slice(start, BLOCK_ROWS), known), starts)
+    return np.concatenate([np.zeros(0, np.uint64), *blocks])
 
 
-def rows_of(table: pa.Table, sets: Sequence[Sequence[str]]) -> list[np.ndarray]:
-    """`rows` of several sets of columns, every cell looked at once."""
-    asked = [frozenset(columns) for columns in sets]
-    wanted = table.select(sorted(frozenset().union(*asked)))
+def contents(table: pa.Table) -> np.ndarray:
+    """uint64 (N,): equal for rows that are equal in all columns; objects count as their keys.
+
+    A missing cell and an empty text count nothing, so that a column which comes later renames no row that lacks it.
+    """
+    while any(pa.types.is_struct(kind) for kind in table.schema.types):
+        table = table.flatten()
+    starts = range(0, table.num_rows, BLOCK_ROWS)
     known: dict[str, np.uint64] = {}
-    starts = range(0, table.num_rows, BLOCK_ROWS) if wanted.num_columns else ()  # a slice of no columns has no rows
-    blocks = list(in_order(lambda start: _of_block(wanted.slice(start, BLOCK_ROWS), asked, known), starts))
-    if not blocks:
-        return [np.zeros(table.num_rows, np.uint64) for _ in asked]
-    return [np.concatenate(parts) for parts in zip(*blocks, strict=True)]
+    blocks = in_order(lambda start: _content(table.slice(start, BLOCK_ROWS), known), starts)
+    return np.concatenate([np.zeros(0, np.uint64), *blocks])
 
 
 def mix(values: np.ndarray) -> np.ndarray:
@@ -81,18 +88,74 @@ def of_path(path: Path) -> str:
     return hash_json([[entry.relative_to(path).as_posix(), hash_file(entry)] for entry in files])
 
 
-def _of_block(block: pa.Table, sets: Sequence[frozenset[str]], known: dict[str, np.uint64]) -> list[np.ndarray]:
-    totals = [np.zeros(block.num_rows, np.uint64) for _ in sets]
-    spare = np.empty(block.num_rows, np.uint64)
+def _of_block(block: pa.Table, known: dict[str, np.uint64]) -> np.ndarray:
+    total = np.zeros(block.num_rows, np.uint64)
+    spare = np.empty_like(total)
     for name, column in zip(block.column_names, block.columns, strict=True):
         cells = _cells(column.combine_chunks(), spare, known)
         cells ^= _of_bytes(name.encode())
-        _mix(cells, spare)
-        for total, columns in zip(totals, sets, strict=True):
-            if name in columns:
-                total ^= cells
-                _mix(total, spare)
-    return totals
+        total ^= _mix(cells, spare)
+        _mix(total, spare)
+    return total
+
+
+def _content(block: pa.Table, words: dict[str, np.uint64]) -> np.ndarray:
+    total = np.zeros(block.num_rows, np.uint64)
+    spare = np.empty_like(total)
+    for name, column in zip(block.column_names, block.columns, strict=True):
+        cells, known = _read(column.combine_chunks(), spare, words)
+        cells ^= _of_bytes(name.encode())
+        total += np.where(known, _mix(cells, spare), np.uint64(0))
+    return total
+
+
+def _read(block: pa.Array, spare: np.ndarray, words: dict[str, np.uint64]) -> tuple[np.ndarray, np.ndarray]:
+    """uint64 per cell, and which cells hold something; a cell's number rests on itself alone."""
+    kind = block.type
+    if pa.types.is_dictionary(kind):
+        block, kind = block.dictionary_decode(), kind.value_type
+    known = block.is_valid().to_numpy(zero_copy_only=False)
+    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
+        micros = pc.cast(pc.cast(block, pa.timestamp("us"), safe=False), pa.int64())
+        return mix(pc.fill_null(micros, 0).to_numpy(zero_copy_only=False).view(np.uint64)), known
+    if pa.types.is_decimal(kind):
+        block, kind = block.cast(pa.string()), pa.string()
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        cells, lengths = _of_texts(pc.fill_null(block, "") if block.null_count else block, words)
+        return cells, lengths > 0
+    return _cells(block, spare, words), known
+
+
+def _of_texts(block: pa.Array, known: dict[str, np.uint64]) -> tuple[np.ndarray, np.ndarray]:
+    """uint64 (N,) and the texts' lengths in bytes: eight bytes after the other are mixed in, of all texts at once."""
+    wide = np.int64 if pa.types.is_large_string(block.type) else np.int32
+    offsets = np.frombuffer(block.buffers()[1], wide)[block.offset : block.offset + len(block) + 1].astype(np.int64)
+    content = block.buffers()[2]
+    used = np.frombuffer(content, np.uint8)[offsets[0] : offsets[-1]] if content is not None else np.zeros(0, np.uint8)
+    words = np.concatenate([used, np.zeros(16 + -len(used) % 8, np.uint8)]).view("<u8")
+    starts, lengths = offsets[:-1] - offsets[0], np.diff(offsets)
+    found = lengths.astype(np.uint64)
+    rows = np.flatnonzero((lengths > 0) & (lengths <= WORD_BYTES))
+    for done in range(0, WORD_BYTES, 8):
+        rows = rows[lengths[rows] > done]
+        if not len(rows):
+            break
+        eight = _eight(words, starts[rows] + done, np.minimum(lengths[rows] - done, 8))
+        eight ^= found[rows]
+        found[rows] = _mix(eight, np.empty_like(eight))
+    long = lengths > WORD_BYTES
+    if long.any():
+        found[long] = _cells(block.filter(pa.array(long)), np.empty(0, np.uint64), known)
+    return found, lengths
+
+
+def _eight(words: np.ndarray, places: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """uint64: the bytes from each place on, 1 to 8 of them; words: the data as whole numbers of eight bytes."""
+    first, shift = places >> 3, ((places & 7) << 3).astype(np.uint64)
+    found = words[first] >> shift
+    found |= words[first + 1] << (np.uint64(63) - shift) << np.uint64(1)  # a shift by 64 would be no shift
+    found <<= ((8 - counts) << 3).astype(np.uint64)
+    return np.asarray(found)
 
 
 def _mix(values: np.ndarray, spare: np.ndarray) -> np.ndarray:

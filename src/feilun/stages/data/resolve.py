@@ -25,15 +25,19 @@ ENCODED: dict[str, dict[str, dict[str, Any]]] = {  # model -> kind -> options
 }
 
 
-def resolve(recipe: Recipe, base: Path, frame: Any = None) -> Recipe:
-    """The whole recipe. Raises RecipeError for a wrong key or value, DataError for a source that does not fit."""
+def resolve(recipe: Recipe, base: Path, frame: Any = None, found: survey.Survey | None = None) -> Recipe:
+    """The whole recipe. Raises RecipeError for a wrong key or value, DataError for a source that does not fit.
+
+    found: what a look at this recipe found, where somebody had one already.
+    """
     recipe = _named(recipe)
     if recipe.task is not None:
-        recipe = _set(recipe, task=_task_name(recipe.task))
+        task = _task_name(recipe.task)
+        recipe, found = _set(recipe, task=task), found if task == recipe.task else None
     if builtin.is_task(recipe.data.source) and frame is None:
-        recipe = _with_example(recipe)
+        recipe, found = _with_example(recipe), None
     if not _is_complete(recipe):
-        recipe = _with_data(recipe, survey.take(recipe, base, frame))
+        recipe = _with_data(recipe, found or survey.take(recipe, base, frame))
     window = recipe.data.window  # windows overlap: dealt by chance, near-copies would stand on both sides
     if window is not None and window.by and "by" not in recipe.data.split.model_fields_set:
         by_time = recipe.with_settings({"data.split.by": "time", "data.split.column": window.by})

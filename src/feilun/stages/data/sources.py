@@ -16,7 +16,19 @@ from feilun.core.errors import RecipeError
 from feilun.core.manifest import hash_json
 from feilun.core.recipe import Data, Recipe
 from feilun.parts.dataset import SPLITS
-from feilun.stages.data import builtin, cleaning, database, day_orders, formats, frames, hashing, hub, raw, remote
+from feilun.stages.data import (
+    addresses,
+    builtin,
+    cleaning,
+    database,
+    day_orders,
+    formats,
+    frames,
+    hashing,
+    hub,
+    raw,
+    remote,
+)
 
 RECENT_S = 60.0  # a download is not asked for again within one run
 _kept: dict[tuple[str, str], raw.Raw] = {}  # rows that were read to be hashed, until the run reads them
@@ -101,6 +113,7 @@ def _named(recipe: Recipe) -> list[str]:
 
 def _parts(name: str, base: Path, data: Data) -> dict[str, raw.Part]:
     """{"train": reader, and "test", "validation" where the source has them}."""
+    addresses.refuse_password(name)
     if database.is_query(name) and database.is_address(data.source or ""):
         return {"train": partial(_rows_of, str(data.source), name, base)}
     if database.is_address(name):
@@ -113,7 +126,7 @@ def _parts(name: str, base: Path, data: Data) -> dict[str, raw.Part]:
     path, notes = _place(name, base)
     if not remote.is_address(name):
         return formats.parts_of(path, data)
-    parts = formats.called(lambda: formats.parts_of(path, data), path, remote.shown(name))
+    parts = formats.called(lambda: formats.parts_of(path, data), path, addresses.shown(name))
     return {split: partial(_with_notes, part, notes) for split, part in parts.items()}
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from feilun.core.manifest import hash_json
 from feilun.core.recipe import Recipe
 from feilun.core.work import Made, Work
+
+if TYPE_CHECKING:
+    from feilun.stages.data import survey
 
 USES = ("task", "seed", "data", "inputs", "target", "evaluate.groups")
 CODE = ("features",)
@@ -40,8 +43,18 @@ def profile(recipe: Recipe, base: Path, frame: Any = None) -> list[dict[str, Any
     """
     from feilun.stages.data import survey
 
+    return _columns(survey.take(recipe, base, frame))
+
+
+def look(recipe: Recipe, base: Path, frame: Any = None) -> tuple[Recipe, list[dict[str, Any]]]:
+    """`resolve` and `profile` from one look at the rows."""
+    from feilun.stages.data import consistent, survey
+    from feilun.stages.data import resolve as filling
+
     found = survey.take(recipe, base, frame)
-    return [{**entry, "rows": found.rows} for entry in found.columns]
+    whole = filling.resolve(recipe, base, frame, found)
+    consistent.check(whole)
+    return whole, _columns(found)
 
 
 def check_rows(recipe: Recipe, base: Path, frame: Any = None) -> dict[str, Any]:
@@ -73,6 +86,10 @@ def depends(recipe: Recipe, base: Path, lap: Path | None, frame: Any) -> str:
 
     outside, named = _outside(recipe, base, lap, frame), sorted(wanted.in_metrics(recipe))
     return hash_json([outside, named]) if named else outside
+
+
+def _columns(found: survey.Survey) -> list[dict[str, Any]]:
+    return [{**entry, "rows": found.rows} for entry in found.columns]
 
 
 def _outside(recipe: Recipe, base: Path, lap: Path | None, frame: Any) -> str:

@@ -27,6 +27,7 @@ Line = Mapping[str, Any]
 def compare(first: Path, second: Path) -> dict[str, Any]:
     """{main, n, scores: {name: {first, second, difference: {difference, low, high, words, ...}}}, words, notes, lines}.
 
+    Only rows that tested both count: one that tests the first and taught the second has no answer of the second.
     The difference is the second less the first, on the same resampled rows. Raises InputError if the two answered no
     row in common or are of different tasks.
     """
@@ -172,7 +173,8 @@ def _notes(count: int, each: Sequence[int], changed: int) -> list[str]:
     notes = []
     if count < max(each):
         notes.append(
-            f"The test rows differ: first answered {each[0]:,}, second {each[1]:,}; judged on {count:,} common ones."
+            f"The test rows differ: first answered {each[0]:,}, second {each[1]:,}; judged on {count:,} common ones. "
+            "The others taught one of them, or were not among its rows."
         )
     if changed:
         notes.append(f"{changed:,} common rows have another truth now; they are left out.")
@@ -199,12 +201,12 @@ def _apart(first: Path, second: Path, recipe: Recipe, other: Recipe) -> InputErr
     what = (
         f"one is {recipe.task}, the other {other.task}"
         if recipe.task != other.task
-        else "they answered no test row in common: their data differ"
+        else "they answered no test row in common: their data, seed, split or inputs differ"
     )
     return InputError(
         f"{first.parent} and {second.parent} cannot be compared: {what}. Compare versions of one data set.",
         where=str(second),
         expected="test rows that both answered",
         got=what,
-        fix="run both recipes on the same data with the same split and seed",
+        fix="run both on the same data and seed, with test rows of their own (data.test) or split by time or group",
     )
