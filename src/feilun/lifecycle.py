@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import os
+import platform
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,6 +19,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from feilun import __version__
 from feilun.core import discover, manifest, notebook, progress, reading, runs, sources
 from feilun.core.errors import FeilunError, InputError
 from feilun.core.manifest import Manifest
@@ -292,7 +295,7 @@ def _stage(job: _Job) -> tuple[Path, bool]:
     given = job.given
     folder = job.run / job.stage
     runs.prepare(folder, key)
-    started = time.monotonic()
+    started, worked = time.monotonic(), progress.cpu_seconds()
     work = Work(
         recipe=job.recipe,
         task=discover.task(str(job.recipe.task)),
@@ -316,7 +319,9 @@ def _stage(job: _Job) -> tuple[Path, bool]:
         scores=made.scores,
         facts=made.facts,
         seconds=round(time.monotonic() - started, 3),
+        cpu_seconds=round(progress.cpu_seconds() - worked, 3),
         peak_memory_mb=progress.peak_memory_mb(),
+        machine={"feilun": __version__, "python": platform.python_version(), "system": _system()},
     )
     manifest.write(folder, finished)
     return folder, False
@@ -348,6 +353,11 @@ def _key(job: _Job) -> tuple[str, dict[str, Any]]:
 def _key_of(folder: Path) -> str:
     found = manifest.read(folder)
     return found.key if found else ""
+
+
+def _system() -> str:
+    """Such as `Linux x86_64 × 8` processors; nothing that names the machine."""
+    return f"{platform.system()} {platform.machine()} × {os.cpu_count()}"
 
 
 def _version(library: str) -> str:

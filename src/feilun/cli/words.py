@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 
 CHINESE: Mapping[str, str] = {
@@ -30,14 +29,6 @@ CHINESE: Mapping[str, str] = {
     "ready: {rows:,} rows, task {task}, model {model}": "可以运行:{rows:,} 行,任务 {task},模型 {model}",
     "the recipe is right; nothing was trained": "配方正确;未进行训练",
 }
-
-
-def language(asked: str | None) -> str:
-    """`zh` or `en`: what was asked for, else what the system speaks."""
-    if asked:
-        return asked
-    spoken = next((os.environ[name] for name in ("LC_ALL", "LC_MESSAGES", "LANG") if os.environ.get(name)), "")
-    return "zh" if spoken.lower().startswith("zh") else "en"
 
 
 def tell(lang: str, template: str, **values: object) -> str:

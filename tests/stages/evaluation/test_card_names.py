@@ -13,7 +13,7 @@ from report_fixture import make_run
 
 from feilun.core import yaml12
 from feilun.core.recipe import Recipe
-from feilun.stages.evaluation import card
+from feilun.stages.evaluation import card, groups
 from feilun.stages.evaluation.markdown import escaped
 
 NAMES = (
@@ -56,7 +56,8 @@ def test_a_name_is_shown_as_it_is_in_a_paragraph_a_list_and_a_cell(name: str) ->
     assert not re.search(r"(?i)(https?:|www\.)", said), "no address becomes a link by itself"
 
 
-def test_every_name_in_the_card_is_escaped(tmp_path: Path) -> None:
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_every_name_in_the_card_is_escaped(tmp_path: Path, lang: str) -> None:
     _, stages, recipe = make_run(tmp_path)
     evil = "|a|*b*<i>x</i>"
     plain = recipe.model_dump(mode="json")
@@ -72,16 +73,21 @@ def test_every_name_in_the_card_is_escaped(tmp_path: Path) -> None:
         "against": {evil: gap},
         "verdict": {"words": f"It beats {evil}."},
         "groups": [{"column": evil, "value": evil, "n": 40, "score": score, "gap": gap}],
+        "silent_groups": [{"column": evil, "words": groups.ALL_ONE}],
     }
     later = {"learning": {"more": {"words": evil}}}
     lineage = {"version": 2, "parent": f"{evil}@1", "lap": "1"}
-    found = card.text(whole, stages, scores, lineage, later)
+    found = card.text(whole, stages, scores, lineage, later, lang)
     header, body = found.removeprefix("---\n").split("\n---\n", 1)
     assert yaml12.load(header, "card").value["model-index"][0]["name"] == "_b_"
     drawn = READ.render(body)
     assert "<i>" not in drawn and "<em>" not in drawn and "<script" not in drawn
-    assert drawn.count(html.escape(evil)) >= 9
+    assert drawn.count(html.escape(evil)) >= 10
+    silent = "取值相同，无从比较" if lang == "zh" else groups.ALL_ONE
+    assert re.search(rf"<p>{re.escape(html.escape(evil))}(: |：).*{silent}", drawn)
     for row in re.findall(r"<tr>(.*?)</tr>", drawn, re.DOTALL):
         assert len(re.findall(r"<t[hd]", row)) in (3, 4)
     scores["groups"], scores["classes"] = [], [{"label": evil, "n": 40, "recall": score}]
-    assert f"class {html.escape(evil)}" in READ.render(card.text(whole, stages, scores, lineage).split("\n---\n", 1)[1])
+    named = "类别" if lang == "zh" else "class"
+    drawn = READ.render(card.text(whole, stages, scores, lineage, lang=lang).split("\n---\n", 1)[1])
+    assert f"{named} {html.escape(evil)}" in drawn

@@ -65,7 +65,7 @@ def test_numbers_are_cut_into_quarters_and_rare_values_are_put_together() -> Non
     found = judged(answers(0.2, 0.2), {"age": ages, "town": towns}, groups=["age", "town"])["groups"]
     of_age = [row for row in found if row["column"] == "age"]
     assert [row["n"] for row in of_age if row["value"] == "(missing)"] == [20]
-    assert len(of_age) == 5 and all(" to " in row["value"] for row in of_age if row["n"] != 20)
+    assert len(of_age) == 5 and all(" – " in row["value"] for row in of_age if row["n"] != 20)
     assert [row["n"] for row in found if row["value"] == "(others)"] == [41]
 
 

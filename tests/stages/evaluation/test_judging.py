@@ -57,6 +57,14 @@ def test_a_baseline_that_wins_decides_the_verdict_though_another_loses() -> None
     assert found["verdict"]["words"].startswith("Not yet")
 
 
+@pytest.mark.parametrize("score", ["accuracy", "error"])
+def test_the_strongest_that_wins_is_named_and_its_lead_has_the_interval_of_a_lead(score: str) -> None:
+    found = judged(wrong_at(*range(100)), score, good=wrong_at(*range(50)), best=wrong_at(1))
+    assert found["verdict"]["baseline"] == "best" and "interval of the difference [+" in found["verdict"]["words"]
+    won = judged(wrong_at(1), score, good=wrong_at(*range(50)))
+    assert "interval of the difference [+" in won["verdict"]["words"]
+
+
 def test_pairing_sees_a_small_difference_on_the_same_rows() -> None:
     common = range(200)
     found = judged(wrong_at(*common), simple=wrong_at(*common, *range(390, 400)))

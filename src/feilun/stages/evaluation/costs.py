@@ -130,7 +130,7 @@ def folds(found: Any) -> dict[str, Any]:
         for (label, row), svg in zip(named, drawn, strict=True)
     ]
     words = joined([words, *map(known, studied.chosen(found["folds"]))])
-    each = [(row["fold"], f"{row['n']:,}", wording.shown(row["value"], unit)) for row in found["folds"]]
+    each = [(row["fold"] + 1, f"{row['n']:,}", wording.shown(row["value"], unit)) for row in found["folds"]]
     return {"words": words, "rows": rows, "folds": each}
 
 
@@ -179,6 +179,7 @@ def spent(made: Mapping[str, Manifest]) -> list[dict[str, Any]]:
             "stage": term(stage),
             "seconds": f"{item.seconds:,.1f}",
             "share": f"{100 * item.seconds / most:.0f}",
+            "worked": f"{item.cpu_seconds:,.1f}" if item.cpu_seconds else "",
             "memory": f"{item.peak_memory_mb:,.0f} MB",
         }
         for stage, item in made.items()

@@ -37,9 +37,9 @@ def described(recipe: Recipe, rows: Rows, main: Score, draw: Draw) -> list[dict[
     for column in recipe.evaluate.groups:
         if column not in rows:
             raise _missing(column, [name for name in rows if name != "_id"])
-        named = _named(rows[column])
-        values = [value for value in dict.fromkeys(named) if value is not None]
-        parts = [np.array([name == value for name in named], bool) for value in values]
+        parts_of = named(rows[column])
+        values = [value for value in dict.fromkeys(parts_of) if value is not None]
+        parts = [np.array([name == value for name in parts_of], bool) for value in values]
         several = len(parts)
         for value, part in sorted(zip(values, parts, strict=True), key=lambda pair: -int(pair[1].sum())):
             if several > 1:
@@ -47,11 +47,25 @@ def described(recipe: Recipe, rows: Rows, main: Score, draw: Draw) -> list[dict[
     return found
 
 
+def named(values: Sequence[Any]) -> list[str | None]:
+    """The name of each row's group: the value, a quarter of the numbers; rare values together; None: too few."""
+    numbers = [float(value) for value in values if isinstance(value, int | float) and value == value]
+    if len(set(numbers)) > DISTINCT:
+        names: list[str] = _quarters(values, numbers)
+    else:
+        names = [_spelled(value) for value in values]
+    counts = Counter(names)
+    kept = {name for name, count in counts.most_common(MOST) if count >= FEWEST}
+    rest = sum(count for name, count in counts.items() if name not in kept)
+    other = REST if rest >= FEWEST else None
+    return [name if name in kept else other for name in names]
+
+
 def silent(recipe: Recipe, rows: Rows) -> list[dict[str, str]]:
     """[{column, words}] of the columns of `evaluate.groups` that tell no groups apart, and why."""
     found = []
     for column in recipe.evaluate.groups:
-        names = _named(rows[column]) if column in rows else []
+        names = named(rows[column]) if column in rows else []
         values = {name for name in names if name is not None}
         if len(values) > 1 or not names:
             continue
@@ -100,23 +114,9 @@ def _if_alike(one: tuple[Score, Draw], other: tuple[Score, Draw]) -> float:
     return float(rows.std() * (1 / one[1].n + 1 / other[1].n) ** 0.5)
 
 
-def _named(values: Sequence[Any]) -> list[str | None]:
-    """The name of each row's group: the value, a quarter of the numbers; rare values together; None: too few."""
-    numbers = [float(value) for value in values if isinstance(value, int | float) and value == value]
-    if len(set(numbers)) > DISTINCT:
-        names: list[str] = _quarters(values, numbers)
-    else:
-        names = [_spelled(value) for value in values]
-    counts = Counter(names)
-    kept = {name for name, count in counts.most_common(MOST) if count >= FEWEST}
-    rest = sum(count for name, count in counts.items() if name not in kept)
-    other = REST if rest >= FEWEST else None
-    return [name if name in kept else other for name in names]
-
-
 def _quarters(values: Sequence[Any], numbers: Sequence[float]) -> list[str]:
     cuts = np.unique(np.quantile(numbers, (0, 0.25, 0.5, 0.75, 1)))
-    titles = [f"{low:.4g} to {high:.4g}" for low, high in pairwise(cuts)]
+    titles = [f"{low:.4g} – {high:.4g}" for low, high in pairwise(cuts)]
     return [
         titles[int(np.clip(np.searchsorted(cuts, value, side="right") - 1, 0, len(titles) - 1))]
         if isinstance(value, int | float) and value == value

@@ -151,10 +151,10 @@ def verdict(found: Mapping[str, Any]) -> dict[str, str]:
         return {"level": "even", "baseline": "", "words": "There is no baseline beside it, so nobody can say."}
     unit, better = found["scores"][main]["unit"], found["scores"][main]["better"]
     values = {name: scores[main]["value"] for name, scores in found["baselines"].items()}
-    strongest = (max if better == "higher" else min)(values, key=lambda name: values[name])
-    worst = next((name for name in against if against[name]["words"] == WORSE), strongest)
+    ahead = {name: value for name, value in values.items() if against[name]["words"] == WORSE}
+    worst = (max if better == "higher" else min)(ahead or values, key=lambda name: values[name])
     gap = against[worst]
-    by = f"{shown(abs(gap['difference']), points(unit))}, 95 % interval of the difference {span(gap)}"
+    by = f"{shown(abs(gap['difference']), points(unit))}, 95 % interval of the difference {span(_positive(gap))}"
     if gap["words"] == WORSE:
         words = f"Not yet: {title(worst)} does better on {title(main)} by {by}. Use that, or improve this model."
         return {"level": "bad", "baseline": worst, "words": words}
@@ -168,6 +168,13 @@ def verdict(found: Mapping[str, Any]) -> dict[str, str]:
 def span(gap: Mapping[str, Any]) -> str:
     """The interval of a difference, with signs."""
     return interval(gap["low"], gap["high"], points(gap["unit"]), sign=True)
+
+
+def _positive(gap: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The difference as its size is told: a lead of 3.2 has the interval [1.1, 5.3], whichever of the two leads."""
+    if gap["difference"] >= 0 or gap["low"] is None or gap["high"] is None:
+        return gap
+    return {**gap, "low": -gap["high"], "high": -gap["low"]}
 
 
 def points(unit: str) -> str:

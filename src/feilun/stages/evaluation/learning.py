@@ -20,7 +20,7 @@ from feilun.core.errors import DataError
 from feilun.parts.dataset import Table
 from feilun.parts.metrics.intervals import draws
 from feilun.parts.metrics.resampling import Draw
-from feilun.parts.metrics.wording import interval, shown
+from feilun.parts.metrics.wording import interval, shown, title
 from feilun.stages.evaluation import choosing, judging
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def learning(recipe: Recipe, points: Sequence[Mapping[str, Path]]) -> dict[str, 
         }
         for number, item, stages in zip(rows, found, points, strict=True)
     ]
-    words = f"{more:,} more labels: about {about}"
+    words = f"{more:,} more labels would move {title(main)} by about {about}; {better} is better."
     return {
         "score": main,
         "better": better,

@@ -15,7 +15,7 @@ from feilun.parts.bundle import state as states
 from feilun.parts.bundle.answering import answer_rows, by_row
 from feilun.parts.dataset import Table
 from feilun.parts.metrics import resampling
-from feilun.stages.evaluation import card, judging, money, why, writing
+from feilun.stages.evaluation import card, judging, money, slices, why, writing
 from feilun.stages.evaluation.asking import Model
 from feilun.stages.evaluation.report import inline as _inline
 from feilun.stages.evaluation.report import report as _report
@@ -51,20 +51,22 @@ def make(work: Work) -> Made:
     others, thresholds = _baselines(work, table, test, state)
     work.say.progress("evaluation", doing="drawing intervals")
     found = judging.judge(task, recipe, truths, answers, others, test)
+    draw = resampling.drawn(recipe, len(rows), test)
     if "money" in found:
         found["money"]["threshold"] = float(state["thresholds"][0])
         found["money"]["baselines"] = {
             name: {"threshold": cut, "value": found["baselines"][name]["profit"]["value"]}
             for name, cut in thresholds.items()
         }
-    write_json(work.folder / "scores.json", found)
-    draw = resampling.drawn(recipe, len(rows), test)
     writing.answers(work.folder / "answers.jsonl", writing.lines(rows, answers, truths, others, draw))
     model = Model(task=task, recipe=recipe, run=runner, features=table.features, state=state)
     work.say.progress("evaluation", doing="asking why")
     seen = why.Seen(rows=test, truths=truths, answers=answers)
-    write_json(work.folder / "why.json", why.explained(model, seen, train, found))
-    write_json(work.folder / "examples.json", writing.examples(model, seen, train))
+    told = why.explained(model, seen, train, found)
+    write_json(work.folder / "why.json", told)
+    found["slices"] = slices.described(model, seen, draw, found["main"], told["importance"])
+    write_json(work.folder / "scores.json", found)
+    write_json(work.folder / "examples.json", writing.examples(model, seen, train, told["importance"]))
     drawn = task.pictures(answers, truths, test, recipe) if task.pictures else []
     write_json(work.folder / "pictures.json", [_picture(picture) for picture in drawn])
     write_bytes(work.folder / card.FILE, card.text(recipe, work.before, found, _lineage(work)).encode())

@@ -12,7 +12,7 @@ import numpy as np
 from feilun.core.errors import FeilunError
 from feilun.core.task import Score
 from feilun.parts.metrics.resampling import Draw, drawn, known
-from feilun.parts.metrics.wording import shown, title
+from feilun.parts.metrics.wording import opening, shown, title
 from feilun.stages.evaluation import judging, looks
 from feilun.stages.evaluation.asking import Model, part
 
@@ -103,7 +103,7 @@ def words(matters: Sequence[Mapping[str, Any]], main: str, unit: str, left: Sequ
         said += "Columns that say the same can stand in for each other."
     else:
         listed = ", ".join(f"{row['input']} ({shown(row['value'], unit)})" for row in helps[:3])
-        said = f"What {title(main)} loses most by when a column is shuffled: {listed}."
+        said = f"{opening(title(main))} suffers most when one of these columns is shuffled: {listed}."
         idle = [str(row["input"]) for row in matters if row not in helps]
         if idle:
             more = f" and {len(idle) - 5} more" if len(idle) > 5 else ""
