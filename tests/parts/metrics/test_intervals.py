@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from feilun.core.task import Score
-from feilun.parts.metrics import classification, paired, regression
+from feilun.parts.metrics import classification, intervals, paired, regression, resampling
 from feilun.parts.metrics.intervals import OfCells, bootstrap, interval, of_all, of_part, wilson
 
 
@@ -240,3 +240,25 @@ def test_an_error_of_nothing_and_a_difference_are_no_shares() -> None:
     assert interval(Score(rows=np.zeros(60), better="lower"), 0) == (0.0, 0.0, 0.0)
     ahead = Score(rows=(np.arange(60) < 1) * 1.0)
     assert paired.difference(ahead, Score(rows=np.zeros(60)), 0)[1] == 0.0, "one row ahead is no clear difference"
+
+
+def test_few_rows_that_differ_prove_nothing() -> None:
+    four = np.repeat([1.0, 0.0], [4, 56])
+    value, low, high = intervals.paired(four)
+    assert value == pytest.approx(4 / 60) and low < 0 < high  # the sign test says p = 0.125
+    assert intervals.paired(np.repeat([1.0, 0.0], [8, 52]))[1] > 0  # p = 0.008
+    assert intervals.paired(np.zeros(60))[1:] == pytest.approx((-1.96 / 62, 1.96 / 62), abs=1e-4)
+    draw = resampling.Draw(n=60, seed=0, resamples=500)
+    assert draw.difference(Score(rows=four)) == (value, low, high)
+    grouped = resampling.Draw(n=60, seed=0, resamples=500, groups=np.arange(60) // 2)
+    assert grouped.difference(Score(rows=four)) != (value, low, high), "rows of a group are drawn together"
+
+
+@pytest.mark.parametrize("chances", [(0.05, 0.05), (0.1, 0.02), (0.3, 0.1), (0.03, 0.01)])
+def test_the_interval_of_paired_shares_covers_what_it_says(chances: tuple[float, float]) -> None:
+    draw, ahead, behind = np.random.default_rng(7), *chances
+    for rows in (30, 100, 400):
+        counts = draw.multinomial(rows, (ahead, behind, 1 - ahead - behind), 2000)
+        ends = [intervals.paired(np.repeat([1.0, -1.0, 0.0], some)) for some in counts]
+        covered = np.mean([low <= ahead - behind <= high for _, low, high in ends])
+        assert covered >= 0.93, (rows, covered)  # of 2,000 draws, two standard errors are 0.01

@@ -91,6 +91,19 @@ def wilson(hits: int, rows: int) -> tuple[float, float]:
     return 0.0 if not hits else middle - half, 1.0 if hits == rows else middle + half
 
 
+def paired(rows: np.ndarray) -> tuple[float, float, float]:
+    """(value, low, high): the mean of differences that are -1, 0 or 1, and the ends of its 95 % interval.
+
+    Half a row is added to each of the four ways in which two answers can be right or wrong (Agresti & Min 2005): where
+    four rows of sixty differ, all for one side, resamples without any would be rare, and chance is not (p = 0.125).
+    """
+    count = len(rows) + 2
+    ahead, behind = (rows > 0).sum() + 0.5, (rows < 0).sum() + 0.5
+    middle = (ahead - behind) / count
+    half = Z * math.sqrt((ahead + behind) / count - middle**2) / math.sqrt(count)
+    return float(rows.mean()), max(-1.0, middle - half), min(1.0, middle + half)
+
+
 def bootstrap(
     score: Score, seed: int, resamples: int = 1000, count: int | None = None, groups: np.ndarray | None = None
 ) -> tuple[float, float, float]:
