@@ -19,8 +19,8 @@ from feilun.parts.delimited import delimiter as delimiters
 from feilun.parts.delimited import spelling as spellings
 from feilun.stages.data.reading import numbers_in_text, raw
 
-# Small blocks stay in a core's cache: a million rows of 50 columns take 2.7 s of CPU and 4.2 s in the large ones, which
-# are for files with longer rows.
+# Small blocks stay in a core's cache: the table of benchmarks/data_stage.py is parsed in 2.8 s of CPU, and in 4.2 s in
+# the large ones, which are for files with longer rows.
 BLOCK_BYTES, LARGE_BLOCK_BYTES = 1 << 22, 1 << 24
 
 
@@ -55,7 +55,7 @@ def _table(path: Path, spelling: spellings.Spelling, limit: int | None) -> pa.Ta
 
 
 def _parsed(path: Path, spelling: spellings.Spelling, limit: int | None, block_bytes: int) -> pa.Table:
-    """`newlines_in_values` costs a tenth; without it Arrow silently loses the ends of blocks that end inside quotes."""
+    """`newlines_in_values` must stay: without it Arrow silently loses cells of blocks that end inside quotes."""
     numbers = [str(place) for place in range(len(spelling.names))]  # our own names: two may be spelled alike
     options: dict[str, Any] = {
         "parse_options": pa.csv.ParseOptions(delimiter=spelling.delimiter, newlines_in_values=True),
