@@ -135,6 +135,10 @@ def _of_texts(block: pa.Array, known: dict[str, np.uint64]) -> tuple[np.ndarray,
     words = np.concatenate([used, np.zeros(16 + -len(used) % 8, np.uint8)]).view("<u8")
     starts, lengths = offsets[:-1] - offsets[0], np.diff(offsets)
     found = lengths.astype(np.uint64)
+    if lengths.max(initial=0) <= 8:  # most numbers: no need to pick out who has more
+        eight = _eight(words, starts, np.maximum(lengths, 1))
+        eight ^= found
+        return _mix(eight, found), lengths
     rows = np.flatnonzero((lengths > 0) & (lengths <= WORD_BYTES))
     for done in range(0, WORD_BYTES, 8):
         rows = rows[lengths[rows] > done]
