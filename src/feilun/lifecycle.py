@@ -232,6 +232,8 @@ def make_stages(
     made: dict[str, Path] = {}
     skipped: list[str] = []
     for stage in names:
+        if stage == "training":
+            call("evaluation", "check", recipe, made["data"])
         made[stage], was_there = _stage(_Job(recipe=recipe, stage=stage, run=folder, before=dict(made), given=given))
         skipped += [stage] if was_there else []
         if folder.name.isdigit():  # a trial is no run

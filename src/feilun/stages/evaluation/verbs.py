@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from feilun.core import discover
 from feilun.core.errors import DataError, FeilunError
 from feilun.core.manifest import write_bytes, write_json
 from feilun.core.work import Made, Work
@@ -15,7 +16,7 @@ from feilun.parts.bundle import state as states
 from feilun.parts.bundle.answering import answer_rows, by_row
 from feilun.parts.dataset import Table
 from feilun.parts.metrics import resampling
-from feilun.stages.evaluation import card, cuts, judging, money, slices, why, writing
+from feilun.stages.evaluation import card, cuts, judging, money, possible, slices, why, writing
 from feilun.stages.evaluation.asking import Model
 from feilun.stages.evaluation.report import inline as _inline
 from feilun.stages.evaluation.report import report as _report
@@ -79,6 +80,11 @@ def make(work: Work) -> Made:
         scores={main: found["scores"][main], **{k: v for k, v in found["scores"].items() if k != main}},
         facts={"main": main, "n": len(rows), "verdict": found["verdict"], "test_rows_read": 1},
     )
+
+
+def check(recipe: Recipe, data: Path) -> None:
+    """Before training. Raises DataError if the test rows of this data folder do not have the score asked for."""
+    possible.check(discover.task(str(recipe.task)), recipe, Table.open(Path(data)))
 
 
 def report(run_folder: Path, stages: Mapping[str, Path], recipe: Recipe) -> Path:
