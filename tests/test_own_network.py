@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 
 import pytest
@@ -10,8 +12,9 @@ from torch import nn
 
 import feilun
 from feilun import lifecycle
-from feilun.core import reading
+from feilun.core import manifest, reading
 from feilun.core.errors import InputError
+from feilun.parts.store import PredictionLog
 
 FILE = """
 import torch
@@ -123,6 +126,22 @@ def test_serving_never_runs_the_file(tmp_path: Path) -> None:
         os.chdir(here)
 
 
+def test_an_untrained_network_is_not_better_than_the_most_frequent_class(tmp_path: Path) -> None:
+    import pandas
+
+    network = nn.Linear(2, 2)
+    with torch.no_grad():
+        network.weight.zero_()
+        network.bias.copy_(torch.tensor([0.0, 0.5]))  # yes to every row
+    rows = pandas.DataFrame(frame(600))
+    rows["label"] = ["up" if place % 3 == 0 else "down" for place in range(len(rows))]  # nothing to learn
+    settings = {**QUICK, "train__learning_rate": 1e-9, "evaluate__score": "f1_positive", "evaluate__positive": "up"}
+    run = feilun.run(rows, target="label", model=network, home=tmp_path, name="mine", **settings)
+    found = manifest.read_json(run.stages["evaluation"] / "scores.json")
+    assert found["scores"]["f1_positive"]["value"] > 0.3
+    assert found["against"]["most_frequent"]["words"] == "no clear difference"
+
+
 @pytest.mark.parametrize(
     ("network", "words"),
     [
@@ -136,3 +155,98 @@ def test_a_module_that_does_not_fit_is_told_what_was_expected(tmp_path: Path, ne
 
     with pytest.raises(InputError, match=words):
         feilun.run(pandas.DataFrame(frame()), target="label", model=network, home=tmp_path, name="mine", **QUICK)
+
+
+class Detached(nn.Module):
+    """A network whose weights no gradient reaches."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(2, 2)
+
+    def forward(self, numbers: torch.Tensor) -> torch.Tensor:
+        return self.layer(numbers).detach()
+
+
+class Weightless(nn.Module):
+    """A network with nothing to learn."""
+
+    def forward(self, numbers: torch.Tensor) -> torch.Tensor:
+        return torch.cat([numbers[:, :1], -numbers[:, :1]], 1)
+
+
+@pytest.mark.parametrize(
+    ("network", "words"),
+    [
+        (Detached, r"the class Detached; expected a network.*model=Detached\(\.\.\.\)"),
+        (lambda numbers: numbers, "function <lambda>; expected a network"),
+        (3, "model is int"),
+        (Detached(), "no gradient reaches its weights.*detach"),
+        (Weightless(), "no weights to train"),
+        (nn.Linear(2, 2).requires_grad_(False), "no weights to train"),
+    ],
+)
+def test_what_cannot_be_trained_is_told_before_it_is(tmp_path: Path, network: object, words: str) -> None:
+    import pandas
+
+    with pytest.raises(InputError, match=words):
+        feilun.run(pandas.DataFrame(frame()), target="label", model=network, home=tmp_path, name="mine", **QUICK)
+
+
+def test_lazy_layers_get_their_weights_when_they_see_the_data(tmp_path: Path) -> None:
+    import pandas
+
+    network = nn.Sequential(nn.LazyLinear(4), nn.ReLU(), nn.LazyLinear(2))
+    settings = {**QUICK, "train__epochs": 1, "optimize__quantize": "none", "home": tmp_path, "name": "mine"}
+    feilun.run(pandas.DataFrame(frame()), target="label", model=network, **settings)
+    answer = feilun.load("mine", home=tmp_path).predict([{"first": 3.0, "second": 3.0}])[0]
+    assert set(answer["scores"]) == {"down", "up"}
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("import sys\ndef build(inputs, outputs):\n    sys.exit(0)\n", "SystemExit: 0"),
+        ("import sys\nsys.exit(0)\n", "SystemExit: 0"),
+        ("def build(inputs, outputs):\n    raise KeyError('width')\n", "KeyError.*inputs.*numbers.*must return"),
+        ("from beside_it import WIDTH\n", "no package beside_it.*this one file.*install beside_it"),
+    ],
+)
+def test_a_file_that_stops_or_needs_another_is_an_error(
+    tmp_path: Path, text: str, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from feilun.cli.main import main
+
+    recipe = csv(tmp_path)
+    (tmp_path / "mine.py").write_text(text, encoding="utf-8")
+    (tmp_path / "beside_it.py").write_text("WIDTH = 3\n", encoding="utf-8")
+    assert main(["--home", str(tmp_path / "runs"), "run", str(recipe)]) == 2
+    assert re.search(words, capsys.readouterr().err)
+
+
+def test_a_lap_gets_the_network_again_from_python_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import pandas
+
+    from feilun.cli.main import main
+
+    monkeypatch.setenv("FEILUN_HOME", str(tmp_path / "kept"))
+    network = nn.Linear(2, 2)
+    settings = {**QUICK, "train__epochs": 1, "optimize__quantize": "none", "name": "mine"}
+    run = feilun.run(pandas.DataFrame(frame()), target="label", model=network, **settings)
+    assert run.folder == tmp_path / "kept" / "mine" / "1", "FEILUN_HOME holds from Python, too"
+    assert feilun.load("mine").predict([{"first": 3.0, "second": 3.0}])
+    log = PredictionLog(tmp_path / "kept" / "mine" / "predictions")
+    ids = [log.new_id() for _ in range(30)]
+    for place, id in enumerate(ids):
+        row = {"first": float(place), "second": 1.0}
+        log.append({"id": id, "at": 1.0, "name": "mine", "version": 1, "row": row, "answer": {"label": "down"}})
+    log.close()
+    lines = [json.dumps({"prediction_id": id, "answer": "up"}) for id in ids]
+    (tmp_path / "new.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    assert main(["feedback", "add", "mine", str(tmp_path / "new.jsonl")]) == 0
+    assert main(["improve", "mine"]) == 2
+    said = capsys.readouterr().err
+    assert "feilun.improve(name, model=my_module)" in said and "file: my_model.py" in said
+    assert feilun.improve("mine", model=network)["challenger"] == "mine@2"

@@ -82,15 +82,15 @@ def run(
     target: str | list[str] | None = None,
     name: str | None = None,
     model: Any = None,
-    home: str | Path = "runs",
+    home: str | Path | None = None,
     say: Say | None = None,
     **changes: Any,
 ) -> Run:
     """Take a recipe or a table through every stage, from Python.
 
     what: a Recipe, a path to a recipe (.yaml) or to data, or a pandas or Arrow table.  changes: recipe keys with
-    dots as double underscores (`train__epochs=3`).  model: a name, or your own nn.Module.  The result holds the
-    scores; `feilun.load(run.version)` answers.
+    dots as double underscores (`train__epochs=3`).  model: a name, or your own nn.Module.  home: where runs are kept;
+    FEILUN_HOME, else ./runs, if left out.  The result holds the scores; `feilun.load(run.version)` answers.
     """
     base, frame = Path.cwd(), None
     if isinstance(what, Recipe):
@@ -107,18 +107,19 @@ def run(
     recipe = reading.make_recipe(
         recipe.with_settings({**{key: value for key, value in given.items() if value is not None}, **settings})
     )
-    say, home = say or notebook.say(), Path(home)
-    return run_recipe(recipe, home=home, base=base, say=say, frame=frame, model=None if named else model)
+    return run_recipe(
+        recipe, home=runs.home(home), base=base, say=say or notebook.say(), frame=frame, model=None if named else model
+    )
 
 
-def improve(name: str, *, home: str | Path = "runs", say: Say | None = None, model: Any = None) -> dict[str, Any]:
+def improve(name: str, *, home: str | Path | None = None, say: Say | None = None, model: Any = None) -> dict[str, Any]:
     """One lap: feedback, new data version, retraining from the champion, a paired test, promote or keep.
 
-    model: the nn.Module again, if the first run was given one from Python.
+    model: the nn.Module again, if the first run was given one from Python.  home: as for `run`.
 
     Returns the decision with its reason and evidence, the number of answers used, and the challenger's version.
     """
-    home = Path(home).resolve()
+    home = runs.home(home).resolve()
     name, number, parent = find(name, home)
     collected = call("improvement", "collect", home, name, lambda at: run_folder(home, name, at))
     recipe = Recipe.model_validate(manifest.read_json(parent / "run.json")["recipe"])
@@ -129,9 +130,12 @@ def improve(name: str, *, home: str | Path = "runs", say: Say | None = None, mod
     return {**decision, **versions, **collected, "run": challenger}
 
 
-def load(thing: str | Path, *, home: str | Path = "runs") -> Any:
-    """The bundle of `my` (its champion), `my@3` or a path, every hash verified. Its `.predict(rows)` answers."""
-    return call("deployment", "load", bundle_folder(thing, Path(home)))
+def load(thing: str | Path, *, home: str | Path | None = None) -> Any:
+    """The bundle of `my` (its champion), `my@3` or a path, every hash verified. Its `.predict(rows)` answers.
+
+    home: as for `run`.
+    """
+    return call("deployment", "load", bundle_folder(thing, runs.home(home)))
 
 
 def bundle_folder(thing: str | Path, home: Path) -> Path:
@@ -228,6 +232,8 @@ def make_stages(
     made: dict[str, Path] = {}
     skipped: list[str] = []
     for stage in names:
+        if stage == "training":
+            call("evaluation", "check", recipe, made["data"])
         made[stage], was_there = _stage(_Job(recipe=recipe, stage=stage, run=folder, before=dict(made), given=given))
         skipped += [stage] if was_there else []
         if folder.name.isdigit():  # a trial is no run
@@ -261,6 +267,8 @@ def choose(recipe: Recipe, parent: Path, given: Given) -> tuple[Recipe, dict[str
 def own_network(recipe: Recipe, parent: Path, base: Path, model: Any) -> Iterator[Recipe]:
     """The user's own network within reach of every stage, its hash in the recipe, and a copy of its file kept."""
     if model is None and recipe.model.file is None:
+        if recipe.model.name == "own":
+            discover.own()  # said before anything is made
         yield recipe
         return
     options = dict(recipe.model.options)

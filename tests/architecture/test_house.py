@@ -51,7 +51,7 @@ def too_long(path: Path) -> list[str]:
 
 
 def test_public_api() -> None:
-    assert sorted(feilun.__all__) == ["Recipe", "__version__", "load", "run"]
+    assert sorted(feilun.__all__) == ["Recipe", "__version__", "improve", "load", "run"]
     assert all(getattr(feilun, name) for name in feilun.__all__)
 
 

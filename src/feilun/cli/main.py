@@ -11,7 +11,6 @@ import os
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, NoReturn
 
 from feilun import __version__
@@ -126,8 +125,14 @@ def _command(words: list[str]) -> int:
             return 0
         verb = next(verb for verb in VERBS if verb.name == name)
         result = _called(verb, arguments, flags, lang)
-    except SystemExit as stop:  # --help, --version
-        return int(stop.code or 0)
+    except SystemExit as stop:
+        if verb is None:  # --help, --version
+            return int(stop.code or 0)
+        message = (
+            f"Python code of yours called sys.exit({stop.code!r}) in the middle of it. Take sys.exit out of there."
+        )
+        _fail(InputError(message, where="model", got=f"sys.exit({stop.code!r})"), verb, as_json, started, lang)
+        return InputError.exit_code
     except BrokenPipeError:  # in the middle of the verb: it did not come to its end
         _say_no_more()
         return Stopped.exit_code
@@ -159,11 +164,13 @@ def _parsed(words: list[str]) -> argparse.Namespace:
 
 
 def _called(verb: Verb, arguments: dict[str, Any], flags: dict[str, Any], lang: str) -> Result:
+    from feilun.core import runs  # brings the recipe's model along, which --help needs not
+
     if flags["offline"]:
         os.environ["HF_HUB_OFFLINE"] = "1"
     say = drawing.default_say(as_json=bool(flags["json"]), quiet=bool(flags["quiet"]))
     context = Context(
-        home=Path(flags["home"] or os.environ.get("FEILUN_HOME") or "runs"),
+        home=runs.home(flags["home"]),
         say=say,
         lang=lang,
         json=bool(flags["json"]),

@@ -119,15 +119,22 @@ def own() -> Any:
     given = _OWN.get()
     if given is None:
         raise InputError(
-            "This recipe's network was given from Python, and it is not here. Pass it again: model=my_module.",
+            "This recipe's network was given from Python, and it is not here. From Python pass it again: "
+            "feilun.improve(name, model=my_module), or feilun.run(..., model=my_module). A command line can only run a "
+            "network that is kept in a file: train once with model: {file: my_model.py}.",
             where="model",
-            fix="pass model=my_module",
+            expected="the network, from Python or in a file",
+            got="neither",
+            fix="feilun.improve(name, model=my_module), or model: {file: my_model.py}",
         )
     return given
 
 
 def python_file(path: Path) -> ModuleType:
-    """Run a user's Python file as a module of its own. Raises InputError where it cannot be run."""
+    """Run a user's Python file as a module of its own, which finds installed packages and no files beside it.
+
+    Raises InputError where it cannot be run.
+    """
     spec = importlib.util.spec_from_file_location(f"feilun_own_{path.stem}", path)
     if spec is None or spec.loader is None:
         raise InputError(f"{path} is no Python file; expected a file such as my_model.py.", where=str(path))
@@ -135,7 +142,17 @@ def python_file(path: Path) -> ModuleType:
     sys.modules[spec.name] = module  # dataclasses and torch look classes up by their module's name
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except ModuleNotFoundError as error:
+        fix = f"put what it takes from {error.name} into this one file, or install {error.name} as a package"
+        raise InputError(
+            f"{path} cannot be run: there is no package {error.name}. A copy of this file is kept with every version "
+            f"and run without the files beside it: {fix}.",
+            where=str(path),
+            expected="a file that needs installed packages only",
+            got=f"import {error.name}",
+            fix=fix,
+        ) from error
+    except (Exception, SystemExit) as error:
         raise InputError(f"{path} cannot be run: {type(error).__name__}: {error}.", where=str(path)) from error
     return module
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,6 +10,11 @@ from typing import Any
 
 from feilun.core import manifest
 from feilun.core.recipe import Recipe
+
+
+def home(given: str | Path | None = None) -> Path:
+    """Where runs are kept: the given folder, else FEILUN_HOME, else ./runs."""
+    return Path(given or os.environ.get("FEILUN_HOME") or "runs")
 
 
 def run_folder(home: Path, name: str, number: int) -> Path:

@@ -87,13 +87,7 @@ def settle(run: Runner, rows: Mapping[str, Rows], features: Features, recipe: Re
     if len(target.labels) != 2:
         return state
     place = judged.positive(target.labels, recipe.evaluate.positive)
-    yes, truly = chances[:, place], truth == place
-    if recipe.evaluate.costs is not None:  # money decides, whatever the main score is
-        threshold = money.best_threshold(recipe.evaluate.costs, yes, truly)
-    else:
-        by_f1 = recipe.evaluate.score in ("f1", "f1_positive")
-        even = recipe.train.balance != "none" and not by_f1  # the best for accuracy would undo the balance
-        threshold = 0.5 if even else (calibration.best_f1 if by_f1 else calibration.best_accuracy)(yes, truly)
+    threshold = judged.threshold(recipe, chances[:, place], truth == place)
     return {**state, "positive": place, "thresholds": [threshold]}
 
 

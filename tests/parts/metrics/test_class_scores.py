@@ -107,6 +107,10 @@ def test_a_threshold_moves_only_for_a_clear_gain() -> None:
     assert 0.1 < calibration.best_f1(chances, positive) <= 0.3
     assert calibration.best_accuracy(DRAW.random(50), DRAW.random(50) < 0.5) == 0.5
     assert calibration.best_f1(chances[-50:], positive[-50:]) == 0.5
+    rare = np.arange(600) % 20 == 0
+    flat = np.full(600, 0.3)
+    assert calibration.best_f1(flat, rare) <= 0.3, "always yes has the best F1 of the rare class"
+    assert calibration.best_f1(flat, rare, both=True) > 0.3, "always no has the best mean of both"
 
 
 @pytest.mark.parametrize("index", [ALL, ALL[:40], np.repeat(ALL, 2)], ids=["all", "some", "twice"])

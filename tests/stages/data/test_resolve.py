@@ -167,6 +167,29 @@ def test_data_that_does_not_fit(tmp_path: Path, values: dict[str, Any], words: s
         verbs.make(work_of(verbs.resolve(recipe, tmp_path), tmp_path))
 
 
+@pytest.mark.parametrize("task", ["", "task: regression"])
+def test_words_among_the_numbers_of_a_target_are_named(tmp_path: Path, task: str) -> None:
+    cells = [f"{place}.5" for place in range(100)]
+    cells[11], cells[40], cells[41] = "TBD", "--", "--"
+    (tmp_path / "t.csv").write_text("a,price\n" + "".join(f"{n % 7}.25,{cell}\n" for n, cell in enumerate(cells)))
+    values = {"data": {"source": "t.csv"}, "target": "price", **({"task": "regression"} if task else {})}
+    with pytest.raises(DataError, match=r"TBD.*data\.missing") as caught:
+        recipe = verbs.resolve(Recipe.model_validate(values), tmp_path)
+        verbs.make(work_of(recipe, tmp_path))
+    if not task:
+        said = "numbers but for 3 of 100 cells: 'TBD' in row 12, '--' in row 41 and 1 more."
+        assert said in str(caught.value) and "add 'TBD', '--' to data.missing" in str(caught.value)
+    missing = {**values, "data": {"source": "t.csv", "missing": ["TBD", "--"]}}
+    assert verbs.resolve(Recipe.model_validate(missing), tmp_path).task == "regression"
+
+
+def test_a_word_among_repeating_whole_numbers_is_a_class(tmp_path: Path) -> None:
+    cells = [str(place % 20) for place in range(99)] + ["A"]
+    (tmp_path / "t.csv").write_text("a,y\n" + "".join(f"{n % 7}.25,{cell}\n" for n, cell in enumerate(cells)))
+    recipe = Recipe.model_validate({"data": {"source": "t.csv"}, "target": "y"})
+    assert verbs.resolve(recipe, tmp_path).task == "classification"
+
+
 def work_of(recipe: Recipe, folder: Path) -> Any:
     from feilun.core.progress import Quiet
     from feilun.core.work import Work

@@ -11,7 +11,7 @@ import pytest
 from feilun.core.errors import RecipeError
 from feilun.core.recipe import Recipe
 from feilun.parts.metrics import expression
-from feilun.stages.evaluation import groups, judging, money
+from feilun.stages.evaluation import cuts, groups, judging, money
 from feilun.stages.evaluation import judged as reported
 from feilun.tasks.classification import TASK
 
@@ -154,14 +154,31 @@ def test_a_baseline_gets_its_threshold_by_the_same_rule() -> None:
     chances = draw.random(3000)
     truths = ["yes" if one else "no" for one in draw.random(3000) < chances]
     said = [{"label": "no", "score": 1 - p, "scores": {"no": 1 - p, "yes": p}} for p in chances.tolist()]
-    assert money.threshold(asked, said, truths, "yes") == pytest.approx(0.1, abs=0.03)
-    assert money.threshold(asked, [], [], "yes") == pytest.approx(0.1), "without validation rows: break-even"
+    assert cuts.threshold(asked, said, truths, "yes") == pytest.approx(0.1, abs=0.03)
+    assert cuts.threshold(asked, [], [], "yes") == pytest.approx(0.1), "without validation rows: break-even"
     timid = [{**one, "scores": {"no": 1 - p**3, "yes": p**3}} for one, p in zip(said, chances.tolist(), strict=True)]
-    assert money.threshold(asked, timid, truths, "yes") < 0.02, "chances that are too low get the threshold that pays"
-    found = money.decided([answer("no", 0.85), answer("no", 0.95)], ["yes", "no"], "yes", 0.1)
+    assert cuts.threshold(asked, timid, truths, "yes") < 0.02, "chances that are too low get the threshold that pays"
+    found = cuts.decided([answer("no", 0.85), answer("no", 0.95)], ["yes", "no"], "yes", 0.1)
     assert [one["label"] for one in found] == ["yes", "no"]
     assert [list(one["scores"]) for one in found] == [["yes", "no"]] * 2, "the classes in the order of the model's"
     assert [one["score"] for one in found] == pytest.approx([0.15, 0.95])
+
+
+@pytest.mark.parametrize("score", ["f1", "f1_positive"])
+@pytest.mark.parametrize("share", [0.02, 0.2, 0.6])
+def test_yes_to_every_row_is_not_better_than_the_most_frequent_class(score: str, share: float) -> None:
+    asked = recipe(positive="yes", score=score)
+    truths = ["yes" if place < share * 1000 else "no" for place in range(1000)]
+    untrained, constant = [answer("yes", 0.4)] * 1000, [answer("yes", share)] * 1000
+    labels = ["no", "yes"]
+    ours, theirs = (
+        cuts.decided(given, labels, "yes", cuts.threshold(asked, given, truths, "yes"))
+        for given in (untrained, constant)
+    )
+    found = judging.judge(TASK, asked, truths, ours, {"most_frequent": theirs}, {})
+    assert found["verdict"]["level"] == "even"
+    yes, no = 2 * share / (1 + share), 2 * (1 - share) / (2 - share)
+    assert found["scores"][score]["value"] == pytest.approx(yes if score == "f1_positive" else max(yes, no) / 2)
 
 
 def test_the_report_says_how_the_threshold_was_found() -> None:

@@ -53,13 +53,23 @@ def best_accuracy(chances: np.ndarray, positive: np.ndarray) -> float:
     return float(CUTS[best]) if gains[:, best].mean() > 2 * error > 0 else 0.5
 
 
-def best_f1(chances: np.ndarray, positive: np.ndarray) -> float:
-    """The cut with the highest F1 of the positive rows; a half where there are too few rows to tell."""
+def best_f1(chances: np.ndarray, positive: np.ndarray, *, both: bool = False, cuts: np.ndarray = CUTS) -> float:
+    """The cut with the highest F1 of the positive rows; a half where there are too few rows to tell.
+
+    both: the mean of the F1 of yes and that of no instead.
+    """
     if _few(positive):
         return 0.5
-    called = chances[:, None] >= CUTS
-    right = (called & positive[:, None]).sum(0)
-    return float(CUTS[int((2 * right / (called.sum(0) + positive.sum())).argmax())])
+    called = chances[:, None] >= cuts
+    score = _f1(called, positive)
+    if both:
+        score = score + _f1(~called, ~positive)
+    return float(cuts[int(score.argmax())])
+
+
+def _f1(called: np.ndarray, true: np.ndarray) -> np.ndarray:
+    """(cuts,).  called: bool (N, cuts).  true: bool (N,), with at least one."""
+    return np.asarray(2 * (called & true[:, None]).sum(0) / (called.sum(0) + true.sum()))
 
 
 def _few(positive: np.ndarray) -> bool:

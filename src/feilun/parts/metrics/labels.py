@@ -9,8 +9,8 @@ import numpy as np
 
 from feilun.core.errors import RecipeError
 from feilun.core.task import Json, Score
+from feilun.parts.metrics import calibration, expression, money
 from feilun.parts.metrics import classification as metrics
-from feilun.parts.metrics import expression, money
 
 if TYPE_CHECKING:
     from feilun.core.recipe import Recipe
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 MANY = 6  # labels from which the three most probable ones are worth a score
 MOST = 20  # labels of which every one gets a curve of its own without being asked
 SURE = 0.9
+CUTS = np.array([*calibration.CUTS, money.ALWAYS, money.NEVER])  # the last two: whatever the chance is
 OF_POSITIVE = ("precision", "recall", "specificity", "f1_positive")
 
 
@@ -69,6 +70,22 @@ def check(labels: Sequence[str], several: bool, recipe: Recipe) -> None:
     if several:
         expression.refuse(recipe.evaluate.metrics, ("score",), "a row may have several labels")
     _check_score(labels, several, recipe)
+
+
+def threshold(recipe: Recipe, yes: np.ndarray, truly: np.ndarray) -> float:
+    """From which chance on the answer is yes, of two classes: one rule for the model and for all that stand beside it.
+
+    Money decides where there are costs, else the F1 that is the main score, else accuracy.
+    yes: chances of the positive class, float (N,) of validation rows.  truly: bool (N,).
+    """
+    score = recipe.evaluate.score
+    if recipe.evaluate.costs is not None:  # whatever the main score is
+        return money.best_threshold(recipe.evaluate.costs, yes, truly)
+    if score in ("f1", "f1_positive"):
+        return calibration.best_f1(yes, truly, both=score == "f1", cuts=CUTS)
+    if recipe.train.balance != "none":  # the best for accuracy would undo the balance
+        return 0.5
+    return calibration.best_accuracy(yes, truly)
 
 
 def scores_of_one(answers: Sequence[Json], truths: Sequence[Json], recipe: Recipe) -> dict[str, Score]:

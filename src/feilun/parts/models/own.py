@@ -75,11 +75,11 @@ def whole(features: Mapping[str, Any], inputs: Sequence[str], outputs: int, outp
     made = Network(network, inputs, outputs, output)
     batch = _zeros(features, shapes)
     try:
-        with torch.no_grad():
-            made.eval()(**batch)
+        with torch.enable_grad():
+            (said,) = made.eval()(**batch).values()
     except FeilunError:
         raise
-    except Exception as error:  # whatever the user's code raises
+    except (Exception, SystemExit) as error:  # whatever the user's code raises
         given = ", ".join(f"{name} {tuple(x.shape)} {str(x.dtype).removeprefix('torch.')}" for name, x in batch.items())
         raise RecipeError(
             f"Your network failed on {ROWS} rows of zeros: {type(error).__name__}: {error}. It was given: {given}.",
@@ -88,7 +88,26 @@ def whole(features: Mapping[str, Any], inputs: Sequence[str], outputs: int, outp
             got=f"{type(error).__name__}: {error}",
             fix="let forward take these inputs",
         ) from error
+    _check_learns(made, said)
     return made.train()
+
+
+def _check_learns(made: Network, said: Tensor) -> None:
+    """Raises RecipeError for a network that no step of training could change."""
+    if not any(weight.requires_grad for weight in made.parameters()):
+        got, fix = "has no weights to train", "give it a layer, such as nn.Linear, whose weights require a gradient"
+    elif not said.requires_grad:
+        got = "gives an output through which no gradient reaches its weights"
+        fix = "take detach(), .data, .numpy() and torch.no_grad() out of forward"
+    else:
+        return
+    raise RecipeError(
+        f"Your network {got}, so that training could not change it; {fix}.",
+        where="model",
+        expected="an output that depends on weights that require a gradient",
+        got=got,
+        fix=fix,
+    )
 
 
 def _network(given: Any, shapes: Mapping[str, tuple[int, ...]], outputs: int, features: Mapping[str, Any]) -> nn.Module:
@@ -100,7 +119,8 @@ def _network(given: Any, shapes: Mapping[str, tuple[int, ...]], outputs: int, fe
     offered = {"inputs": dict(shapes), "outputs": outputs, "features": dict(features)}
     wanted = inspect.signature(given).parameters
     missing = [n for n, p in wanted.items() if n not in offered and p.default is p.empty and p.kind not in _REST]
-    made = None if missing else given(**{name: value for name, value in offered.items() if name in wanted})
+    asked = {name: value for name, value in offered.items() if name in wanted}
+    made = None if missing else _called(given, asked)
     if not isinstance(made, nn.Module):
         what = f"asks for {', '.join(missing)}" if missing else f"returned {type(made).__name__}"
         raise RecipeError(
@@ -112,6 +132,24 @@ def _network(given: Any, shapes: Mapping[str, tuple[int, ...]], outputs: int, fe
             fix=EXAMPLE,
         )
     return made
+
+
+def _called(build: Any, asked: Mapping[str, Any]) -> Any:
+    """What the user's function makes. Raises RecipeError for whatever it raises, sys.exit too."""
+    try:
+        return build(**asked)
+    except FeilunError:
+        raise
+    except (Exception, SystemExit) as error:
+        name, got = getattr(build, "__name__", "The function"), f"{type(error).__name__}: {error}"
+        given = ", ".join(f"{key} {value}" for key, value in asked.items() if key != "features")
+        raise RecipeError(
+            f"{name} of your model failed: {got}. It was given: {given or 'nothing'}. It must return an nn.Module.",
+            where="model.file",
+            expected="an nn.Module",
+            got=got,
+            fix=EXAMPLE,
+        ) from error
 
 
 _REST = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)

@@ -48,25 +48,6 @@ def described(recipe: Recipe, answers: Sequence[Json], truths: Sequence[Json], d
     }
 
 
-def threshold(recipe: Recipe, answers: Sequence[Json], truths: Sequence[Json], positive: str) -> float:
-    """From which chance on a baseline says yes: chosen on validation rows by the rule that chose the model's own."""
-    if recipe.evaluate.costs is None:
-        raise FeilunError("There are no costs; no threshold follows from them.")
-    chances = np.array([answer["scores"].get(positive, 0.0) for answer in answers], np.float64)
-    return money.best_threshold(recipe.evaluate.costs, chances, np.array([one == positive for one in truths], bool))
-
-
-def decided(answers: Sequence[Json], labels: Sequence[str], positive: str, threshold: float) -> list[Json]:
-    """The same answers with yes said from this chance on; labels: both, in the order of the model's own answers."""
-    other = next(label for label in labels if label != positive)
-    found: list[Json] = []
-    for answer in answers:
-        scores = {label: answer["scores"].get(label, 0.0) for label in labels}
-        label = positive if scores[positive] >= threshold else other
-        found.append({"label": label, "score": scores[label], "scores": scores})
-    return found
-
-
 def line(found: dict[str, Any]) -> str:
     """What the terminal shows."""
     per_row, others = found["per_row"], dict(found["others"])

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from feilun.core import discover
 from feilun.core.errors import DataError, FeilunError
 from feilun.core.manifest import write_bytes, write_json
 from feilun.core.work import Made, Work
@@ -15,7 +16,7 @@ from feilun.parts.bundle import state as states
 from feilun.parts.bundle.answering import answer_rows, by_row
 from feilun.parts.dataset import Table
 from feilun.parts.metrics import resampling
-from feilun.stages.evaluation import card, judging, money, slices, why, writing
+from feilun.stages.evaluation import card, cuts, judging, money, possible, slices, why, writing
 from feilun.stages.evaluation.asking import Model
 from feilun.stages.evaluation.report import inline as _inline
 from feilun.stages.evaluation.report import report as _report
@@ -79,6 +80,11 @@ def make(work: Work) -> Made:
         scores={main: found["scores"][main], **{k: v for k, v in found["scores"].items() if k != main}},
         facts={"main": main, "n": len(rows), "verdict": found["verdict"], "test_rows_read": 1},
     )
+
+
+def check(recipe: Recipe, data: Path) -> None:
+    """Before training. Raises DataError if the test rows of this data folder do not have the score asked for."""
+    possible.check(discover.task(str(recipe.task)), recipe, Table.open(Path(data)))
 
 
 def report(run_folder: Path, stages: Mapping[str, Path], recipe: Recipe) -> Path:
@@ -146,7 +152,7 @@ def _settled(work: Work, table: Table) -> tuple[Any, State]:
 
 
 def _baselines(work: Work, table: Table, test: Rows, state: State) -> tuple[dict[str, list[Json]], dict[str, float]]:
-    """({baseline: answers to the test rows}, {baseline: its threshold, where money decides the model's own}).
+    """({baseline: answers to the test rows}, {baseline: its threshold, where two classes settled one}).
 
     Fitted on training rows; the columns they must not see are taken out.
     """
@@ -154,16 +160,17 @@ def _baselines(work: Work, table: Table, test: Rows, state: State) -> tuple[dict
     recipe = work.recipe
     given: dict[str, list[Json]] = {}
     thresholds: dict[str, float] = {}
-    seen = table.columns("validation") if recipe.evaluate.costs is not None else {}
+    is_cut = "positive" in state and "thresholds" in state
+    seen = table.columns("validation") if is_cut else {}
     truths = [work.task.truth(row, recipe) for row in by_row(seen)]
     for name, answer in work.task.baselines(table.columns("train"), recipe).items():
         answers = answer(_inputs(work, table.features, test))
-        if recipe.evaluate.costs is not None:
+        if is_cut:
             labels = state["labels"]
             positive = labels[state["positive"]]
             before = answer(_inputs(work, table.features, seen)) if truths else []
-            thresholds[name] = money.threshold(recipe, before, truths, positive)
-            answers = money.decided(answers, labels, positive, thresholds[name])
+            thresholds[name] = cuts.threshold(recipe, before, truths, positive)
+            answers = cuts.decided(answers, labels, positive, thresholds[name])
         given[name] = _plain(answers, f"answers of {name}")
         if len(given[name]) != len(next(iter(test.values()))):
             raise FeilunError(f"Baseline {name!r} gave {len(given[name])} answers; there is one test row each.")

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from feilun.core.errors import RecipeError
 from feilun.core.manifest import read_json, write_json
 from feilun.core.recipe import Recipe, Train
 from feilun.core.work import Made, Work
@@ -72,13 +73,36 @@ def forecast(recipe: Recipe, base: Path, splits: Mapping[str, int] | None = None
 
 
 def fingerprint(module: Any) -> str:
-    """SHA-256 of a network given from Python: its structure and its weights, which are where training starts."""
+    """SHA-256 of a network given from Python: its structure and its weights, which are where training starts.
+
+    Raises RecipeError for what is no network, such as its class. Weights of lazy layers do not exist yet.
+    """
     import hashlib
 
+    import torch
+    from torch.nn.parameter import is_lazy
+
+    if not isinstance(module, torch.nn.Module):
+        raise _no_network(module)
     found = hashlib.sha256(repr(module).encode())
     for name, tensor in module.state_dict().items():
-        found.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
+        content = b"" if is_lazy(tensor) else tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy().tobytes()
+        found.update(name.encode() + content)
     return found.hexdigest()
+
+
+def _no_network(given: Any) -> RecipeError:
+    name = getattr(given, "__name__", "")
+    got = f"the class {name}" if isinstance(given, type) else f"{type(given).__name__} {name}".strip()
+    fix = f"model={name}(...)" if isinstance(given, type) else "model=nn.Sequential(...)"
+    return RecipeError(
+        f"model is {got}; expected a network, an instance of nn.Module: {fix}. A function that builds one belongs in a "
+        "file, as build(inputs, outputs): model={'file': 'my_model.py'}.",
+        where="model",
+        expected="an nn.Module",
+        got=got,
+        fix=fix,
+    )
 
 
 def _plan(work: Work) -> Train:

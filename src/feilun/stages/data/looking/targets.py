@@ -127,7 +127,9 @@ def _of_column(column: pa.ChunkedArray, name: str, where: str, *, several: bool)
         values = known.cast(pa.float64(), safe=False)
         whole = pc.all(pc.equal(pc.floor(values), values)).as_py()
         return "classification" if whole and distinct <= (2 if several else MOST_WHOLE_CLASSES) else "regression"
-    if len(known) >= 20 and distinct > MOST_CLASSES_SHARE * len(known):
+    hardly_repeats = len(known) >= 20 and distinct > MOST_CLASSES_SHARE * len(known)
+    _check_numbers(column, name, where, hardly_repeats=hardly_repeats)
+    if hardly_repeats:
         raise DataError(
             f"{where}: the target {name} has {distinct:,} different values in {len(known):,} rows, too many to be "
             "classes. Choose another column, or say which task this is.",
@@ -137,6 +139,41 @@ def _of_column(column: pa.ChunkedArray, name: str, where: str, *, several: bool)
             fix="choose another target, or set task",
         )
     return "classification"
+
+
+def _check_numbers(column: pa.ChunkedArray, name: str, where: str, *, hardly_repeats: bool) -> None:
+    """Raises DataError for numbers among which a few cells are words: they name the rows that a person must look at.
+
+    Whole numbers that repeat may be classes, and a word among them another one.
+    """
+    if not clean.is_text(column.type) or not 1 - clean.NOT_NUMBERS <= clean.number_share(column)[0] < 1:
+        return
+    cells = column.to_pylist()
+    good = pc.match_substring_regex(column, clean.NUMBER).to_pylist()
+    numbers = [float(cell) for cell, is_number in zip(cells, good, strict=True) if is_number]
+    if not hardly_repeats and (len(set(numbers)) <= MOST_WHOLE_CLASSES or all(value.is_integer() for value in numbers)):
+        return
+    others: dict[str, list[int]] = {}
+    for row, (cell, is_number) in enumerate(zip(cells, good, strict=True), 1):
+        if is_number is False:
+            others.setdefault(cell, []).append(row)
+    if not others:  # codes such as 007, which are written like numbers
+        return
+    count = sum(map(len, others.values()))
+    shown = ", ".join(
+        f"{cell[:LONGEST_LABEL]!r} in row {rows[0]:,}{f' and {len(rows) - 1:,} more' if len(rows) > 1 else ''}"
+        for cell, rows in list(others.items())[:3]
+    ) + (", ..." if len(others) > 3 else "")
+    listed = ", ".join(repr(cell[:LONGEST_LABEL]) for cell in list(others)[:3])
+    raise DataError(
+        f"{where}: the target {name} is numbers but for {count:,} of {len(numbers) + count:,} cells: {shown}. Correct "
+        f"them, or add {listed} to data.missing: rows without a target are left out. If these are classes, set task: "
+        "classification.",
+        where=f"{where}, {name}",
+        expected="numbers",
+        got=shown,
+        fix=f"add {listed} to data.missing",
+    )
 
 
 def _describe(column: pa.ChunkedArray, found: str | None, number: int) -> str:

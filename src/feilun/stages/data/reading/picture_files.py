@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,12 +14,18 @@ from feilun.stages.data.cells import clean
 from feilun.stages.data.reading import pictures, raw
 
 BLOCK_FILES = 1000  # read at a time, so that no Arrow array comes near its 2 GB
+NAMES = 0.9  # share of the cells that end like a picture's name
 NAME = r"(?i)\.(" + "|".join(suffix.removeprefix(".") for suffix in pictures.SUFFIXES) + ")$"
 
 
 def are_names(column: pa.ChunkedArray) -> bool:
-    """Whether every value of a text column without nulls ends like the name of a picture file."""
-    return clean.is_text(column.type) and bool(pc.all(pc.match_substring_regex(column, NAME)).as_py())
+    """Whether the values of a text column without nulls, but for a few that `load` will name, are picture files' names.
+
+    The ending shows it: one cell of a hundred that names something else must not take the pictures out of the inputs.
+    """
+    if not clean.is_text(column.type) or not len(column):
+        return False
+    return bool(pc.mean(pc.match_substring_regex(column, NAME).cast(pa.float64())).as_py() >= NAMES)
 
 
 def load(table: pa.Table, columns: Sequence[str], folders: Sequence[Path]) -> pa.Table:
@@ -63,11 +70,12 @@ def _contents(column: pa.ChunkedArray, name: str, folders: Sequence[Path]) -> pa
     files = [None if value is None else _found(value, name, folders) for value in column.to_pylist()]
     lost = [str(file) for file in files if file is not None and not _is_file(file)]
     if lost:
+        hint = _with_ending(Path(lost[0]))
         raise DataError(
             f"{len(lost)} of {len(files)} pictures named in column {name} are not there: {_three(lost)}. Correct the "
-            f"names; they start at {folders[0]}.",
+            f"names; they start at {folders[0]}.{hint and f' There is {hint}: names need their ending.'}",
             where=name,
-            expected="a picture file",
+            expected=f"a picture file{hint and f', such as {hint}'}",
             got=f"{len(lost)} missing files",
             fix="correct the names",
         )
@@ -75,20 +83,36 @@ def _contents(column: pa.ChunkedArray, name: str, folders: Sequence[Path]) -> pa
 
 
 def _found(value: str, name: str, folders: Sequence[Path]) -> Path:
+    """The file, whichever way its name is written: with the strokes of Windows, with accents apart (macOS) or not."""
+    strokes = value.replace("\\", "/")
+    forms = [unicodedata.normalize(form, strokes) for form in ("NFC", "NFD")]
+    for spelled in dict.fromkeys((value, strokes, *forms)):
+        for place in _inside(spelled, name, folders):
+            if _is_file(place):
+                return place
+    return folders[0] / value
+
+
+def _inside(value: str, name: str, folders: Sequence[Path]) -> list[Path]:
+    """Where this name may lie. Raises DataError if that is in none of the folders."""
     places = [folder / value for folder in folders]
     if ".." in Path(value).parts or Path(value).is_absolute():
-        inside = [place for place in places if any(_is_below(place, folder) for folder in folders)]
-        if not inside:
-            raise DataError(
-                f"Column {name} names the picture {value[:100]}, which leads out of {folders[0]}. Put the pictures "
-                "beside the table, and name them from there.",
-                where=name,
-                expected=f"a name below {folders[0]}",
-                got=value[:100],
-                fix="put the pictures beside the table",
-            )
-        places = inside
-    return next((place for place in places if _is_file(place)), places[0])
+        places = [place for place in places if any(_is_below(place, folder) for folder in folders)]
+    if not places:
+        raise DataError(
+            f"Column {name} names the picture {value[:100]}, which leads out of {folders[0]}. Put the pictures "
+            "beside the table, and name them from there.",
+            where=name,
+            expected=f"a name below {folders[0]}",
+            got=value[:100],
+            fix="put the pictures beside the table",
+        )
+    return places
+
+
+def _with_ending(file: Path) -> str:
+    """The name of a picture that has this one's name and an ending; empty if there is none."""
+    return next((file.name + end for end in pictures.SUFFIXES if _is_file(file.with_name(file.name + end))), "")
 
 
 def _is_below(place: Path, folder: Path) -> bool:
