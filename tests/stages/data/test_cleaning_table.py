@@ -245,3 +245,38 @@ def test_whole_numbers_after_many_gaps_lose_their_fraction() -> None:
     assert clean.texts(cells, whole_numbers=True).to_pylist()[-3:] == ["1", "2", None]
     words = pa.chunked_array([["1.0"] * 2_000, ["x"]])
     assert clean.texts(words, whole_numbers=True).to_pylist()[0] == "1.0"
+
+
+KEPT = 'data.missing: ["", "?", "N/A", "NaN", "nan", "null", "None"]'
+
+
+def test_a_word_for_missing_that_may_be_a_value_is_told_with_the_key_that_keeps_it(tmp_path: Path) -> None:
+    columns = people()
+    columns["city"] = ["NA" if place % 5 == 0 else city for place, city in enumerate(columns["city"])]
+    columns["y"] = ["None" if place % 3 == 0 else label for place, label in enumerate(columns["y"])]
+    table(tmp_path / "my.csv", columns)
+    rows, facts = made(tmp_path)
+    assert len(rows.rows) == 200
+    (city,), (without,) = lines(facts, "missing values"), lines(facts, "rows without a target")
+    assert "say 'NA', which may be a value" in city["why"] and city["key"] == KEPT
+    assert without["why"] == "100 say 'None': is that a class?" and '"None"' not in without["key"]
+    assert any(note.startswith("y is 'None' in 100 rows") for note in facts["notes"])
+    kept, _ = made(tmp_path, 2, data={"missing": [""]})
+    assert {*kept.rows["y"]} == {"no", "yes", "None"} and "NA" in kept.rows["city"] and len(kept.rows) == 300
+
+
+@pytest.mark.parametrize("words", [["NA"], ["NA", "null"] * 20, [None] * 40])
+def test_a_few_gaps_or_several_words_for_them_are_gaps(tmp_path: Path, words: list[str | None]) -> None:
+    columns = people()
+    columns["city"][: len(words)] = words
+    table(tmp_path / "my.csv", columns)
+    (line,) = lines(made(tmp_path)[1], "missing values")
+    assert line["key"] == "data.drop: [city]" and "may be" not in line["why"]
+
+
+def test_the_only_other_class_is_a_word_for_missing(tmp_path: Path) -> None:
+    columns = people()
+    columns["y"] = ["None" if label == "no" else "ill" for label in columns["y"]]
+    table(tmp_path / "my.csv", columns)
+    with pytest.raises(DataError, match="rows say 'None', which counts as missing: for a class, write data.missing"):
+        made(tmp_path)
