@@ -278,5 +278,5 @@ def test_the_only_other_class_is_a_word_for_missing(tmp_path: Path) -> None:
     columns = people()
     columns["y"] = ["None" if label == "no" else "ill" for label in columns["y"]]
     table(tmp_path / "my.csv", columns)
-    with pytest.raises(DataError, match="rows say 'None', which counts as missing: for a class, write data.missing"):
+    with pytest.raises(DataError, match=r"rows say 'None', which counts as missing: for a class, write data\.missing"):
         made(tmp_path)
