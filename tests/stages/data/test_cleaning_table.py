@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet
 import pytest
 
 from feilun.core import discover
@@ -280,3 +281,21 @@ def test_the_only_other_class_is_a_word_for_missing(tmp_path: Path) -> None:
     table(tmp_path / "my.csv", columns)
     with pytest.raises(DataError, match=r"rows say 'None', which counts as missing: for a class, write data\.missing"):
         made(tmp_path)
+
+
+@pytest.mark.parametrize("typed", [True, False])
+def test_groups_named_by_19_digits_stay_apart(tmp_path: Path, typed: bool) -> None:
+    columns = people()
+    columns["who"] = [2**60 + place // 3 for place in range(300)]
+    if typed:
+        pa.parquet.write_table(pa.table(columns), tmp_path / "my.csv")
+    else:
+        table(tmp_path / "my.csv", columns)
+    split = {"split": {"by": "group", "column": "who"}}
+    rows, facts = made(tmp_path, data=split)
+    sides = {(int(who), int(side)) for who, side in zip(rows.rows["who"], rows.splits, strict=True)}
+    assert len(sides) == 100 and facts["splits"]["test"] == 60
+    with pytest.raises(RecipeError, match=r"several groups would be one. Write inputs: \{who: category\}"):
+        made(tmp_path, 2, data=split, inputs={"size": "number", "who": "number"})
+    rows, facts = made(tmp_path, 3, data=split, inputs={"size": "number", "who": "category"})
+    assert len({(who, int(side)) for who, side in zip(rows.rows["who"], rows.splits, strict=True)}) == 100

@@ -130,6 +130,7 @@ def _clean(recipe: Recipe, task: Task, base: Path, frame: Any) -> _Rows:
     images = [name for name, kind in asked.kinds.items() if kind == "image"]
     folder = getattr(whole, "folder", None) or Path(whole.name).parent
     loaded = picture_files.load(stripped.select(kept), images, [folder, base])
+    split_columns.refuse_rounded(loaded, recipe, asked.kinds)
     kinds = {**_beside(recipe, loaded, found, kept), **asked.kinds}
     cleaned = clean.to_kinds(loaded, kinds, asked.targets, whole.name, survey.day_first(recipe))
     said, lines = _one_spelling(cleaned.table.append_column(ID, ids), recipe, asked)
