@@ -111,6 +111,12 @@ CASES = [
         name="one class only", make=both(table(y=lambda i: "yes", x=lambda i: i % 7)), words=CHECK, says=("one class",)
     ),
     Case(
+        name="a class called None",
+        make=both(table(y=lambda i: ("None", "ill")[i % 2], x=lambda i: i % 7)),
+        words=CHECK,
+        says=("one class", "'None'", "data.missing"),
+    ),
+    Case(
         name="target empty in every row",
         make=both(grown(z=lambda i: "").replace(",y\n", ",q\n").replace("z,q", "y,q")),
         words=CHECK,

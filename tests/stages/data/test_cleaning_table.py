@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet
 import pytest
 
 from feilun.core import discover
@@ -245,3 +246,56 @@ def test_whole_numbers_after_many_gaps_lose_their_fraction() -> None:
     assert clean.texts(cells, whole_numbers=True).to_pylist()[-3:] == ["1", "2", None]
     words = pa.chunked_array([["1.0"] * 2_000, ["x"]])
     assert clean.texts(words, whole_numbers=True).to_pylist()[0] == "1.0"
+
+
+KEPT = 'data.missing: ["", "?", "N/A", "NaN", "nan", "null", "None"]'
+
+
+def test_a_word_for_missing_that_may_be_a_value_is_told_with_the_key_that_keeps_it(tmp_path: Path) -> None:
+    columns = people()
+    columns["city"] = ["NA" if place % 5 == 0 else city for place, city in enumerate(columns["city"])]
+    columns["y"] = ["None" if place % 3 == 0 else label for place, label in enumerate(columns["y"])]
+    table(tmp_path / "my.csv", columns)
+    rows, facts = made(tmp_path)
+    assert len(rows.rows) == 200
+    (city,), (without,) = lines(facts, "missing values"), lines(facts, "rows without a target")
+    assert "say 'NA', which may be a value" in city["why"] and city["key"] == KEPT
+    assert without["why"] == "100 say 'None': is that a class?" and '"None"' not in without["key"]
+    assert any(note.startswith("y is 'None' in 100 rows") for note in facts["notes"])
+    kept, _ = made(tmp_path, 2, data={"missing": [""]})
+    assert {*kept.rows["y"]} == {"no", "yes", "None"} and "NA" in kept.rows["city"] and len(kept.rows) == 300
+
+
+@pytest.mark.parametrize("words", [["NA"], ["NA", "null"] * 20, [None] * 40])
+def test_a_few_gaps_or_several_words_for_them_are_gaps(tmp_path: Path, words: list[str | None]) -> None:
+    columns = people()
+    columns["city"][: len(words)] = words
+    table(tmp_path / "my.csv", columns)
+    (line,) = lines(made(tmp_path)[1], "missing values")
+    assert line["key"] == "data.drop: [city]" and "may be" not in line["why"]
+
+
+def test_the_only_other_class_is_a_word_for_missing(tmp_path: Path) -> None:
+    columns = people()
+    columns["y"] = ["None" if label == "no" else "ill" for label in columns["y"]]
+    table(tmp_path / "my.csv", columns)
+    with pytest.raises(DataError, match=r"rows say 'None', which counts as missing: for a class, write data\.missing"):
+        made(tmp_path)
+
+
+@pytest.mark.parametrize("typed", [True, False])
+def test_groups_named_by_19_digits_stay_apart(tmp_path: Path, typed: bool) -> None:
+    columns = people()
+    columns["who"] = [2**60 + place // 3 for place in range(300)]
+    if typed:
+        pa.parquet.write_table(pa.table(columns), tmp_path / "my.csv")
+    else:
+        table(tmp_path / "my.csv", columns)
+    split = {"split": {"by": "group", "column": "who"}}
+    rows, facts = made(tmp_path, data=split)
+    sides = {(int(who), int(side)) for who, side in zip(rows.rows["who"], rows.splits, strict=True)}
+    assert len(sides) == 100 and facts["splits"]["test"] == 60
+    with pytest.raises(RecipeError, match=r"several groups would be one. Write inputs: \{who: category\}"):
+        made(tmp_path, 2, data=split, inputs={"size": "number", "who": "number"})
+    rows, facts = made(tmp_path, 3, data=split, inputs={"size": "number", "who": "category"})
+    assert len({(who, int(side)) for who, side in zip(rows.rows["who"], rows.splits, strict=True)}) == 100

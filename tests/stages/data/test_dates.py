@@ -101,3 +101,24 @@ def test_rows_hold_iso_text_and_losses_are_noted() -> None:
         clean.to_kinds(pa.table({"c": ["soon"]}), {"c": "time"}, (), "my.csv")
     with pytest.raises(DataError, match="and 'int64' cannot be read"):
         clean.to_kinds(pa.table({"c": [1_700_000_000]}), {"c": "time"}, (), "my.csv")  # seconds are not guessed
+
+
+def test_dots_are_day_first_beside_any_order_of_slashes() -> None:
+    values = ["03/17/2024", "05.02.2024", "14.02.2024", "02/03/2024"]
+    expected = ["2024-03-17", "2024-02-05", "2024-02-14", "2024-02-03"]
+    assert iso(values) == expected and dates.read(column(values)).order == "month first"
+    assert iso(values, False) == expected  # as the resolved recipe says
+    assert [time.read(text, False) for text in values] == [datetime.datetime.fromisoformat(day) for day in expected]
+    assert dates.shown(column(values)) == ("", "03/17/2024")  # the dots contradict nothing
+
+
+@pytest.mark.parametrize("text", ["1 marraskuu 2024", "1 Mayo 2024", "Juni 5, 2024", "marzo 5, 2024"])
+def test_months_of_other_languages_are_not_guessed_by_three_letters(text: str) -> None:
+    assert time.read(text) is None and iso([text, "2024-01-05"])[0] is None
+
+
+@pytest.mark.parametrize("name", ["Sep", "sept", "SEPTEMBER", "Sept."])
+def test_months_by_name_or_abbreviation(name: str) -> None:
+    expected = datetime.datetime(2024, 9, 5)
+    assert time.read(f"5 {name} 2024") == time.read(f"{name} 5, 2024") == expected
+    assert iso([f"5 {name} 2024", f"{name} 5, 2024"]) == ["2024-09-05"] * 2

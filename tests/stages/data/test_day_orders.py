@@ -68,5 +68,5 @@ def test_what_shows_an_order() -> None:
         return dates.shown(pa.chunked_array([pa.array(cells, pa.string())]))
 
     assert shown("01/02/2020", None, "word", "2020-01-31", "45/01/2020x") == ("", "")
-    assert shown(" 31.1.2020", "1-31-2020 10:30") == ("31.1.2020", "1-31-2020 10:30")
+    assert shown(" 31-1-2020", "1-31-2020 10:30") == ("31-1-2020", "1-31-2020 10:30")
     assert shown() == ("", "")

@@ -156,3 +156,17 @@ def test_blocks_and_texts_that_come_again_change_nothing():
     for columns in (["s", "n"], [], list(COLUMNS), ["l"]):
         assert np.array_equal(hashing.rows(many, columns), np.tile(hashing.rows(pa.table(COLUMNS), columns), 20_000))
         assert len(hashing.rows(many.slice(0, 0), columns)) == 0
+
+
+def test_whole_numbers_beyond_2_to_53_are_told_apart() -> None:
+    large = pa.table({"n": pa.array([2**60 + place for place in range(300)] + [None], pa.int64())})
+    assert len(set(hashing.rows(large, ["n"]).tolist())) == 301
+    assert (
+        len(set(hashing.rows(pa.table({"n": pa.array([2**64 - 1, 2**64 - 2, 2**63], pa.uint64())}), ["n"]).tolist()))
+        == 3
+    )
+    exact = [
+        hashing.rows(pa.table({"n": pa.array([2**60, 7]).cast(kind, safe=False)}), ["n"]).tolist()
+        for kind in (pa.int64(), pa.float64())
+    ]
+    assert exact[0] == exact[1]  # equal numbers are equal whatever their type

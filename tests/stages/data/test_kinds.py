@@ -167,3 +167,17 @@ def test_arrays_of_steps_from_python_are_sequences() -> None:
     assert kinds.find("s", found.table.column("s")).kind == "sequence"
     cleaned = clean.to_kinds(found.table, {"s": "sequence"}, (), "x").table.column("s").to_pylist()
     assert cleaned == [[[0, 1], [2, 3], [4, 5]], None, [[1, 1]]]
+
+
+@pytest.mark.parametrize("as_text", [True, False])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_whole_numbers_beyond_2_to_53_are_names(as_text: bool, sign: int) -> None:
+    numbers = [sign * (2**60 + place) for place in range(400)]
+
+    def found(values: list[int]) -> kinds.Finding:
+        return kinds.find("who", pa.chunked_array([pa.array([*map(str, values)] if as_text else values)]))
+
+    assert found(numbers).kind == "identifier" and found(numbers).why.endswith("which no number holds exactly")
+    assert found([number // 8 * 8 for number in numbers]).kind == "category"
+    assert found([sign * (2**53 - place * place) for place in range(400)]).kind == "number"
+    assert found([place * place for place in range(400)] + numbers[:5]).kind == "number"  # a few slips

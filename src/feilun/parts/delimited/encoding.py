@@ -9,6 +9,8 @@ from feilun.core.errors import DataError
 
 CHUNK_BYTES = 1 << 22
 MIXED = 0.1  # share of lines in UTF-8 from which a file in another encoding was put together from two
+SURE_LINES, SURE_SHARE = 2, 0.001  # lines that are surely UTF-8 from which it was, and their share of the others
+SURE_BYTES = 6  # of letters in one such line, with which that one is enough
 CALLED = {"gb18030": "GB18030 (Chinese)", "cp1252": "Windows-1252 (Western)"}
 KNOWN = {
     b"PK\x03\x04": "an Excel workbook or a zip archive",
@@ -42,8 +44,9 @@ def of(path: Path, given: str | None = None) -> tuple[str, list[str]]:
     _refuse_binary(path, head)
     if _decodes(path, "utf-8"):
         return "utf-8", []
-    code = "gb18030" if _looks_chinese(head) and _decodes(path, "gb18030") else "cp1252"
-    _refuse_mixed(path, code)
+    chinese = _looks_chinese(head)
+    code = "gb18030" if chinese and _decodes(path, "gb18030") else "cp1252"
+    _refuse_mixed(path, code, least=1 if chinese and code == "cp1252" else SURE_LINES)
     if not _decodes(path, code):
         raise DataError(f"{path} is neither UTF-8 nor GB18030 text. Save it as CSV in UTF-8.", where=str(path))
     said = f"{path.name} is not UTF-8: read as {CALLED[code]}. If letters look wrong, save it as UTF-8"
@@ -168,26 +171,27 @@ def _nul(path: Path, line: int) -> DataError:
     )
 
 
-def _refuse_mixed(path: Path, code: str) -> None:
+def _refuse_mixed(path: Path, code: str, least: int) -> None:
     """Raises DataError if some lines are UTF-8 and others are not: read as either, some would be silently wrong.
 
-    A few short lines of Chinese in GB18030 also happen to be UTF-8, and hardly any in Windows-1252.
+    Lines in GB18030 or Windows-1252 may also happen to be UTF-8. Two bytes often are (女 in the one, ß“ in the other),
+    and are then strange letters; what makes a line sure is told in `_surely`, and `least` such lines are enough.
     """
-    good, bad, first = 0, 0, {"good": 0, "bad": 0}
+    good, bad, sure, first = 0, 0, 0.0, {"good": 0, "bad": 0}
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
             if line.isascii():
                 continue
             try:
-                line.decode("utf-8")
+                letters = _surely(line.decode("utf-8"), code)
             except UnicodeDecodeError:
                 bad, kind = bad + 1, "bad"
             else:
                 good, kind = good + 1, "good"
+                sure += SURE_LINES if letters >= SURE_BYTES else bool(letters)
             first[kind] = first[kind] or number
-    if good < bad * (1.0 if code == "gb18030" else MIXED):
-        return
-    if good == 0:
+    few = good < bad * (1.0 if code == "gb18030" else MIXED)
+    if good == 0 or (few and sure < max(least, SURE_SHARE * bad)):
         return
     odd, rest = ("bad", "UTF-8") if good >= bad else ("good", CALLED[code])
     here = "not UTF-8" if odd == "bad" else "UTF-8"
@@ -200,6 +204,16 @@ def _refuse_mixed(path: Path, code: str) -> None:
         got=f"{good} lines in UTF-8 and {bad} lines not",
         fix="save the file as UTF-8",
     )
+
+
+def _surely(text: str, code: str) -> int:
+    """Bytes of letters that a line of this code would hardly have made by chance: those of three bytes or more.
+
+    In GB18030 that takes three rare characters in a row (one word in 100,000, where 女 alone is the UTF-8 of a strange
+    letter); in Windows-1252 letters of two bytes count as well, where they are those of Western Europe.
+    """
+    western = sum(2 for letter in text if "\u00a0" <= letter <= "\u017f") if code == "cp1252" else 0
+    return western + sum(len(letter.encode()) for letter in text if letter >= "\u2000")
 
 
 def _looks_chinese(head: bytes) -> bool:

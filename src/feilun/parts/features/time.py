@@ -25,7 +25,9 @@ YEAR_FIRST = r"^(?P<year>\d{4})[-/.年](?P<month>\d{1,2})[-/.月](?P<day>\d{1,2}
 YEAR_LAST = r"^(?P<one>\d{1,2})(?P<mark>[-/.])(?P<two>\d{1,2})[-/.](?P<year>\d{4})" + CLOCK
 DAY_NAMED = r"^(?P<day>\d{1,2})\.?[\s-](?P<name>[A-Za-z]{3,9})\.?,?[\s-](?P<year>\d{4})" + CLOCK
 NAME_FIRST = r"^(?P<name>[A-Za-z]{3,9})\.? (?P<day>\d{1,2})(?:st|nd|rd|th)?,? (?P<year>\d{4})" + CLOCK
-MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_MONTHS = ("january", "february", "march", "april", "may", "june")
+_MONTHS += ("july", "august", "september", "october", "november", "december")
+MONTHS = {word: place for place, name in enumerate(_MONTHS, 1) for word in (name, name[:3])} | {"sept": 9}
 GAP = "missing"
 DAY_WORD = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 LIMIT = 1e4  # encoded values stay within this
@@ -71,7 +73,7 @@ class Time:
 
     Values are ISO text, datetimes, or the usual spellings (2024/1/5, 5.1.2024, 2024年1月5日 10:30).  What has a zone is
     taken as UTC.  days: whether days and year count; without them only month, weekday, day and hour are seen, which
-    later rows repeat.  day_first: what 01/02/2020 means; left out, such a value is an error.
+    later rows repeat.  day_first: what 01/02/2020 means; left out, such a value is an error; 01.02.2020 is in February.
     missing: data.missing: what is no time; a day among them, such as 1900-01-01, in whatever spelling.
     days and year are standardised; the others are sine and cosine of their place on the circle.  A missing value is 0,
     and marked where training rows had gaps.
@@ -212,13 +214,13 @@ class _Spelled:
             first = order_of(one, two, str(groups["mark"]), self.day_first)
             return None if first is None else date(year, two if first else one, one if first else two)
         if "name" in groups:
-            return date(year, MONTHS.index(str(groups["name"])[:3].lower()) + 1, int(groups["day"] or 0))
+            return date(year, MONTHS.get(str(groups["name"]).lower(), 0), int(groups["day"] or 0))
         return date(year, int(groups["month"] or 0), int(groups["day"] or 0))
 
 
 def order_of(one: int, two: int, mark: str, day_first: bool | None) -> bool | None:
-    """Whether the day stands first; None where nobody can know. With dots it does, as everywhere dots are used."""
-    if mark == "." and day_first is None:
+    """Whether the day stands first; None where nobody can know. With dots it does, whatever is said of slashes."""
+    if mark == ".":
         return True
     if day_first is None and one <= 12 and two <= 12:
         return True if one == two else None

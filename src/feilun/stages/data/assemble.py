@@ -18,7 +18,7 @@ from feilun.core.work import Made, Work
 from feilun.parts import dataset
 from feilun.stages.data import cleaning, wanted
 from feilun.stages.data.alike import hashing, near
-from feilun.stages.data.cells import clean
+from feilun.stages.data.cells import absent, clean
 from feilun.stages.data.dealing import split_columns, splits
 from feilun.stages.data.looking import survey
 from feilun.stages.data.reading import builtin, picture_files, raw, sources
@@ -130,25 +130,38 @@ def _clean(recipe: Recipe, task: Task, base: Path, frame: Any) -> _Rows:
     images = [name for name, kind in asked.kinds.items() if kind == "image"]
     folder = getattr(whole, "folder", None) or Path(whole.name).parent
     loaded = picture_files.load(stripped.select(kept), images, [folder, base])
+    split_columns.refuse_rounded(loaded, recipe, asked.kinds)
     others = [name for name in kept if name not in asked.kinds]
     kinds = {**_beside(recipe, loaded, found, others), **asked.kinds}
     cleaned = clean.to_kinds(loaded, kinds, asked.targets, whole.name, survey.day_first(recipe))
     said, lines = _one_spelling(cleaned.table.append_column(ID, ids), recipe, asked)
     lines = [*whole.lines, *lines]
     table, given, without = _with_target(said, whole, asked.targets)
-    lines += cleaning.of_missing(loaded, cleaned.table, asked.kinds, asked.targets)
-    if without:
-        target = ", ".join(asked.targets)
-        lines.append(cleaning.line("rows without a target", without, "left out", "nothing to learn", column=target))
+    words = _words_for_missing(whole, cleaned.table, asked, recipe)
+    lines += cleaning.of_missing(loaded, cleaned.table, asked.kinds, asked.targets, words)
+    lines += cleaning.of_targets(without, asked.targets, words)
+    classes = cleaning.said_of_targets(asked.targets, words)
     return _Rows(
         table=table,
         given=given,
         wanted=asked,
         found=found,
-        notes=cleaned.notes,
+        notes=(*cleaned.notes, *classes),
         lines=tuple(lines),
         facts={"without_target": without},
     )
+
+
+def _words_for_missing(
+    whole: raw.Raw, cleaned: pa.Table, asked: wanted.Wanted, recipe: Recipe
+) -> dict[str, absent.Word]:
+    """{category or target: the word for missing that may be one of its values}."""
+    found = {
+        name: absent.of(whole.came, name, recipe.data.missing)
+        for name, kind in asked.kinds.items()
+        if kind in ("category", "labels") and name in cleaned.column_names and cleaned.column(name).null_count
+    }
+    return {name: word for name, word in found.items() if word is not None}
 
 
 def _beside(recipe: Recipe, table: pa.Table, found: survey.Survey, kept: Sequence[str]) -> dict[str, str]:

@@ -10,6 +10,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from feilun.stages.data.cells.absent import Word
+
 Line = dict[str, Any]
 GAPS = {  # kind -> what becomes of a missing value
     "number": "0, and a mark that it was missing",
@@ -24,8 +26,13 @@ def line(what: str, rows: int, done: str, why: str, *, column: str = "", key: st
     return {"what": what, "column": column, "rows": int(rows), "done": done, "why": why, "key": key}
 
 
-def of_missing(before: pa.Table, after: pa.Table, kinds: Mapping[str, str], targets: tuple[str, ...]) -> list[Line]:
-    """Gaps of every input, and values that became gaps because they are not of their column's kind."""
+def of_missing(
+    before: pa.Table, after: pa.Table, kinds: Mapping[str, str], targets: tuple[str, ...], words: Mapping[str, Word]
+) -> list[Line]:
+    """Gaps of every input, and values that became gaps because they are not of their column's kind.
+
+    words: {column: the one word that counts as missing in it, where it may be a value}.
+    """
     lines = []
     for name, kind in kinds.items():
         if name in targets or name not in after.column_names:
@@ -39,8 +46,30 @@ def of_missing(before: pa.Table, after: pa.Table, kinds: Mapping[str, str], targ
         if gaps:
             share = f"{gaps / max(1, after.num_rows):.1%} of the rows".replace("%", " %")
             key = f"data.drop: [{name}]"
+            if name in words:
+                share += f"; {words[name].rows:,} say {words[name].text!r}, which may be a value"
+                key = words[name].key
             lines.append(line("missing values", gaps, GAPS.get(kind, "kept empty"), share, column=name, key=key))
     return lines
+
+
+def of_targets(without: int, targets: tuple[str, ...], words: Mapping[str, Word]) -> list[Line]:
+    """A line about rows that have nothing to learn from, and about a word for missing that may be a class."""
+    if not without:
+        return []
+    found = [(name, words[name]) for name in targets if name in words]
+    why = "; ".join(f"{word.rows:,} say {word.text!r}: is that a class?" for _, word in found) or "nothing to learn"
+    key = found[0][1].key if found else ""
+    return [line("rows without a target", without, "left out", why, column=", ".join(targets), key=key)]
+
+
+def said_of_targets(targets: tuple[str, ...], words: Mapping[str, Word]) -> list[str]:
+    """The same in words."""
+    found = [(name, words[name]) for name in targets if name in words]
+    return [
+        f"{name} is {word.text!r} in {word.rows:,} rows, which counts as missing. If that is a class, write {word.key}."
+        for name, word in found
+    ]
 
 
 def of_sides(facts: Mapping[str, int], by: str, *, looked: bool) -> list[Line]:

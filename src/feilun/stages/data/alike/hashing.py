@@ -22,6 +22,7 @@ from feilun.parts.ops.threads import in_order
 BLOCK_ROWS = 1 << 15  # three arrays of a block fit into a core's cache
 REPEATS = 4  # cells per different text from which a column's texts are remembered
 MISSING = np.uint64(0x9E3779B97F4A7C15)
+BEYOND = 2.0**53  # whole numbers from here on are compared as such
 WORD_BYTES = 64  # of the longest text that is mixed eight bytes at a time; longer ones go through BLAKE2b
 
 
@@ -179,7 +180,10 @@ def _cells(block: pa.Array, spare: np.ndarray, known: dict[str, np.uint64]) -> n
     if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind):
         numbers = pc.cast(block, pa.float64(), safe=False)
         numbers = pc.fill_null(numbers, 0.0) if numbers.null_count else numbers
-        cells = _mix((numbers.to_numpy(zero_copy_only=False) + 0.0).view(np.uint64), spare)  # -0.0 becomes 0.0
+        bits = (numbers.to_numpy(zero_copy_only=False) + 0.0).view(np.uint64)  # -0.0 becomes 0.0
+        if pa.types.is_integer(kind) and kind.bit_width == 64:
+            bits = _exact(block, bits)
+        cells = _mix(bits, spare)
         if block.null_count:
             cells[block.is_null().to_numpy(zero_copy_only=False)] = MISSING
         return cells
@@ -190,6 +194,18 @@ def _cells(block: pa.Array, spare: np.ndarray, known: dict[str, np.uint64]) -> n
     if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
         return np.array([MISSING if cell is None else _of_bytes(cell) for cell in block.to_pylist()], np.uint64)
     return np.array([_of_json(cell) for cell in block.to_pylist()], np.uint64)
+
+
+def _exact(block: pa.Array, bits: np.ndarray) -> np.ndarray:
+    """The bits, with those of whole numbers that float64 does not hold exactly in their place."""
+    whole = pc.fill_null(block, 0).to_numpy(zero_copy_only=False)
+    rounded = bits.view(np.float64)
+    beyond = np.abs(rounded) >= BEYOND
+    if not beyond.any():
+        return bits
+    same = np.array([int(one) == number for one, number in zip(rounded[beyond], whole[beyond].tolist(), strict=True)])
+    bits[np.flatnonzero(beyond)[~same]] = whole[beyond][~same].view(np.uint64)
+    return bits
 
 
 def _of_words(words: list[str], count: int, known: dict[str, np.uint64]) -> list[np.uint64]:

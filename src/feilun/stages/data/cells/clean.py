@@ -24,6 +24,8 @@ SEEN = 1000
 STEPS = pa.list_(pa.list_(pa.float64()))
 WHOLE = r"^[+-]?(0|[1-9]\d{0,14})(\.0+)?$"
 CODED_ZERO = f"^{numerals.CODED_ZERO.pattern}"
+EXACT = 2**53  # from here on float64 leaves whole numbers out: two names of 19 digits become one
+LONG = r"^[+-]?[1-9]\d{15,}$"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,8 +81,13 @@ def to_kinds(
 
 
 def number_share(column: pa.ChunkedArray) -> tuple[float, list[str]]:
-    """Share of the values that are numbers, and up to three of those that are not. Codes such as 007 are not."""
+    """Share of the values that are numbers, and up to three of those that are not.
+
+    Codes such as 007 are not, nor is a column of whole numbers that float64 does not hold exactly: those are names.
+    """
     known = column.drop_null()
+    if are_names(known):
+        return 0.0, []
     if not is_text(known.type) or len(known) == 0:
         return float(is_numeric(known.type)), []
     if len(known) > SEEN and not pc.any(_is_number(spread(known, SEEN))).as_py():
@@ -88,6 +95,24 @@ def number_share(column: pa.ChunkedArray) -> tuple[float, list[str]]:
     matches = _is_number(known)
     others = pc.unique(known.filter(pc.invert(matches))).slice(0, 3).to_pylist()
     return pc.mean(matches.cast(pa.float64())).as_py(), others
+
+
+def are_names(column: pa.ChunkedArray) -> bool:
+    """Whether more than a few of these cells are whole numbers beyond 2^53, as numbers or as text."""
+    if pa.types.is_decimal(column.type) and column.type.scale <= 0:
+        column = column.cast(pa.string())
+    if pa.types.is_integer(column.type) and column.type.bit_width == 64:
+        beyond = pc.or_(pc.greater(column, EXACT), pc.less(column, -EXACT if column.type != pa.uint64() else 0))
+    elif is_text(column.type):
+        long = column.filter(pc.greater_equal(pc.binary_length(column), 16))
+        if len(long) <= NOT_NUMBERS * len(column):
+            return False
+        digits = pc.replace_substring_regex(long.filter(pc.match_substring_regex(long, LONG)), "^[+-]", "")
+        beyond = pc.or_(pc.greater(pc.binary_length(digits), 16), pc.greater(digits, str(EXACT)))
+        return (pc.sum(beyond).as_py() or 0) > NOT_NUMBERS * len(column)
+    else:
+        return False
+    return (pc.mean(beyond.cast(pa.float64())).as_py() or 0.0) > NOT_NUMBERS
 
 
 def spread(column: pa.ChunkedArray, most: int) -> pa.ChunkedArray:
@@ -103,10 +128,10 @@ def texts(column: pa.ChunkedArray, *, whole_numbers: bool) -> pa.ChunkedArray:
         return _without_fraction(column) if whole_numbers else column
     if pa.types.is_nested(column.type) or pa.types.is_binary(column.type):
         return column
-    if is_numeric(column.type):
+    if is_numeric(column.type) and not pa.types.is_integer(column.type):
         whole = pc.all(pc.equal(pc.floor(column), column)).as_py()
         fits = pc.max(pc.abs(column.cast(pa.float64(), safe=False))).as_py()
-        column = column.cast(pa.int64()) if whole and fits is not None and fits < 2**53 else column
+        column = column.cast(pa.int64()) if whole and fits is not None and fits < EXACT else column
     return column.cast(pa.string())
 
 

@@ -46,10 +46,13 @@ def look_so(texts: pa.ChunkedArray) -> bool:
 
 
 def shown(column: pa.ChunkedArray) -> tuple[str, str]:
-    """A text such as 31/01/2020 that shows that the day stands first, and one that the month does; else nothing."""
+    """A text such as 31/01/2020 that shows that the day stands first, and one that the month does; else nothing.
+
+    With dots the day always stands first, which says nothing about slashes.
+    """
     words = pc.utf8_trim_whitespace(column.drop_null().unique())
     parts = pc.extract_regex(words, forms.YEAR_LAST)
-    known = parts.is_valid()
+    known = pc.and_(parts.is_valid(), pc.not_equal(pc.struct_field(parts, "mark"), "."))
     found = []
     for name, other in (("one", "two"), ("two", "one")):
         beyond = pc.greater(pc.struct_field(parts, name).cast(pa.int8()), 12)
@@ -64,7 +67,7 @@ def read(column: pa.ChunkedArray, day_first: bool | None = None) -> Times:
 
     day_first: what 01/02/2020 means; left out, the column decides: a 25 that stands first, or second. Where none does,
     the only form of a column is read by the order of its rows, else day first (`guessed`); beside other forms, such
-    cells cannot be read.
+    cells cannot be read. In 01.02.2020 the day always stands first.
     """
     if pa.types.is_temporal(column.type):
         return Times(times=_of_arrow(column))
@@ -139,7 +142,7 @@ class _Words:
     def _year_last(self, found: dict[str, np.ndarray], wanted: bool | None, at: np.ndarray) -> None:
         """01/02/2020: which is the day? What the user says, what the column shows, else the order of its rows."""
         one, two, there = found["one"], found["two"], found["there"]
-        dotted = there & (found["mark"] == ".") & (wanted is None)
+        dotted = there & (found["mark"] == ".")  # whatever the order of those with slashes
         self._set({**found, "there": dotted}, two, one)
         open_ = there & ~dotted
         if not open_.any():
@@ -207,8 +210,7 @@ class _Words:
 
 def _months(names: np.ndarray) -> np.ndarray:
     """Numbers of months by their English names, 0 for others."""
-    places = {name: place for place, name in enumerate(forms.MONTHS, 1)}
-    return np.array([places.get(name[:3].lower(), 0) for name in names], np.int64)
+    return np.array([forms.MONTHS.get(name.lower(), 0) for name in names], np.int64)
 
 
 def _offsets(zones: np.ndarray) -> np.ndarray:

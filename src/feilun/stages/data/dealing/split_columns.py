@@ -32,6 +32,25 @@ def sides(table: pa.Table, recipe: Recipe, targets: Sequence[str], kinds: Mappin
     return found
 
 
+def refuse_rounded(table: pa.Table, recipe: Recipe, kinds: Mapping[str, str]) -> None:
+    """Raises RecipeError where groups are told by names such as 1152921504606846977, which an input rounds.
+
+    table: before columns are brought to their kinds.
+    """
+    split = recipe.data.split
+    if split.by != "group" or kinds.get(str(split.column)) != "number":
+        return
+    if clean.are_names(table.column(str(split.column)).drop_null()):
+        raise RecipeError(
+            f"data.split.column is {split.column}, whose whole numbers beyond 2^53 no number holds exactly: as an input of "
+            f"kind number several groups would be one. Write inputs: {{{split.column}: category}}, or leave it out.",
+            where="data.split.column",
+            expected="a column that is no number among the inputs",
+            got=str(split.column),
+            fix=f"inputs: {{{split.column}: category}}",
+        )
+
+
 def labels(table: pa.Table, targets: Sequence[str], kinds: Mapping[str, str]) -> tuple[np.ndarray, list[str]] | None:
     """(int64 class codes, -1 for none; names) where the target is one column of classes, one a row."""
     if len(targets) != 1 or kinds.get(targets[0]) != "labels":
@@ -57,7 +76,7 @@ def answers(table: pa.Table, targets: Sequence[str], kinds: Mapping[str, str]) -
 
 def times(column: pa.ChunkedArray, name: str) -> np.ndarray:
     """int64 (N,): rank of each row's time, -1 where it is missing. Raises DataError for what is no date or number."""
-    if clean.is_text(column.type) and clean.number_share(column)[0] == 1:
+    if clean.is_text(column.type) and (clean.number_share(column)[0] == 1 or clean.are_names(column)):
         column = column.cast(pa.float64())
     if clean.is_numeric(column.type):
         values = np.asarray(column.cast(pa.float64(), safe=False).to_numpy(), np.float64)

@@ -33,6 +33,7 @@ NEARLY_CONSTANT = 0.999  # share of one value, of 1,000 rows or more
 STEPS = 1_000  # of a sequence that are read unless the recipe says otherwise
 NO_DAY = "a time of day or a length of time, which no input takes"
 UNREAD = "looks like dates, and none can be read without guessing"
+TOO_LONG = "whole numbers beyond 2^53 are names, which no number holds exactly"
 LIST = r"(?s)^\[.*\]$"
 
 
@@ -72,7 +73,8 @@ def find(name: str, column: pa.ChunkedArray) -> Finding:
     share, others = clean.number_share(known)
     if share >= 1 - clean.NOT_NUMBERS:
         return _number(known, others, found)
-    return _words(known.cast(pa.string()), found)
+    found = _words(known.cast(pa.string()), found)
+    return replace(found, why=f"{found.why}; {TOO_LONG}") if clean.are_names(known) else found
 
 
 def why_category(distinct: int) -> str:

@@ -68,7 +68,8 @@ def prepared(recipe: Recipe, whole: raw.Raw) -> raw.Raw:
             lines += [measured.line(name)] if measured.unclear else []
     table = shapes.spread_target(table, recipe.target.columns if recipe.target else ())
     table = window.add(table, recipe.data.window, whole.given, whole.name)
-    return replace(whole, table=table, notes=(*whole.notes, *notes), units=units, lines=tuple(lines))
+    told = (*whole.notes, *notes)
+    return replace(whole, table=table, notes=told, units=units, lines=tuple(lines), came=whole.table)
 
 
 def day_first(recipe: Recipe) -> dict[str, bool | None]:

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from feilun.core.errors import DataError, RecipeError
 from feilun.core.recipe import Recipe
-from feilun.stages.data.cells import clean
+from feilun.stages.data.cells import absent, clean
 from feilun.stages.data.looking import shapes
 from feilun.stages.data.reading import raw
 
@@ -48,7 +48,7 @@ def task(recipe: Recipe, table: pa.Table, chosen: Sequence[str], whole: raw.Raw)
         _check_values(table, chosen, whole.name)
     found = _infer(recipe, table, chosen, whole.name) if recipe.task is None else recipe.task
     if found == "classification" and len(chosen) == 1 and complete:
-        _check_classes(column, chosen[0], whole.name)
+        _check_classes(column, chosen[0], whole, recipe.data.missing)
     return found, f"{_describe(column, found, len(chosen))}, so {found}"
 
 
@@ -94,18 +94,24 @@ def _check_values(table: pa.Table, chosen: Sequence[str], where: str) -> None:
             )
 
 
-def _check_classes(column: pa.ChunkedArray, name: str, where: str) -> None:
-    """Raises DataError if there is only one class."""
+def _check_classes(column: pa.ChunkedArray, name: str, whole: raw.Raw, missing: Sequence[str]) -> None:
+    """Raises DataError if there is only one class; a word that counts as missing and may be the other is named."""
     if pa.types.is_nested(column.type) or pc.count_distinct(column.drop_null()).as_py() > 1:
         return
     only = str(column.drop_null()[0].as_py())[:60]
+    word = absent.of(whole.came, name, missing)
+    said = (
+        f"{word.rows:,} rows say {word.text!r}, which counts as missing: for a class, write {word.key}. "
+        if word
+        else ""
+    )
     raise DataError(
-        f"{where}: the target {name} has one class only, {only!r}. Add rows of another class, or choose another "
-        "column.",
-        where=f"{where}, {name}",
+        f"{whole.name}: the target {name} has one class only, {only!r}. {said}Add rows of another class, or choose "
+        "another column.",
+        where=f"{whole.name}, {name}",
         expected="two classes or more",
         got=only,
-        fix="add rows of another class",
+        fix=word.key if word else "add rows of another class",
     )
 
 

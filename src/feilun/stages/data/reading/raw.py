@@ -39,7 +39,8 @@ class Raw:
     rows: how many rows there are; more than the table has when only a sample was read, None when not known.
     decimal: the mark by which numbers in text were read, None where all were plain.  folder: where names of pictures
     start, where that is not the folder of `name`.  lines: of the cleaning table, about how it was read.
-    units: of columns whose numbers were written with one, {column: unit}.
+    units: of columns whose numbers were written with one, {column: unit}.  came: the table before missing cells became
+    null, where they have.
     """
 
     table: pa.Table
@@ -53,6 +54,7 @@ class Raw:
     folder: Path | None = None
     lines: tuple[dict[str, Any], ...] = ()
     units: Mapping[str, Unit] = field(default_factory=dict)
+    came: pa.Table | None = None
 
 
 Part = Callable[[Data, Most], Raw]  # reads the rows of one split of a source
