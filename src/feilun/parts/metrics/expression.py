@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from feilun.core.errors import RecipeError
-from feilun.parts.metrics import values
+from feilun.parts.metrics import fitting, values
+from feilun.parts.metrics.intervals import OfCells, Share
 
 NAMES = {
     "actual": "what is true",
@@ -88,7 +89,9 @@ def read(text: str, name: str = "metric") -> Expression:
         _checked(where, name, text)
         if _is_number(where):
             raise _wrong(name, text, where, "after `where` stands a condition on rows, such as score > 0.5")
-    return Expression(text=text, name=name, what=what, where=where)
+    found = Expression(text=text, name=name, what=what, where=where)
+    _fitted(found, {})
+    return found
 
 
 def columns(text: str) -> set[str]:
@@ -115,6 +118,15 @@ def check(metrics: Mapping[str, str], there: Collection[str], taken: Collection[
             raise _problem(name, text, max(0, text.find(word)), f"{said}: {which}", fix=which)
 
 
+def fit(metrics: Mapping[str, str], kinds: Mapping[str, str]) -> None:
+    """Raises RecipeError for a metric whose parts do not fit, such as the mean of a text.
+
+    kinds: {column: a kind of `fitting`}, and of `actual` and `predicted`; a column called as they are is `key`ed.
+    """
+    for name, text in metrics.items():
+        _fitted(read(text, name), kinds)
+
+
 def refuse(metrics: Mapping[str, str], names: Collection[str], why: str) -> None:
     """Raises RecipeError for a metric that uses one of these names, which this task's answers do not have."""
     for name, text in metrics.items():
@@ -128,7 +140,9 @@ def key(column: str) -> str:
 
 
 def statistic(expression: Expression, given: Mapping[str, Any]) -> Callable[[np.ndarray], float]:
-    """A function of row numbers giving the metric of those rows; NaN where no row meets the condition.
+    """A function of row numbers giving the metric of those rows; NaN of no rows, but for sums and counts.
+
+    A share or a count of rows is an `OfCells` that says so.
 
     given: `{name: array (N,)}` of the language's names and, by `key`, of columns, as `values.column` makes them.
     Raises RecipeError if the values do not fit, such as text that is added up.
@@ -143,16 +157,42 @@ def statistic(expression: Expression, given: Mapping[str, Any]) -> Callable[[np.
             if expression.where is not None:
                 holds = values.booleans(np.asarray(known.value(expression.where, chosen)))
                 chosen = chosen[np.broadcast_to(holds, chosen.shape)]
-                if not len(chosen):
-                    return math.nan
             found = float(known.value(expression.what, chosen))
         except values.Unfit as problem:
             raise _wrong(expression.name, expression.text, None, str(problem)) from problem
-        except (TypeError, ValueError) as problem:
+        except (TypeError, ValueError, IndexError, OverflowError) as problem:
             raise _wrong(expression.name, expression.text, None, "it gives no single number") from problem
         return found if math.isfinite(found) else math.nan
 
-    return of
+    of(np.arange(0))  # what does not fit is told by its name
+    return _of_cells(known) or of
+
+
+def _of_cells(known: _Known) -> OfCells | None:
+    """Of a share, a count or a mean of yes and no: a row counts (2), does not (1), or is not asked for (0)."""
+    what, where = known.expression.what, known.expression.where
+    name = _called(what) if isinstance(what, ast.Call) else ""
+    if name not in ("share", "count", "mean") or not isinstance(what, ast.Call) or (where and _has_mean(where)):
+        return None
+    rows = np.arange(len(next(iter(known.given.values()))))
+    counted = np.asarray(known.value(what.args[0], rows)) if what.args else np.array(True)
+    asked = np.asarray(known.value(where, rows)) if where is not None else np.array(True)
+    if counted.dtype != bool or asked.dtype != bool:
+        return None
+    cells = np.where(np.broadcast_to(asked, rows.shape), 1 + np.broadcast_to(counted, rows.shape), 0)
+    if name == "count":
+        return OfCells(
+            cells=cells,
+            count=3,
+            of=lambda counts: counts[..., 2].astype(np.float64),
+            share=Share(part=(2,), whole=(0, 1, 2), turned=lambda share: share * len(rows)),
+        )
+
+    def of(counts: np.ndarray) -> np.ndarray:
+        whole = counts[..., 1] + counts[..., 2]
+        return np.divide(counts[..., 2], whole, out=np.full(whole.shape, np.nan), where=whole > 0)
+
+    return OfCells(cells=cells, count=3, of=of, share=Share(part=(2,), whole=(1, 2)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -314,6 +354,17 @@ def _is_list(op: ast.cmpop, node: ast.expr, name: str, text: str) -> bool:
         if plain is not part and isinstance(plain.value, str | bool):
             raise _wrong(name, text, part, "- stands before a number only")
     return True
+
+
+def _fitted(found: Expression, kinds: Mapping[str, str]) -> None:
+    try:
+        if fitting.kind(found.what, kinds) not in (fitting.NUMBER, fitting.CONDITION) or not _has_mean(found.what):
+            words = "it gives no number; say mean(...), share(...), sum(...) or count(...)"
+            raise fitting.Misfit(found.what, words)
+        if found.where is not None:
+            fitting.condition(found.where, kinds)
+    except fitting.Misfit as problem:
+        raise _wrong(found.name, found.text, problem.node, str(problem)) from None
 
 
 def _has_mean(node: ast.AST) -> bool:

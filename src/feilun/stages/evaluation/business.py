@@ -11,6 +11,7 @@ import numpy as np
 from feilun.core.task import Score
 from feilun.parts.metrics import expression, values
 from feilun.parts.metrics.expression import Expression
+from feilun.parts.metrics.intervals import OfCells
 from feilun.parts.metrics.resampling import Draw
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ def described(
         read = expression.read(text, name)
         score = Score(statistic=expression.statistic(read, given), better="", unit=_unit(read))
         ends = draw.ends(score)
+        if not isinstance(score.statistic, OfCells) and ends["low"] == ends["high"]:  # resamples without any spread
+            ends |= {"low": None, "high": None}
         words = NOTHING if ends["value"] is None else ""
         about = {"better": "", "unit": score.unit, "of": "business", "expression": text, "words": words}
         found[name] = {**ends, **about}
