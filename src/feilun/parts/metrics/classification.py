@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
-from feilun.parts.metrics.intervals import OfCells, Share
+from feilun.parts.metrics.intervals import OfCells, OfSome, Share
 
 SCORES = {
     "accuracy": "share of rows that are right; with several labels per row, all of them",
@@ -72,16 +73,21 @@ def balanced_accuracy(said: np.ndarray, truth: np.ndarray, classes: int) -> Stat
 
 
 def mcc(said: np.ndarray, truth: np.ndarray, classes: int) -> Statistic:
-    """Matthews' correlation for any number of classes (Gorodkin 2004); 0 where one side has only one class."""
+    """Matthews' correlation for any number of classes (Gorodkin 2004).
+
+    0 where only one class is said, NaN where only one is true.
+    """
 
     def of(right: np.ndarray, said: np.ndarray, true: np.ndarray) -> np.ndarray:
         count = true.sum(-1).astype(np.float64)
         both = count**2 - (said.astype(np.float64) ** 2).sum(-1), count**2 - (true.astype(np.float64) ** 2).sum(-1)
         scale = np.sqrt(both[0] * both[1])
         top = right.sum(-1) * count - (said.astype(np.float64) * true).sum(-1)
-        return np.asarray(np.divide(top, scale, out=np.zeros_like(scale), where=scale > 0))
+        found = np.divide(top, scale, out=np.zeros_like(scale), where=scale > 0)
+        return np.asarray(np.where(both[1] > 0, found, np.nan))
 
-    return of_margins(said, truth, classes, of)
+    made = of_margins(said, truth, classes, of)
+    return replace(made, ends=(-1.0, 1.0)) if isinstance(made, OfCells) else made
 
 
 def of_margins(said: np.ndarray, truth: np.ndarray, classes: int, of: OfMargins) -> Statistic:
@@ -127,13 +133,13 @@ def precision(said: np.ndarray, truth: np.ndarray) -> Statistic:
 
 
 def recall(said: np.ndarray, truth: np.ndarray) -> Statistic:
-    """True positives of all positives.  said, truth: bool (N,). 0 if there is no positive."""
-    return _of_two(said, truth, Share(part=(3,), whole=(2, 3)))
+    """True positives of all positives.  said, truth: bool (N,). NaN if there is no positive."""
+    return _of_two(said, truth, Share(part=(3,), whole=(2, 3)), of_none=math.nan)
 
 
 def specificity(said: np.ndarray, truth: np.ndarray) -> Statistic:
-    """True negatives of all negatives.  said, truth: bool (N,). 0 if there is no negative."""
-    return _of_two(said, truth, Share(part=(0,), whole=(0, 1)))
+    """True negatives of all negatives.  said, truth: bool (N,). NaN if there is no negative."""
+    return _of_two(said, truth, Share(part=(0,), whole=(0, 1)), of_none=math.nan)
 
 
 def f1_positive(said: np.ndarray, truth: np.ndarray) -> Statistic:
@@ -194,7 +200,7 @@ def auc(scores: np.ndarray, truth: np.ndarray) -> Statistic:
         below = np.cumsum(negative) - negative / 2
         return float((positive * below).sum() / pairs)
 
-    return statistic
+    return OfSome(of=statistic, marks=truth)
 
 
 def average_precision(scores: np.ndarray, truth: np.ndarray) -> Statistic:
@@ -210,7 +216,7 @@ def average_precision(scores: np.ndarray, truth: np.ndarray) -> Statistic:
         precision = np.divide(found, said, out=np.zeros(len(found)), where=said > 0)
         return float((positive * precision).sum() / found[-1])
 
-    return statistic
+    return OfSome(of=statistic, marks=truth)
 
 
 def roc(scores: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -17,6 +17,8 @@ import numpy as np
 from feilun.core.task import Score
 
 BLOCK = 2_000_000  # drawn row numbers held in memory at a time
+DIFFER = 6  # rows that differ, all for one side, with which an exact sign test first reaches 5 %: 2 / 2**6
+FEW = 20  # rows, or groups of rows, below which resamples say too little
 Z = 1.959963984540054  # of the normal distribution, 2.5 % lie beyond
 
 
@@ -48,10 +50,28 @@ class OfCells:
     count: int
     of: Callable[[np.ndarray], np.ndarray]
     share: Share | None = None
+    ends: tuple[float, float] = (0.0, 1.0)  # the smallest and the largest that it can be
 
     def __call__(self, index: np.ndarray) -> float:
         """The score of these rows."""
         return float(self.of(np.bincount(self.cells[index], minlength=self.count)[None])[0])
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class OfSome:
+    """A statistic that hangs on fewer rows than it is over.
+
+    marks: bool (N,); a curve is known no better than the rarer of marked and other rows allow.  differ: bool (N,); of a
+    difference, the rows on which the two sides differ, if that is known.
+    """
+
+    of: Callable[[np.ndarray], float]
+    marks: np.ndarray | None = None
+    differ: np.ndarray | None = None
+
+    def __call__(self, index: np.ndarray) -> float:
+        """The score of these rows."""
+        return self.of(index)
 
 
 def interval(
@@ -65,7 +85,7 @@ def interval(
     """
     marked = _marked(score)
     if marked is None or not len(marked[0]):
-        return bootstrap(score, seed, resamples, count, groups)
+        return _widened(score, bootstrap(score, seed, resamples, count, groups), count, groups)
     part, whole, turned = marked
     hits, rows = int(part.sum()), int(whole.sum())
     if groups is not None:
@@ -81,7 +101,15 @@ def interval(
     return value, turned(low), turned(high)
 
 
-def wilson(hits: int, rows: int) -> tuple[float, float]:
+def units(score: Score, count: int, groups: np.ndarray | None = None) -> int:
+    """How many rows, or groups of rows, a score is over; of a curve those of the rarer class."""
+    sides = [np.ones(count, bool)]
+    if isinstance(score.statistic, OfSome) and score.statistic.marks is not None:
+        sides = [score.statistic.marks, ~score.statistic.marks]
+    return min(int(side.sum()) if groups is None else len(np.unique(groups[side])) for side in sides)
+
+
+def wilson(hits: float, rows: int) -> tuple[float, float]:
     """The ends of the 95 % interval of a share (Wilson 1927); (0, 1) of no rows."""
     if not rows:
         return 0.0, 1.0
@@ -102,6 +130,27 @@ def paired(rows: np.ndarray) -> tuple[float, float, float]:
     middle = (ahead - behind) / count
     half = Z * math.sqrt((ahead + behind) / count - middle**2) / math.sqrt(count)
     return float(rows.mean()), max(-1.0, middle - half), min(1.0, middle + half)
+
+
+def possible(
+    gap: Score, ends: tuple[float, float, float], count: int, groups: np.ndarray | None = None
+) -> tuple[float, float, float]:
+    """(value, low, high) of a difference as far as so few rows can tell; low and high are NaN where they cannot.
+
+    Of fewer than 20 rows or groups, or 6 of the rarer class of a curve, nothing is told, but of rows right or wrong.
+    Where fewer than 6 rows or groups differ no exact sign test reaches 5 %, so the interval holds 0.
+    """
+    value, low, high = ends
+    rows = None if gap.rows is None else np.asarray(gap.rows, np.float64)
+    is_paired = rows is not None and groups is None and len(rows) > 0 and bool(np.isin(rows, (-1.0, 0.0, 1.0)).all())
+    whole = count if groups is None else len(np.unique(groups))
+    if not is_paired and (whole < FEW or units(gap, count, groups) < DIFFER):
+        return value, math.nan, math.nan
+    differ = gap.statistic.differ if isinstance(gap.statistic, OfSome) else None if rows is None else rows != 0
+    if differ is None:
+        return ends
+    there = int(differ.sum()) if groups is None else len(np.unique(groups[differ]))
+    return ends if there >= DIFFER else (value, min(low, 0.0), max(high, 0.0))
 
 
 def bootstrap(
@@ -147,6 +196,10 @@ def of_part(score: Score, places: np.ndarray) -> Score:
     if score.rows is not None:
         return Score(rows=score.rows[places], better=score.better, unit=score.unit)
     whole = score.statistic
+    if isinstance(whole, OfSome):
+        marks, differ = (None if each is None else each[places] for each in (whole.marks, whole.differ))
+        some = OfSome(of=lambda index: whole.of(places[index]), marks=marks, differ=differ)
+        return Score(statistic=some, better=score.better, unit=score.unit)
     if isinstance(whole, OfCells):
         cells = replace(whole, cells=whole.cells[places])
         return Score(statistic=cells, better=score.better, unit=score.unit)
@@ -186,6 +239,32 @@ def _marked(score: Score) -> tuple[np.ndarray, np.ndarray, Callable[[Any], Any]]
     if not isinstance(cells, OfCells) or cells.share is None:
         return None
     return np.isin(cells.cells, cells.share.part), np.isin(cells.cells, cells.share.whole), cells.share.turned
+
+
+def _widened(
+    score: Score, ends: tuple[float, float, float], count: int | None, groups: np.ndarray | None
+) -> tuple[float, float, float]:
+    """The ends of a bootstrap, where it is surer than its rows are.
+
+    Six rows that are all told apart give an AUC of 1 in every resample. Where no resample differs, a statistic at an
+    end of what it can be gets Wilson's interval of as many rows, all right or all wrong; another one of few rows none.
+    The curve of a rare class is no surer than a share of its rows.
+    """
+    value, low, high = ends
+    number = len(score.rows) if score.rows is not None else count or 0
+    if not number or math.isnan(value):
+        return ends
+    there, statistic = units(score, number, groups), score.statistic
+    if isinstance(statistic, OfSome) and (there < FEW or low == high):
+        least, most = wilson(min(1.0, max(0.0, value)) * there, there)
+        return value, min(least, low), max(most, high)
+    if low != high:
+        return ends
+    if isinstance(statistic, OfCells) and value in statistic.ends:
+        first, last = statistic.ends
+        least, most = wilson(there if value == last else 0, there)
+        return value, first + (last - first) * least, first + (last - first) * most
+    return ends if there >= FEW else (value, math.nan, math.nan)
 
 
 def _means(rows: np.ndarray, seed: int, resamples: int, groups: np.ndarray | None) -> np.ndarray:

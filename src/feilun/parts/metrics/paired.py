@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from feilun.core.task import Score
-from feilun.parts.metrics.intervals import bootstrap
+from feilun.parts.metrics.intervals import OfCells, OfSome, bootstrap
 
 
 def sign_test(champion: np.ndarray, challenger: np.ndarray, better: str = "higher") -> tuple[int, int, float]:
@@ -51,4 +51,7 @@ def gap(ours: Score, theirs: Score) -> Score:
     one, other = ours.statistic, theirs.statistic
     if one is None or other is None:
         raise ValueError("Both scores must have the same form: rows, or a statistic.")
-    return Score(statistic=lambda index: one(index) - other(index), better=ours.better, unit=ours.unit)
+    differ = one.cells != other.cells if isinstance(one, OfCells) and isinstance(other, OfCells) else None
+    marks = one.marks if isinstance(one, OfSome) else None
+    apart = OfSome(of=lambda index: one(index) - other(index), marks=marks, differ=differ)
+    return Score(statistic=apart, better=ours.better, unit=ours.unit)

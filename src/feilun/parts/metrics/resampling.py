@@ -38,11 +38,15 @@ class Draw:
         return known(*intervals.interval(score, self.seed, resamples or self.resamples, self.n, self.groups))
 
     def difference(self, gap: Score) -> tuple[float, float, float]:
-        """(value, low, high) of a difference: by bootstrap, but of rows right or wrong as `intervals.paired` says."""
+        """(value, low, high) of a difference: by bootstrap, but of rows right or wrong as `intervals.paired` says.
+
+        As far as so few rows can tell (`intervals.possible`); low and high are NaN where they cannot.
+        """
         rows = None if gap.rows is None or self.groups is not None else np.asarray(gap.rows, np.float64)
         if rows is not None and len(rows) and np.isin(rows, (-1.0, 0.0, 1.0)).all():
-            return intervals.paired(rows)
-        return intervals.bootstrap(gap, self.seed, self.resamples, self.n, self.groups)
+            return intervals.possible(gap, intervals.paired(rows), self.n)
+        ends = intervals.bootstrap(gap, self.seed, self.resamples, self.n, self.groups)
+        return intervals.possible(gap, ends, self.n, self.groups)
 
 
 def drawn(recipe: Recipe, count: int, rows: Rows) -> Draw:

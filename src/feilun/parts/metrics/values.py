@@ -116,9 +116,18 @@ def _texts(given: np.ndarray) -> np.ndarray:
 def _text(one: Any, place: int) -> Any:
     if one is None or one != one:
         return object()  # equal to nothing
-    if isinstance(one, float) and one == int(one) and not isinstance(one, bool):
+    if isinstance(one, float) and one.is_integer() and not isinstance(one, bool):
         return str(int(one))
     return one if isinstance(one, str | list) else str(one)
+
+
+def is_number(text: str) -> bool:
+    """Whether it can be computed with."""
+    try:
+        _number(text)
+    except Unfit:
+        return False
+    return True
 
 
 def _number(one: Any) -> float:

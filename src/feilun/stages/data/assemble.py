@@ -134,6 +134,7 @@ def _clean(recipe: Recipe, task: Task, base: Path, frame: Any) -> _Rows:
     others = [name for name in kept if name not in asked.kinds]
     kinds = {**_beside(recipe, loaded, found, others), **asked.kinds}
     cleaned = clean.to_kinds(loaded, kinds, asked.targets, whole.name, survey.day_first(recipe))
+    wanted.fit(recipe, cleaned.table)
     said, lines = _one_spelling(cleaned.table.append_column(ID, ids), recipe, asked)
     lines = [*whole.lines, *lines]
     table, given, without = _with_target(said, whole, asked.targets)

@@ -6,11 +6,13 @@ import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 
+import pyarrow as pa
+
 from feilun.core.errors import RecipeError
 from feilun.core.protocols import Feature
 from feilun.core.recipe import Recipe
 from feilun.core.task import Task
-from feilun.parts.metrics import expression
+from feilun.parts.metrics import expression, fitting, values
 from feilun.parts.ops.measured import Unit
 
 
@@ -74,6 +76,34 @@ def beside(recipe: Recipe, there: Sequence[str]) -> list[str]:
         _require(split, there, "data.split.column")
     named = [*recipe.evaluate.groups, *([split] if split else []), *sorted(in_metrics(recipe))]
     return list(dict.fromkeys(name for name in named if name in there))
+
+
+def fit(recipe: Recipe, table: pa.Table) -> None:
+    """Raises RecipeError for a business metric that does not fit its columns, such as the mean of a text."""
+    if not recipe.evaluate.metrics:
+        return
+    named = [name for name in sorted(in_metrics(recipe)) if name in table.column_names]
+    kinds = {expression.key(name): _fitting(table.column(name)) for name in named}
+    target = recipe.target.columns if recipe.target else ()
+    if recipe.task in ("classification", "regression") and len(target) == 1 and target[0] in table.column_names:
+        found = _fitting(table.column(target[0]))
+        found = fitting.TEXT if found == fitting.CONDITION else found  # labels are texts
+        kinds |= dict.fromkeys(("actual", "predicted"), fitting.ANY if found == fitting.LIST else found)
+    expression.fit(recipe.evaluate.metrics, kinds)
+
+
+def _fitting(column: pa.ChunkedArray) -> str:
+    """What a metric may do with this column."""
+    kind = column.type
+    if pa.types.is_boolean(kind):
+        return fitting.CONDITION if not column.null_count else fitting.ANY
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return fitting.LIST
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        return fitting.NUMBER
+    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+        return fitting.ANY
+    return fitting.DIGITS if all(values.is_number(text) for text in column.unique().to_pylist()) else fitting.TEXT
 
 
 def in_metrics(recipe: Recipe) -> set[str]:

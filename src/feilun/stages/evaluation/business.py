@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from feilun.core.task import Score
-from feilun.parts.metrics import expression, values
+from feilun.parts.metrics import computed, expression, values
 from feilun.parts.metrics.expression import Expression
+from feilun.parts.metrics.intervals import OfCells
 from feilun.parts.metrics.resampling import Draw
 
 if TYPE_CHECKING:
@@ -33,8 +34,10 @@ def described(
     given = _given(recipe, rows, answers, truths) if recipe.evaluate.metrics else {}
     for name, text in recipe.evaluate.metrics.items():
         read = expression.read(text, name)
-        score = Score(statistic=expression.statistic(read, given), better="", unit=_unit(read))
+        score = Score(statistic=computed.statistic(read, given), better="", unit=_unit(read))
         ends = draw.ends(score)
+        if not isinstance(score.statistic, OfCells) and ends["low"] == ends["high"]:  # resamples without any spread
+            ends |= {"low": None, "high": None}
         words = NOTHING if ends["value"] is None else ""
         about = {"better": "", "unit": score.unit, "of": "business", "expression": text, "words": words}
         found[name] = {**ends, **about}

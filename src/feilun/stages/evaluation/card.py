@@ -288,4 +288,4 @@ def _number(score: Mapping[str, Any]) -> Said:
 
 
 def _short(value: float) -> float:
-    return float(f"{value:.6g}")
+    return None if value is None else float(f"{value:.6g}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,7 +41,8 @@ def choose(
     draw = made[0][1]
     described = [judging.described({main: scores[main]}, draw)[main] for scores, _ in made]
     up = 1 if described[0]["better"] == "higher" else -1
-    best = max(range(len(made)), key=lambda place: up * described[place]["value"])
+    values = [-math.inf if one["value"] is None else up * one["value"] for one in described]
+    best = max(range(len(made)), key=lambda place: values[place])
     chosen = next(
         place for place in range(len(made)) if _within(made[place][0][main], made[best][0][main], draw, up=up)
     )
@@ -73,10 +75,12 @@ def _judged(recipe: Recipe, stages: Mapping[str, Path]) -> tuple[dict[str, Score
 
 
 def _within(score: Score, best: Score, draw: Draw, *, up: int) -> bool:
-    """Whether a score is no more than one standard error of the difference behind the best."""
+    """Whether a score is no more than one standard error of the difference behind the best, or nobody can tell."""
     if score is best:
         return True
     gap = judging.difference(score, best, draw)
+    if gap["low"] is None or gap["high"] is None:  # so few rows show nothing: the simplest is kept
+        return True
     error = (gap["high"] - gap["low"]) / ERRORS_OF_95
     return bool(up * gap["difference"] + error >= 0)
 

@@ -160,7 +160,9 @@ def _alone(task: Any, recipe: Recipe, part: Sequence[Line], main: str) -> float 
 def _words(main: str, row: Mapping[str, Any], count: int) -> str:
     gap = row["difference"]
     unit = judging.points(gap["unit"])
-    if gap["words"] == judging.EVEN:
+    if gap["words"] == judging.UNKNOWN:
+        said = "Which of first and second is better cannot be told from these rows"
+    elif gap["words"] == judging.EVEN:
         said = "No clear difference between first and second"
     else:
         ahead, behind = ("second", "first") if gap["words"] == judging.BETTER else ("first", "second")

@@ -119,6 +119,8 @@ def _served(variants: Any) -> tuple[str, Mapping[str, Any]] | None:
 def _gap(gap: Mapping[str, Any] | None) -> Phrase | str:
     if not gap:
         return ""
+    if gap["difference"] is None:
+        return known(gap["words"])
     unit = judging.points(gap["unit"])
     by = tell("{by} {span}", by=known(wording.shown(gap["difference"], unit, sign=True)), span=judging.span(gap))
     return tell("{words}: {by}", words=known(judging.against_words(gap["words"])), by=by)

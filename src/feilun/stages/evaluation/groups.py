@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from feilun.core.errors import RecipeError
-from feilun.parts.metrics.intervals import of_all, of_part, resampled
+from feilun.parts.metrics.intervals import DIFFER, of_all, of_part, resampled, units
 from feilun.parts.metrics.resampling import Draw
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ DISTINCT = 12  # numbers with more values are cut into quarters
 RESAMPLES = 500  # two scores per group: fewer resamples than for the score of all rows
 ALL_ONE = "all judged rows have the same value, so nothing can be compared"
 TOO_FEW = "fewer than two values have {fewest} judged rows, so nothing can be compared"
+UNKNOWN = "cannot be told from these rows"
 MISSING, REST = "(missing)", "(others)"
 
 
@@ -95,8 +96,8 @@ def _gap(one: tuple[Score, Draw], other: tuple[Score, Draw], several: int) -> di
         ]
         drawn = sides[0] - sides[1] if len(sides[0]) == len(sides[1]) else drawn
         drawn = drawn[np.isfinite(drawn)]
-    if not math.isfinite(value) or len(drawn) < 2:
-        return {"difference": None, "low": None, "high": None, "words": "cannot be told from these rows"}
+    if not math.isfinite(value) or len(drawn) < 2 or min(units(s, d.n, d.groups) for s, d in (one, other)) < DIFFER:
+        return {"difference": None, "low": None, "high": None, "words": UNKNOWN}
     low, high = np.quantile(drawn, (0.025, 0.975))
     spread = max(float(drawn.std()), _if_alike(one, other))
     away = NormalDist().inv_cdf(1 - 0.025 / max(1, several)) * spread

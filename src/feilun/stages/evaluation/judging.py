@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ from feilun.parts.metrics import paired
 from feilun.parts.metrics.intervals import OfCells
 from feilun.parts.metrics.labels import by_class
 from feilun.parts.metrics.resampling import Draw, drawn, known
-from feilun.parts.metrics.wording import full, interval, shown, title
+from feilun.parts.metrics.wording import full, interval, opening, shown, title
 from feilun.stages.evaluation import business, groups, money
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 WORST = 5  # groups that the terminal names
 BESIDE = 200  # resamples for side scores of baselines, which are many
 BETTER, EVEN, WORSE = "clearly better", "no clear difference", "clearly worse"
+UNKNOWN = groups.UNKNOWN  # of too few rows, or of a score that they do not have
+WHY = {"right_at_90": "no answer is 90 % sure"}  # why rows may have no such score
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -128,12 +131,13 @@ def classes(answers: Sequence[Json], truths: Sequence[Json], draw: Draw) -> list
 def difference(ours: Score, theirs: Score, draw: Draw) -> dict[str, Any]:
     """Our score less theirs, on the same resampled rows: {difference, low, high, words}.
 
-    Paired, so that rows that are easy for both widen nothing. The words say whether the interval leaves out 0.
+    Paired, so that rows that are easy for both widen nothing. The words say whether the interval leaves out 0, or that
+    so few rows do not tell.
     """
     value, low, high = draw.difference(paired.gap(ours, theirs))
     up, down = (BETTER, WORSE) if ours.better == "higher" else (WORSE, BETTER)
-    words = up if low > 0 else down if high < 0 else EVEN
     ends = known(value, low, high)
+    words = up if low > 0 else down if high < 0 else UNKNOWN if None in ends.values() else EVEN
     return {
         "difference": ends["value"],
         "low": ends["low"],
@@ -151,9 +155,25 @@ def verdict(found: Mapping[str, Any]) -> dict[str, str]:
         return {"level": "even", "baseline": "", "words": "There is no baseline beside it, so nobody can say."}
     unit, better = found["scores"][main]["unit"], found["scores"][main]["better"]
     values = {name: scores[main]["value"] for name, scores in found["baselines"].items()}
-    ahead = {name: value for name, value in values.items() if against[name]["words"] == WORSE}
-    worst = (max if better == "higher" else min)(ahead or values, key=lambda name: values[name])
+    if found["scores"][main]["value"] is None:
+        why = WHY.get(main, "these rows have none")
+        return {
+            "level": "even",
+            "baseline": "",
+            "words": f"{opening(title(main))} is not known: {why}. So nobody can say.",
+        }
+    clear = [[name for name in values if against[name]["words"] == words] for words in (WORSE, UNKNOWN, EVEN)]
+    up = 1 if better == "higher" else -1
+    rank = {name: -math.inf if value is None else up * value for name, value in values.items()}
+    worst = max(next((names for names in clear if names), list(values)), key=lambda name: rank[name])
     gap = against[worst]
+    if gap["difference"] is None:
+        words = f"{opening(title(main))} of {title(worst)} is not known, so nobody can say which is better."
+        return {"level": "even", "baseline": worst, "words": words}
+    if gap["words"] == UNKNOWN:
+        size = shown(abs(gap["difference"]), points(unit))
+        words = f"Too few rows to tell: {title(worst)} differs by {size} on {title(main)}, which may be chance."
+        return {"level": "even", "baseline": worst, "words": words}
     by = f"{shown(abs(gap['difference']), points(unit))}, 95 % interval of the difference {span(_positive(gap))}"
     if gap["words"] == WORSE:
         words = f"Not yet: {title(worst)} does better on {title(main)} by {by}. Use that, or improve this model."
@@ -203,4 +223,4 @@ def table(found: Mapping[str, Any], model: str) -> list[str]:
 
 def against_words(words: str) -> str:
     """What stands beside a baseline: how this model compares with it."""
-    return words if words == EVEN else f"this model is {words}"
+    return words if words in (EVEN, UNKNOWN) else f"this model is {words}"

@@ -18,8 +18,9 @@ import numpy as np
 from feilun.core import discover
 from feilun.core.errors import DataError
 from feilun.parts.dataset import Table
-from feilun.parts.metrics.intervals import draws
-from feilun.parts.metrics.resampling import Draw
+from feilun.parts.metrics import paired
+from feilun.parts.metrics.intervals import draws, possible
+from feilun.parts.metrics.resampling import Draw, known
 from feilun.parts.metrics.wording import interval, shown, title
 from feilun.stages.evaluation import choosing, judging
 
@@ -59,14 +60,15 @@ def learning(recipe: Recipe, points: Sequence[Mapping[str, Path]]) -> dict[str, 
         }
         for number, item, stages in zip(rows, found, points, strict=True)
     ]
-    words = f"{more:,} more labels would move {title(main)} by about {about}; {better} is better."
+    few = "" if math.isfinite(low) else " These are too few rows to tell."
+    words = f"{more:,} more labels would move {title(main)} by about {about}; {better} is better.{few}"
     return {
         "score": main,
         "better": better,
         "unit": found[-1]["unit"],
         "n": draw.n,
         "points": drawn,
-        "more": {"rows": more, "value": gain, "low": low, "high": high, "words": words},
+        "more": {"rows": more, **known(gain, low, high), "words": words},
     }
 
 
@@ -91,12 +93,17 @@ def _gain(rows: np.ndarray, scores: Sequence[Score], draw: Draw, more: int) -> t
     picks = [np.arange(draw.n), *draws(draw.seed, RESAMPLES, draw.n, draw.groups)]
     length = math.log((rows.max() + more) / rows.max())
     values = np.array([[_value(score, pick) for score in scores] for pick in picks])
+    is_known = np.isfinite(values).all(1)  # a resample may lack a class
+    if not is_known[0]:
+        return (math.nan,) * 3
+    values = values[is_known]
     slopes = np.array([np.polyfit(np.log(rows), line, 1)[0] for line in values])
     noise = _noise(np.log(rows), values[0])
     others = slopes[1:] if len(slopes) > 1 else slopes  # one group only: nothing to draw from
     others = others + random.normal(0.0, noise, len(others))  # how far training itself scatters around the line
     low, high = np.quantile(others, (0.025, 0.975))
-    return float(slopes[0] * length), float(low * length), float(high * length)
+    ends = float(slopes[0] * length), float(low * length), float(high * length)
+    return possible(paired.gap(scores[-1], scores[0]), ends, draw.n, draw.groups)
 
 
 def _noise(logs: np.ndarray, values: np.ndarray) -> float:
