@@ -66,16 +66,16 @@ def test_a_number_that_may_be_two_is_not_guessed(tmp_path: Path) -> None:
         rows(tmp_path / "r.csv", {"a": NUMBER}, decimal=",")
 
 
-def test_a_point_is_taken_for_thousands_only_where_the_file_shows_it(tmp_path: Path) -> None:
+def test_a_point_is_never_taken_for_thousands_because_of_other_columns(tmp_path: Path) -> None:
     signature = {"a": NUMBER, "b": NUMBER}
     (tmp_path / "r.csv").write_text("a,b\n1.234,7\n")
     with pytest.raises(DataError, match=r"a is '1\.234', which may be 1\.234 or 1234"):
         rows(tmp_path / "r.csv", signature, decimal=",")
     assert rows(tmp_path / "r.csv", signature) == [{"a": "1.234", "b": "7"}]
-    (tmp_path / "r.csv").write_text("a;b\n1.234;7\n")
-    assert rows(tmp_path / "r.csv", signature, decimal=",") == [{"a": "1234", "b": "7"}]
-    (tmp_path / "r.csv").write_text('a,b\n1.234,"7,5"\n')
-    assert rows(tmp_path / "r.csv", signature) == [{"a": "1234", "b": "7.5"}]
+    for text, data in (("a;b\n1.234;7\n", {"decimal": ","}), ('a,b\n1.234,"7,5"\n', {})):
+        (tmp_path / "r.csv").write_text(text)
+        with pytest.raises(DataError, match=r"a is '1\.234', which may be 1\.234 or 1234"):
+            rows(tmp_path / "r.csv", signature, **data)
     (tmp_path / "r.csv").write_text("a,b\n1.25,0.125\n")
     assert rows(tmp_path / "r.csv", signature, decimal=",") == [{"a": "1.25", "b": "0.125"}]
 

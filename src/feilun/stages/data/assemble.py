@@ -122,7 +122,7 @@ def _clean(recipe: Recipe, task: Task, base: Path, frame: Any) -> _Rows:
     whole = survey.prepared(recipe, read)  # stripped, with windows
     stripped = whole.table
     found = survey.of(recipe, whole, stripped)
-    asked = wanted.by_task(task, recipe, whole.units)
+    asked = wanted.by_task(task, recipe, whole.units, whole.written)
     raw.require(asked.columns, stripped.column_names, whole.name)
     kept = list(dict.fromkeys([*asked.columns, *wanted.beside(recipe, stripped.column_names)]))
     if builtin.is_task(recipe.data.source):

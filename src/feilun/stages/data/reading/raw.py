@@ -15,6 +15,7 @@ import pyarrow as pa
 from feilun.core.errors import DataError
 from feilun.core.recipe import Data
 from feilun.parts.ops.measured import Unit
+from feilun.parts.ops.numerals import Written
 
 RESERVED = "_id"  # the stable row id that the data stage adds
 DEALT = -1  # in `given`: this row's split is found by hash; else an index into parts.dataset.SPLITS
@@ -40,6 +41,7 @@ class Raw:
     decimal: the mark by which numbers in text were read, None where all were plain.  folder: where names of pictures
     start, where that is not the folder of `name`.  lines: of the cleaning table, about how it was read.
     units: of columns whose numbers were written with one, {column: unit}.
+    delimiter: what stood between the cells of a text file.  written: of columns of text, how their numbers were.
     """
 
     table: pa.Table
@@ -53,6 +55,8 @@ class Raw:
     folder: Path | None = None
     lines: tuple[dict[str, Any], ...] = ()
     units: Mapping[str, Unit] = field(default_factory=dict)
+    delimiter: str = ","
+    written: Mapping[str, Written] = field(default_factory=dict)
 
 
 Part = Callable[[Data, Most], Raw]  # reads the rows of one split of a source
