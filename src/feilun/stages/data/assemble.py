@@ -131,7 +131,7 @@ def _clean(recipe: Recipe, task: Task, base: Path, frame: Any) -> _Rows:
     folder = getattr(whole, "folder", None) or Path(whole.name).parent
     loaded = picture_files.load(stripped.select(kept), images, [folder, base])
     kinds = {**_beside(recipe, loaded, found, kept), **asked.kinds}
-    cleaned = clean.to_kinds(loaded, kinds, asked.targets, whole.name, survey.day_first(recipe))
+    cleaned = clean.to_kinds(loaded, kinds, asked.targets, whole.name, survey.day_first(recipe), whole.files)
     said, lines = _one_spelling(cleaned.table.append_column(ID, ids), recipe, asked)
     lines = [*whole.lines, *lines]
     table, given, without = _with_target(said, whole, asked.targets)

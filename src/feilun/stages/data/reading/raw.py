@@ -42,6 +42,7 @@ class Raw:
     start, where that is not the folder of `name`.  lines: of the cleaning table, about how it was read.
     units: of columns whose numbers were written with one, {column: unit}.
     delimiter: what stood between the cells of a text file.  written: of columns of text, how their numbers were.
+    files: (name, rows) of the files that were put beside each other, in turn.
     """
 
     table: pa.Table
@@ -57,6 +58,7 @@ class Raw:
     units: Mapping[str, Unit] = field(default_factory=dict)
     delimiter: str = ","
     written: Mapping[str, Written] = field(default_factory=dict)
+    files: tuple[tuple[str, int], ...] = ()
 
 
 Part = Callable[[Data, Most], Raw]  # reads the rows of one split of a source

@@ -192,6 +192,7 @@ def _beside(train: raw.Raw, others: dict[str, raw.Raw], recipe: Recipe) -> raw.R
     """Training rows and given rows as one table."""
     train = day_orders.mixed(train, recipe)
     tables, given, notes, lines = [train.table], [train.given], list(train.notes), list(train.lines)
+    files = [(train.name, train.table.num_rows)]
     there = train.table.column_names
     targets = [name for name in (recipe.target.columns if recipe.target else ()) if name in there]
     for split, given_rows in sorted(others.items()):
@@ -204,6 +205,7 @@ def _beside(train: raw.Raw, others: dict[str, raw.Raw], recipe: Recipe) -> raw.R
         raw.require([name for name in (*targets, *recipe.inputs) if name in there], names, other.name)
         other = day_orders.alike(train, other, recipe)
         tables.append(other.table.select([name for name in there if name in names]))
+        files.append((other.name, other.table.num_rows))
         given.append(np.full(other.table.num_rows, SPLITS.index(split), np.int8))
         notes += [note for note in other.notes if note not in notes]
         lines += other.lines
@@ -213,5 +215,6 @@ def _beside(train: raw.Raw, others: dict[str, raw.Raw], recipe: Recipe) -> raw.R
         given=np.concatenate(given),
         notes=tuple(notes),
         lines=tuple(lines),
+        files=tuple(files),
         rows=sum(table.num_rows for table in tables),
     )
