@@ -232,3 +232,15 @@ def test_a_unit_that_training_took_off_may_be_sent_and_no_other():
             feature.read(column, [text])
     metric = Number(columns=("a",), units={"a": {"before": "", "after": "km", "decimal": ","}})
     assert metric.read("a", ["3,5 km", "1.200 km", "3.5"]).tolist() == [3.5, 1200, 3.5]
+
+
+def test_text_is_read_by_the_mark_of_the_training_column():
+    written = {"a": {"decimal": ",", "thousands": False}, "b": {"decimal": ".", "thousands": True}}
+    feature = again(Number(columns=("a", "b"), written=written).fit({"a": [1.0, 2.0], "b": [1.0, 2.0]}))
+    assert feature.read("a", ["10,00", "1,234", "1.234,5", "10.00", "3"]).tolist() == [10, 1.234, 1234.5, 10, 3]
+    assert feature.read("b", ["1.234", "1,234", "1 234", "3,5"]).tolist() == [1.234, 1234, 1234, 3.5]
+    with pytest.raises(DataError, match=r"a is '1\.000', which may be 1000 or 1\.000.*Write 1000 .* or 1\.0000"):
+        feature.read("a", ["1.000"])
+    with pytest.raises(DataError, match="holds numbers"):
+        feature.read("a", ["word"])
+    assert "written" not in Number(columns=("a",)).to_json()  # files of others stay what they were

@@ -9,13 +9,18 @@ from pathlib import Path
 import pytest
 
 from feilun.core.errors import DataError
-from feilun.core.recipe import Data
+from feilun.core.recipe import Data, Recipe
 from feilun.parts.delimited import encoding
-from feilun.stages.data.reading import csv_file, raw
+from feilun.stages.data.reading import csv_file, numbers_in_text, raw
+
+
+def as_numbers(path: Path, data: Data, most: raw.Most) -> raw.Raw:
+    """As every source is read: its numbers plain."""
+    return numbers_in_text.plain(csv_file.read(path, data, most), Recipe(data=data))
 
 
 def read(path: Path, most: int | None = None, **data: object) -> dict[str, list[str]]:
-    return csv_file.read(path, Data(**data), raw.Most(rows=most)).table.to_pydict()
+    return as_numbers(path, Data(**data), raw.Most(rows=most)).table.to_pydict()
 
 
 def written(folder: Path, content: bytes | str, name: str = "my.csv") -> Path:
@@ -46,7 +51,7 @@ def test_other_encodings(tmp_path: Path, code: str, said: str) -> None:
     if code == "cp1252":  # é and r, or l, are one Chinese character in GB18030: both readings are possible
         text = "éla,mère\nnoël,père\nél,très\n"
     path = written(tmp_path, text.encode(code))
-    found = csv_file.read(path, Data(), raw.Most())
+    found = as_numbers(path, Data(), raw.Most())
     assert list(found.table.to_pydict()) == text.splitlines()[0].split(",")
     assert found.table.column(0).to_pylist()[0] == text.splitlines()[1].split(",")[0]
     assert said in "".join(found.notes)
@@ -61,8 +66,8 @@ def test_chinese_file_and_column_names(tmp_path: Path) -> None:
 def test_first_rows_only(tmp_path: Path) -> None:
     path = written(tmp_path, "a,b\n" + "".join(f"{i},x\n" for i in range(50)))
     assert read(path, 3)["a"] == ["0", "1", "2"]
-    assert csv_file.read(path, Data(), raw.Most(rows=3)).rows is None
-    assert csv_file.read(path, Data(), raw.Most(rows=99)).rows == 50
+    assert as_numbers(path, Data(), raw.Most(rows=3)).rows is None
+    assert as_numbers(path, Data(), raw.Most(rows=99)).rows == 50
 
 
 def test_columns_for_a_file_without_header(tmp_path: Path) -> None:
@@ -110,7 +115,7 @@ def test_cells_stay_what_they_are(tmp_path: Path) -> None:
     assert read(written(tmp_path, f"a,b\n{long},2\n")) == {"a": [long], "b": ["2"]}
     wide = "\n".join(",".join(f"{word}{place}" for place in range(10_000)) for word in ("c", "v"))
     assert len(read(written(tmp_path, wide))) == 10_000
-    found = csv_file.read(written(tmp_path, "a,b,\n1,2,\n"), Data(), raw.Most())
+    found = as_numbers(written(tmp_path, "a,b,\n1,2,\n"), Data(), raw.Most())
     assert found.table.column_names == ["a", "b", "column_3"]
     assert "1 column without a name is called column_3" in found.notes[0]
 
@@ -131,7 +136,7 @@ def test_cells_stay_what_they_are(tmp_path: Path) -> None:
     ],
 )
 def test_a_header_is_found_or_missed(tmp_path: Path, text: str, names: list[str]) -> None:
-    found = csv_file.read(written(tmp_path, text), Data(), raw.Most())
+    found = as_numbers(written(tmp_path, text), Data(), raw.Most())
     assert found.table.column_names == names
     assert ("data.header: true" in "".join(found.notes)) == (names[0] == "column_1")
     assert found.table.num_rows == len(text.splitlines()) - (names[0] != "column_1")
@@ -161,7 +166,7 @@ def test_what_the_recipe_says_of_a_file_is_taken(tmp_path: Path) -> None:
         ("p;e\n3,14;x\n2.5;y\n", {}, ["3,14", "2.5"], None),
         ("p;e\n3,14;x\n2.5;y\n", {"decimal": ","}, ["3.14", "2.5"], ","),
         ("p;e\n1.234;3,5\n2.345;1,5\n", {}, ["1234", "2345"], ","),
-        ("p;e\n52.123;3,5\n13.25;1,5\n", {}, ["52.123", "13.25"], ","),
+        ("p;e\n52.123;3,5\n13.25;1,5\n", {}, ["52.123", "13.25"], None),
         ("p;e\n1.234;3.5\n2.345;1.5\n", {}, ["1.234", "2.345"], None),
         ("p;e\n3.5;2,5\n4,998;1,5\n", {}, ["3.5", "4998"], None),
         ("p;e\n3.5;x\n4,998;y\n", {}, ["3.5", "4998"], "."),
@@ -173,7 +178,7 @@ def test_what_the_recipe_says_of_a_file_is_taken(tmp_path: Path) -> None:
 def test_numbers_as_people_type_them(
     tmp_path: Path, text: str, data: dict[str, str], column: list[str], mark: str | None
 ) -> None:
-    found = csv_file.read(written(tmp_path, text), Data(**data), raw.Most())
+    found = as_numbers(written(tmp_path, text), Data(**data), raw.Most())
     assert found.table.column("p").to_pylist() == column
     assert found.decimal == mark
     changed = column != [line.split(";")[0].split("\t")[0] for line in text.splitlines()[1:]]
@@ -195,24 +200,24 @@ def test_what_may_be_two_numbers_is_told_with_the_key_that_decides(
     tmp_path: Path, text: str, data: dict[str, str], done: str, key: str
 ) -> None:
     path = written(tmp_path, text)
-    (line,) = csv_file.read(path, Data(**data), raw.Most()).lines
+    (line,) = as_numbers(path, Data(**data), raw.Most()).lines
     assert (line["what"], line["column"], line["done"], line["key"]) == ("unclear numbers", "p", done, key)
     said, other = done.removeprefix("read as "), key[-2]
-    assert said in csv_file.read(path, Data(**data), raw.Most()).table.column("p").to_pylist()
-    assert said not in csv_file.read(path, Data(decimal=other), raw.Most()).table.column("p").to_pylist()
+    assert said in as_numbers(path, Data(**data), raw.Most()).table.column("p").to_pylist()
+    assert said not in as_numbers(path, Data(decimal=other), raw.Most()).table.column("p").to_pylist()
 
 
 def test_what_the_column_decides_is_not_called_unclear(tmp_path: Path) -> None:
     for text in ("p;e\n3.5;2,5\n4,998;1,5\n", "p;e\n3,14;x\n1.234,56;y\n", "p;e\n1;x\n2;y\n"):
-        assert csv_file.read(written(tmp_path, text), Data(), raw.Most()).lines == ()
+        assert as_numbers(written(tmp_path, text), Data(), raw.Most()).lines == ()
 
 
 def test_many_numbers_as_people_type_them(tmp_path: Path) -> None:
-    """Rows beyond those that are looked at are rewritten like them."""
+    """Rows beyond those that are looked at are rewritten like them; points of c leave those of b as they are."""
     rows = "".join(f"{at % 977},{at % 10};{at % 999 + 1}.{at % 1000:03};{at / 8:.3f}\n" for at in range(30_000))
     found = read(written(tmp_path, "a;b;c\n" + rows))
     assert found["a"] == [f"{at % 977}.{at % 10}" for at in range(30_000)]
-    assert found["b"] == [f"{at % 999 + 1}{at % 1000:03}" for at in range(30_000)]
+    assert found["b"] == [f"{at % 999 + 1}.{at % 1000:03}" for at in range(30_000)]
     assert found["c"] == [f"{at / 8:.3f}" for at in range(30_000)]
 
 
@@ -266,6 +271,6 @@ def test_letters_and_nuls_after_plain_chunks(tmp_path: Path, monkeypatch: pytest
     path = written(tmp_path, "a,b\n" + "1,x\n" * 9 + "2,\u00e9\u4e2d\n" * 20 + "3,z\n" * 9)
     assert read(path)["b"] == ["x"] * 9 + ["\u00e9\u4e2d"] * 20 + ["z"] * 9
     half = b"a,b\n1,x\n1,xxxxx\xc3" + b"\n1,x\n1,x\n1,x\n1,x" + b"\xa9\n1,x\n"  # halves of a letter, chunks apart
-    assert "Windows-1252" in "".join(csv_file.read(written(tmp_path, half), Data(), raw.Most()).notes)
+    assert "Windows-1252" in "".join(as_numbers(written(tmp_path, half), Data(), raw.Most()).notes)
     with pytest.raises(DataError, match=r"my\.csv:26: there is a NUL"):
         read(written(tmp_path, b"a,b\n" + b"1,x\n" * 24 + b"1,\x00\n1,x\n"))

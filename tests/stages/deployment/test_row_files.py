@@ -18,6 +18,7 @@ import pytest
 from feilun.core.errors import DataError, InputError
 from feilun.core.recipe import Recipe, Window
 from feilun.parts.bundle import loading
+from feilun.parts.features.number import Number
 from feilun.stages.data.cells import clean
 from feilun.stages.data.looking import window
 from feilun.stages.deployment import asking, row_files, verbs
@@ -66,16 +67,16 @@ def test_a_number_that_may_be_two_is_not_guessed(tmp_path: Path) -> None:
         rows(tmp_path / "r.csv", {"a": NUMBER}, decimal=",")
 
 
-def test_a_point_is_taken_for_thousands_only_where_the_file_shows_it(tmp_path: Path) -> None:
+def test_a_point_is_never_taken_for_thousands_because_of_other_columns(tmp_path: Path) -> None:
     signature = {"a": NUMBER, "b": NUMBER}
     (tmp_path / "r.csv").write_text("a,b\n1.234,7\n")
     with pytest.raises(DataError, match=r"a is '1\.234', which may be 1\.234 or 1234"):
         rows(tmp_path / "r.csv", signature, decimal=",")
     assert rows(tmp_path / "r.csv", signature) == [{"a": "1.234", "b": "7"}]
-    (tmp_path / "r.csv").write_text("a;b\n1.234;7\n")
-    assert rows(tmp_path / "r.csv", signature, decimal=",") == [{"a": "1234", "b": "7"}]
-    (tmp_path / "r.csv").write_text('a,b\n1.234,"7,5"\n')
-    assert rows(tmp_path / "r.csv", signature) == [{"a": "1234", "b": "7.5"}]
+    for text, data in (("a;b\n1.234;7\n", {"decimal": ","}), ('a,b\n1.234,"7,5"\n', {})):
+        (tmp_path / "r.csv").write_text(text)
+        with pytest.raises(DataError, match=r"a is '1\.234', which may be 1\.234 or 1234"):
+            rows(tmp_path / "r.csv", signature, **data)
     (tmp_path / "r.csv").write_text("a,b\n1.25,0.125\n")
     assert rows(tmp_path / "r.csv", signature, decimal=",") == [{"a": "1.25", "b": "0.125"}]
 
@@ -220,3 +221,16 @@ def test_ready_sequences_stay_and_rows_that_lack_a_step_column_are_told(tmp_path
     (tmp_path / "w.csv").write_text("t,x,z\n1,2,3 kg\n")
     with pytest.raises(DataError, match="'z' holds numbers"):
         list(row_files.rows_of(tmp_path / "w.csv", signature, recipe))
+
+
+def test_a_column_is_read_as_in_training_whatever_the_other_rows_show(tmp_path: Path) -> None:
+    comma, point = ({"decimal": mark, "thousands": False} for mark in ",.")
+    signature: Any = {"p": {**NUMBER, "written": comma}, "w": {**NUMBER, "written": point}}
+    feature = Number(columns=("p", "w"), written={"p": comma, "w": point})
+    for more in ("", "10,00;0.5\n"):
+        (tmp_path / "r.csv").write_text("p;w\n10,00;1.234\n" + more)
+        first = rows(tmp_path / "r.csv", signature, decimal=",")[0]
+        assert [feature.read(name, [first[name]])[0] for name in "pw"] == [10, 1.234]
+    (tmp_path / "r.csv").write_text("p;w\n1,5;1.234\n1,5;3,5\n")
+    with pytest.raises(DataError, match=r"row 2: w is '3,5', and '1\.234' stands above it.*decimal mark was '\.'"):
+        rows(tmp_path / "r.csv", signature, decimal=",")

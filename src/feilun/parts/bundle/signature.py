@@ -42,8 +42,10 @@ def _column(kind: str, fitted: Mapping[str, Any], place: int) -> dict[str, Any]:
         return {"kind": kind, "example": picture, "size": [height, width], "channels": int(fitted.get("channels") or 3)}
     if kind == "number":
         scale = _at(fitted.get("scales"), place) or {}
+        written = (fitted.get("written") or {}).get(_at(fitted.get("columns"), place))
+        told = {"written": dict(written)} if written else {}
         mean = scale.get("mean") if isinstance(scale, Mapping) else None
-        return {"kind": kind, "example": float(f"{mean:.4g}") if isinstance(mean, int | float) else 0.0}
+        return {"kind": kind, "example": float(f"{mean:.4g}") if isinstance(mean, int | float) else 0.0, **told}
     if fitted.get("example"):  # a feature that says itself what it takes
         return {"kind": kind, "example": fitted["example"]}
     choices = _at(fitted.get("vocabularies"), place)

@@ -43,6 +43,8 @@ class Number:
     target: what is predicted: always "standard" or "none", `decode` leads back, and a missing number is an error.
     missing: data.missing: texts, and numbers, that stand for a missing number.  units: {column: {before, after,
     decimal}} of columns whose numbers were written with a unit; it may be written when asked, too, and no other.
+    written: {column: {decimal, thousands}} of columns that were text: how their numbers were written, which decides how
+    text is read when asked, in files and in JSON alike.
     """
 
     kind: ClassVar[str] = "number"
@@ -55,6 +57,7 @@ class Number:
     target: bool = False
     missing: tuple[str, ...] = ()
     units: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    written: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     scales: tuple[Mapping[str, Any], ...] = ()  # per column, fitted: {mean, scale, gaps, values, scores, edges, limits}
 
     def __post_init__(self) -> None:
@@ -113,7 +116,8 @@ class Number:
     def read(self, column: str, values: Sequence[Any]) -> np.ndarray:
         """float64 (N,): this column's numbers, NaN where there is none. Raises DataError for what is no number."""
         unit = Unit(**self.units[column]) if column in self.units else None
-        return numbers(column, values, missing.of(self.missing), unit)
+        written = numerals.Written(**self.written[column]) if column in self.written else None
+        return numbers(column, values, missing.of(self.missing), unit, written)
 
     def decode(self, encoded: np.ndarray) -> np.ndarray:
         """float64 (N, columns): encoded target numbers in the column's own unit."""
@@ -123,7 +127,8 @@ class Number:
 
     def to_json(self) -> dict[str, Any]:
         """Options and fitted state."""
-        return asdict(self)
+        made = asdict(self)
+        return made if self.written else {name: value for name, value in made.items() if name != "written"}
 
     @cached_property
     def _gaps(self) -> tuple[int, ...]:
@@ -204,19 +209,26 @@ class Number:
 FEATURE = Number
 
 
-def numbers(column: str, values: Sequence[Any], absent: missing.Missing = NONE, unit: Unit | None = None) -> np.ndarray:
+def numbers(
+    column: str,
+    values: Sequence[Any],
+    absent: missing.Missing = NONE,
+    unit: Unit | None = None,
+    written: numerals.Written | None = None,
+) -> np.ndarray:
     """float64 (N,): missing and infinite ones as NaN; text is read as in files. Raises DataError for other text.
 
     absent: values that stand for no number.  unit: what may stand beside a number in text.
+    written: how text is read; without it, plain numbers alone are.
     """
     if isinstance(values, Coded):
-        return values.once(lambda different: numbers(column, different, absent, unit))
+        return values.once(lambda different: numbers(column, different, absent, unit, written))
     try:
         found = np.array(values, dtype=np.float64) if _are_typed(values) else None
     except (TypeError, ValueError):
         found = None
     if found is None:
-        found = np.array([_number(column, value, absent, unit) for value in values], dtype=np.float64)
+        found = np.array([_number(column, value, absent, unit, written) for value in values], dtype=np.float64)
     if found.ndim != 1:
         raise _wrong(column, values[0])
     found[~np.isfinite(found) | absent.among(found)] = np.nan
@@ -230,9 +242,11 @@ def _are_typed(values: Sequence[Any]) -> bool:
     return not any(isinstance(value, str | bytes) for value in values)
 
 
-def _number(column: str, value: Any, absent: missing.Missing, unit: Unit | None) -> float:
+def _number(
+    column: str, value: Any, absent: missing.Missing, unit: Unit | None, written: numerals.Written | None
+) -> float:
     if isinstance(value, str):
-        return float("nan") if absent.says(value) else _read(column, value, unit)
+        return float("nan") if absent.says(value) else _read(column, value, unit, written)
     if value is None:
         return float("nan")
     if isinstance(value, bytes):
@@ -243,9 +257,14 @@ def _number(column: str, value: Any, absent: missing.Missing, unit: Unit | None)
         raise _wrong(column, value) from error
 
 
-def _read(column: str, text: str, unit: Unit | None) -> float:
+def _read(column: str, text: str, unit: Unit | None, written: numerals.Written | None) -> float:
     """A number as training reads it in files; beyond float64 it is none."""
     plain = text.strip()
+    if plain and written is not None and unit is None:
+        plain = written.plain(text) or ""
+        if not plain and written.depends(text):
+            raise unclear(column, text, written)
+        plain = plain or text.strip()
     plain = (unit.bare(plain) if unit else None) or plain
     found = float(plain) if numerals.PLAIN.fullmatch(plain) else float("inf")
     if plain and not np.isfinite(found):
@@ -272,6 +291,20 @@ def _wrong(column: str, value: Any, unit: Unit | None = None) -> DataError:
         expected="a number, text such as 1234.5, or null",
         got=shown,
         fix="send a plain number such as 1234.5, or null",
+    )
+
+
+def unclear(column: str, text: str, written: numerals.Written) -> DataError:
+    """The error for a number that may be two, by how training was written."""
+    one, other = (numerals.plain(text, mark) for mark in (written.decimal, "," if written.decimal == "." else "."))
+    clear = f"{other}0" if written.decimal == "," else other
+    return DataError(
+        f"{column} is {text.strip()!r}, which may be {one} or {other}; in training its decimal mark was "
+        f"{written.decimal!r}. Write {one} with no mark between thousands, or {clear}.",
+        where=column,
+        expected="a number that can be read in one way only",
+        got=text.strip(),
+        fix=f"write {one} or {clear}",
     )
 
 

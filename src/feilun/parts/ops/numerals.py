@@ -17,13 +17,19 @@ _MARKS = {
 }
 _GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}(\.\d{3})+", re.ASCII)  # 1.234: plain, or thousands where commas are decimal
 _TAKEN_OUT = str.maketrans("", "", _SPACES)
+_MORE = re.compile(r"[+-]?[1-9]\d{0,2}([.,])\d{3}(\1\d{3})+", re.ASCII)  # 1.234.567
+_BYTE = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
+_ADDRESS = re.compile(rf"{_BYTE}(?:\.{_BYTE}){{3}}", re.ASCII)  # 192.168.100.100
+SHORT = re.compile(r"[+-]?\d{1,4}", re.ASCII)  # people write no mark between the thousands of these
 FOREIGN = f",{_SPACES}"  # a number without these is plain, or thousands with points
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Seen:
     """How the values of a column are written. comma, point: only with that decimal mark; unclear: 1,234 is 1234 or
-    1.234; spaced: the same in both, such as 1 234; dotted: plain with a point; grouped: of these, such as 1.234.
+    1.234; spaced: the same in both, such as 1 234; dotted: plain with a point; grouped: of these, such as 1.234;
+    short: whole, up to four digits; joined: several groups and no more, such as 1.234.567, or spaced; split: both marks
+    or several groups, such as 1.234,5 and 1.234.567.
     """
 
     values: int
@@ -34,12 +40,21 @@ class Seen:
     spaced: int
     dotted: int
     grouped: int
+    short: int
+    joined: int
+    split: int
 
     @property
     def are_numbers(self) -> bool:
         """Whether nearly all values are numbers in some spelling."""
         numbers = self.plain + self.comma + self.point + self.unclear + self.spaced
-        return self.values > 0 and numbers >= NEARLY_ALL * self.values
+        return self.values > 0 and numbers >= NEARLY_ALL * self.values and not self.may_be_codes
+
+    @property
+    def may_be_codes(self) -> bool:
+        """Whether groups are all that shows, as in 100 200 100: it may as well be a phone."""
+        others = self.comma + self.point - (self.joined - self.spaced)
+        return self.joined > 0 and others + self.unclear + self.dotted + self.short == 0
 
     @property
     def contradicts(self) -> bool:
@@ -68,6 +83,9 @@ def look(values: Iterable[str | None], missing: Collection[str] = ("",)) -> Seen
         kind = _kind(text)
         if kind:
             count[kind] += 1
+        count["short"] += SHORT.fullmatch(text) is not None
+        count["joined"] += kind == "spaced" or _MORE.fullmatch(text) is not None
+        count["split"] += (kind == "comma" and "." in text) or (kind == "point" and "," in text)
         if kind == "plain" and "." in text:
             count["dotted"] += 1
             count["grouped"] += _GROUPED.fullmatch(text) is not None
@@ -99,10 +117,63 @@ def mark(seen: Seen, said: str | None, agreed: str | None, delimiter: str) -> st
 def plain(value: str, decimal: str) -> str:
     """The number as Python reads it; what is no number with this decimal mark stays as it is."""
     text = value.strip()
+    if _ADDRESS.fullmatch(text):
+        return value
     if not _MARKS[decimal].fullmatch(text) or not any(letter.isdigit() for letter in text):
         return value
     text = text.translate(_TAKEN_OUT)
     return text.replace(".", "").replace(",", ".") if decimal == "," else text.replace(",", "")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Written:
+    """How a column's numbers were written in training. thousands: whether marks between thousands stood there."""
+
+    decimal: str
+    thousands: bool = False
+
+    def plain(self, value: str) -> str | None:
+        """The number as Python reads it; None for what is none, or may be two. No other cell is looked at.
+
+        The column's decimal mark is believed. Its mark between thousands is believed where training had some: else
+        1.000 may be 1000, or 1 from a program that writes points.
+        """
+        text = value.strip()
+        fits = {decimal: number for decimal in _MARKS if PLAIN.fullmatch(number := plain(text, decimal))}
+        if len(fits) < 2 or fits[","] == fits["."]:
+            return next(iter(fits.values()), None)
+        is_decimal = self.decimal == ("." if PLAIN.fullmatch(text) else ",")
+        return fits[self.decimal] if is_decimal or self.thousands else None
+
+    def against(self, value: str) -> bool:
+        """Whether only the other decimal mark makes a number of this, as 3.5 where commas are decimal."""
+        return value.strip() != "" and _kind_of_mark(value.strip()) == {",": ".", ".": ","}[self.decimal]
+
+    def depends(self, value: str) -> bool:
+        """Whether the other decimal mark would make another number of this, as of 1.234."""
+        fits = {plain(value, decimal) for decimal in _MARKS}
+        return len(fits) == 2 and all(PLAIN.fullmatch(number) for number in fits) and not self.against(value)
+
+
+def written(seen: Seen, mark: str | None, agreed: str | None) -> Written | None:
+    """How the numbers of a column were written, if anything shows it; `mark` is that by which they were read.
+
+    Whole numbers in a file of decimal commas count as written with them: 1.234 beside them may be 1234.
+    """
+    if not seen.are_numbers or (seen.contradicts and mark is None):
+        return None
+    if mark is None:
+        mark = "." if seen.dotted else agreed if agreed == "," else None
+        return Written(decimal=mark) if mark else None
+    grouped = seen.grouped if mark == "," else seen.unclear
+    return Written(decimal=mark, thousands=bool(grouped or seen.split))
+
+
+def _kind_of_mark(text: str) -> str:
+    """The decimal mark that the text shows, or nothing where it shows none or may show either."""
+    if PLAIN.fullmatch(text):
+        return "." if "." in text and not _GROUPED.fullmatch(text) else ""
+    return {"comma": ",", "point": "."}.get(_kind(text), "")
 
 
 def _kind(text: str) -> str:

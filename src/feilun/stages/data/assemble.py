@@ -122,7 +122,7 @@ def _clean(recipe: Recipe, task: Task, base: Path, frame: Any) -> _Rows:
     whole = survey.prepared(recipe, read)  # stripped, with windows
     stripped = whole.table
     found = survey.of(recipe, whole, stripped)
-    asked = wanted.by_task(task, recipe, whole.units)
+    asked = wanted.by_task(task, recipe, whole.units, whole.written)
     raw.require(asked.columns, stripped.column_names, whole.name)
     kept = list(dict.fromkeys([*asked.columns, *wanted.beside(recipe, stripped.column_names)]))
     if builtin.is_task(recipe.data.source):
@@ -133,7 +133,7 @@ def _clean(recipe: Recipe, task: Task, base: Path, frame: Any) -> _Rows:
     split_columns.refuse_rounded(loaded, recipe, asked.kinds)
     others = [name for name in kept if name not in asked.kinds]
     kinds = {**_beside(recipe, loaded, found, others), **asked.kinds}
-    cleaned = clean.to_kinds(loaded, kinds, asked.targets, whole.name, survey.day_first(recipe))
+    cleaned = clean.to_kinds(loaded, kinds, asked.targets, whole.name, survey.day_first(recipe), whole.files)
     wanted.fit(recipe, cleaned.table)
     said, lines = _one_spelling(cleaned.table.append_column(ID, ids), recipe, asked)
     lines = [*whole.lines, *lines]

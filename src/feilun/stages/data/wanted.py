@@ -14,6 +14,7 @@ from feilun.core.recipe import Recipe
 from feilun.core.task import Task
 from feilun.parts.metrics import expression, fitting, values
 from feilun.parts.ops.measured import Unit
+from feilun.parts.ops.numerals import Written
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,12 +32,19 @@ class Wanted:
         return list(dict.fromkeys([*self.kinds, *self.targets, *self.identity]))
 
 
-def by_task(task: Task, recipe: Recipe, units: Mapping[str, Unit] | None = None) -> Wanted:
+def by_task(
+    task: Task,
+    recipe: Recipe,
+    units: Mapping[str, Unit] | None = None,
+    written: Mapping[str, Written] | None = None,
+) -> Wanted:
     """The columns the task's features read, with their kinds, and what makes two rows the same.
 
-    units: {column: unit that was taken off its numbers}.
+    units: {column: unit that was taken off its numbers}.  written: {column: how its numbers were written}.
     """
-    features = {name: _told(feature, recipe, units or {}) for name, feature in task.features(recipe).items()}
+    features = {
+        name: _told(feature, recipe, units or {}, written or {}) for name, feature in task.features(recipe).items()
+    }
     inputs = {name: feature for name, feature in features.items() if name not in task.targets}
     found = {column: feature.kind for feature in inputs.values() for column in feature.columns}
     found |= {name: column.kind for name, column in recipe.inputs.items() if name not in found}
@@ -55,11 +63,12 @@ def by_task(task: Task, recipe: Recipe, units: Mapping[str, Unit] | None = None)
     )
 
 
-def _told(feature: Feature, recipe: Recipe, units: Mapping[str, Unit]) -> Feature:
-    """The feature, knowing what counts as missing and which units to take off: that goes with it into the bundle."""
+def _told(feature: Feature, recipe: Recipe, units: Mapping[str, Unit], written: Mapping[str, Written]) -> Feature:
+    """The feature, knowing what counts as missing and how numbers were written: this goes into the bundle."""
     own = {column: asdict(units[column]) for column in feature.columns if column in units}
     knows = {field.name for field in fields(feature)}  # type: ignore[arg-type]
-    told = {"missing": recipe.data.missing, "units": own}
+    forms = {column: asdict(written[column]) for column in feature.columns if column in written}
+    told = {"missing": recipe.data.missing, "units": own, "written": forms}
     return replace(feature, **{name: value for name, value in told.items() if name in knows})  # type: ignore[type-var]
 
 

@@ -20,6 +20,8 @@ def rows(path: Path, signature: Mapping[str, Mapping[str, Any]], recipe: Recipe)
     spelling = _spelling(path, tuple(signature), recipe)
     missing = frozenset(word.strip() for word in recipe.data.missing)
     marks = _marks(path, spelling, signature, recipe.data)
+    forms = {name: numerals.Written(**facts["written"]) for name, facts in signature.items() if facts.get("written")}
+    shown: dict[tuple[str, str], str] = {}
     for at, record in enumerate(spellings.rows(path, spelling), 1):
         if len(record) != len(spelling.names):
             raise spellings.uneven(f"{path} row {at}", record, len(spelling.names), spelling.delimiter)
@@ -28,6 +30,8 @@ def rows(path: Path, signature: Mapping[str, Mapping[str, Any]], recipe: Recipe)
         for name, mark in marks.items():
             cell = known[name]
             known[name] = None if cell is None else numerals.plain(cell, mark)
+        for name, form in forms.items():
+            _look(f"{path} row {at}", name, known.get(name), form, shown)
         yield known
 
 
@@ -72,18 +76,39 @@ def _marks(
     seen = {
         name: numerals.look((row[place] for row in spelling.rows), missing)
         for place, name in enumerate(spelling.names)
-        if name in signature and signature[name]["kind"] in NUMBERED
+        if name in signature and signature[name]["kind"] in NUMBERED and not signature[name].get("written")
     }
     here = numerals.agreed(seen.values())
     marks = {name: numerals.mark(each, data.decimal, here, spelling.delimiter) for name, each in seen.items()}
     for name, each in seen.items():
         untold = each.is_open and data.decimal is None and here is None
         untold = untold or bool(each.unclear and each.has_points and marks[name] == ",")  # 3.5 says that 4,998 is 4998
-        # 1.234 in a file that shows no decimal comma, for a model whose training file had them
-        other = marks[name] == "," and each.plain == each.values and here is None and spelling.delimiter != ";"
+        other = marks[name] == "," and each.plain == each.values  # 1.234, and only other columns show decimal commas
         if (untold or other) and signature[name]["kind"] == "number":
             raise _unclear(path, name, spelling)
     return {name: mark for name, mark in marks.items() if mark is not None}
+
+
+def _look(place: str, name: str, cell: str | None, form: numerals.Written, shown: dict[tuple[str, str], str]) -> None:
+    """Raises DataError where a file shows the other decimal mark beside a number that may be two.
+
+    shown: filled with the first cell of each, {(column, "against" or "open"): cell}.
+    """
+    if not cell:
+        return
+    kind = "against" if form.against(cell) else "open" if form.depends(cell) else ""
+    shown.setdefault((name, kind), cell)
+    against, open_ = shown.get((name, "against")), shown.get((name, "open"))
+    if kind and against and open_:
+        raise DataError(
+            f"{place}: {name} is {cell!r}, and {against if kind == 'open' else open_!r} stands above it: in training "
+            f"the decimal mark was {form.decimal!r}, so {open_} may be two numbers. Write decimal marks alike, "
+            "and none between thousands.",
+            where=f"{place}, {name}",
+            expected=f"numbers with the decimal mark {form.decimal!r}",
+            got=cell,
+            fix="write decimal marks alike, and none between thousands",
+        )
 
 
 def _unclear(path: Path, name: str, spelling: spellings.Spelling) -> DataError:

@@ -53,18 +53,20 @@ def to_kinds(
     targets: Sequence[str],
     where: str,
     day_first: Mapping[str, bool | None] | None = None,
+    files: Sequence[tuple[str, int]] = (),
 ) -> Cleaned:
     """Columns of `kinds` in their Arrow type; others as they are.
 
     number: float64; category and text: string; image: binary; time: ISO text; sequence: lists of steps of numbers.
-    day_first: {column: what 01/02/2020 means there}, where the recipe says it.
+    day_first: {column: what 01/02/2020 means there}, where the recipe says it.  files: (name, rows) of the files whose
+    rows these are, in turn, where there is more than `where`.
     Raises DataError naming column, row and value where a value is not of its kind.
     """
 
     def of_kind(name: str) -> tuple[pa.ChunkedArray, str]:
         column, words, kind = table.column(name), "", kinds.get(name)
         if kind == "number":
-            column, words = _numbers(column, name, where, strict=name in targets)
+            column, words = _numbers(column, name, files or ((where, len(column)),), strict=name in targets)
         elif kind in ("category", "labels", "text"):
             column = texts(column, whole_numbers=kind != "text")
         elif kind == "image":
@@ -182,7 +184,9 @@ def _without_days(column: pa.ChunkedArray, absent: absences.Missing) -> pa.Chunk
     return pc.if_else(pa.array(bad), pa.scalar(None, column.type), column)
 
 
-def _numbers(column: pa.ChunkedArray, name: str, where: str, *, strict: bool) -> tuple[pa.ChunkedArray, str]:
+def _numbers(
+    column: pa.ChunkedArray, name: str, files: Sequence[tuple[str, int]], *, strict: bool
+) -> tuple[pa.ChunkedArray, str]:
     """float64, and a note if words were counted as missing. strict: no word is allowed (a target)."""
     if pa.types.is_boolean(column.type) or is_numeric(column.type):
         return column.cast(pa.float64(), safe=False), ""
@@ -203,7 +207,10 @@ def _numbers(column: pa.ChunkedArray, name: str, where: str, *, strict: bool) ->
         row, value = pc.index(pc.fill_null(good, True), False).as_py(), bad[0].as_py()
     else:
         row, value = 0, column.drop_null()[0].as_py() if len(column.drop_null()) else None
-    short = str(value)[:60]
+    short, at = str(value)[:60], 0
+    while row >= files[at][1] and at < len(files) - 1:
+        row, at = row - files[at][1], at + 1
+    where = files[at][0]
     fix = "predict it as a category (task: classification)" if strict else f"set inputs: {{{name}: category}}"
     raise DataError(
         f"{where}, row {row + 1}: {name} should be a number and is {short!r}. "

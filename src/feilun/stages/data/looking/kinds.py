@@ -72,7 +72,8 @@ def find(name: str, column: pa.ChunkedArray) -> Finding:
         return replace(found, kind="image", why="names of picture files")
     share, others = clean.number_share(known)
     if share >= 1 - clean.NOT_NUMBERS:
-        return _number(known, others, found)
+        codes = _coded(known) if others else ""
+        return replace(_words(known, found), warning=f"codes: {codes}") if codes else _number(known, others, found)
     found = _words(known.cast(pa.string()), found)
     return replace(found, why=f"{found.why}; {TOO_LONG}") if clean.are_names(known) else found
 
@@ -91,12 +92,27 @@ def _thinned(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return pa.chunked_array(chunks, column.type)
 
 
+def _coded(known: pa.ChunkedArray) -> str:
+    """What shows that whole numbers are codes, such as 01000 beside 99084; else nothing.
+
+    One alone among numbers of other lengths may be a slip.
+    """
+    different = pc.unique(known)
+    if not pc.all(pc.match_substring_regex(different, r"^\d+$")).as_py():
+        return ""
+    zeros = different.filter(pc.match_substring_regex(different, clean.CODED_ZERO))
+    alike = pc.count_distinct(pc.utf8_length(different)).as_py() == 1
+    return f"some begin with 0, such as {zeros[0].as_py()}" if len(zeros) > 1 or (len(zeros) and alike) else ""
+
+
 def _number(known: pa.ChunkedArray, others: list[str], found: Finding) -> Finding:
     rows, distinct = len(known), found.distinct
     if others:
         good = pc.match_substring_regex(known, clean.NUMBER)
         count = rows - pc.sum(good).as_py()
         words = f"{count:,} values are no numbers and count as missing: {', '.join(others)}"
+        if not count:
+            words = f"some begin with 0, such as {others[0]}: read as numbers"
         found, known = replace(found, warning=words), known.filter(good)
     values = known.cast(pa.float64(), safe=False)
     whole = bool(pc.all(pc.equal(pc.floor(values), values)).as_py())

@@ -17,7 +17,7 @@ from feilun.core.errors import DataError
 from feilun.core.recipe import Data
 from feilun.parts.delimited import delimiter as delimiters
 from feilun.parts.delimited import spelling as spellings
-from feilun.stages.data.reading import numbers_in_text, raw
+from feilun.stages.data.reading import raw
 
 # Small blocks stay in a core's cache: the table of benchmarks/data_stage.py is parsed in 2.8 s of CPU, and in 4.2 s in
 # the large ones, which are for files with longer rows.
@@ -35,13 +35,13 @@ def read(path: Path, data: Data, most: raw.Most) -> raw.Raw:
         whole = most.rows is None or table.num_rows < most.rows
         if whole:
             _refuse_open_quote(path, table)
-    found = raw.of(
+    return raw.of(
         table.rename_columns(list(spelling.names)),
         str(path),
         notes=spelling.notes,
         rows=table.num_rows if whole else None,
+        delimiter=spelling.delimiter,
     )
-    return numbers_in_text.plain(found, data, spelling.delimiter)
 
 
 def _table(path: Path, spelling: spellings.Spelling, limit: int | None) -> pa.Table:

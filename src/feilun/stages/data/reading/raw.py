@@ -15,6 +15,7 @@ import pyarrow as pa
 from feilun.core.errors import DataError
 from feilun.core.recipe import Data
 from feilun.parts.ops.measured import Unit
+from feilun.parts.ops.numerals import Written
 
 RESERVED = "_id"  # the stable row id that the data stage adds
 DEALT = -1  # in `given`: this row's split is found by hash; else an index into parts.dataset.SPLITS
@@ -41,6 +42,8 @@ class Raw:
     start, where that is not the folder of `name`.  lines: of the cleaning table, about how it was read.
     units: of columns whose numbers were written with one, {column: unit}.  came: the table before missing cells became
     null, where they have.
+    delimiter: what stood between the cells of a text file.  written: of columns of text, how their numbers were.
+    files: (name, rows) of the files that were put beside each other, in turn.
     """
 
     table: pa.Table
@@ -55,6 +58,9 @@ class Raw:
     lines: tuple[dict[str, Any], ...] = ()
     units: Mapping[str, Unit] = field(default_factory=dict)
     came: pa.Table | None = None
+    delimiter: str = ","
+    written: Mapping[str, Written] = field(default_factory=dict)
+    files: tuple[tuple[str, int], ...] = ()
 
 
 Part = Callable[[Data, Most], Raw]  # reads the rows of one split of a source

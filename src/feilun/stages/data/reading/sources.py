@@ -18,7 +18,18 @@ from feilun.core.recipe import Data, Recipe
 from feilun.parts.dataset import SPLITS
 from feilun.stages.data import cleaning
 from feilun.stages.data.alike import hashing
-from feilun.stages.data.reading import addresses, builtin, database, day_orders, formats, frames, hub, raw, remote
+from feilun.stages.data.reading import (
+    addresses,
+    builtin,
+    database,
+    day_orders,
+    formats,
+    frames,
+    hub,
+    numbers_in_text,
+    raw,
+    remote,
+)
 
 RECENT_S = 60.0  # a download is not asked for again within one run
 _kept: dict[tuple[str, str], raw.Raw] = {}  # rows that were read to be hashed, until the run reads them
@@ -34,7 +45,7 @@ def read(recipe: Recipe, base: Path, frame: Any = None, *, sample: bool = False)
     if sample:
         _kept.clear()
     if frame is not None:
-        return _cut(_limited(frames.read(frame), data.limit), data.limit)
+        return _cut(_limited(numbers_in_text.plain(frames.read(frame), recipe), data.limit), data.limit)
     if data.source is None:
         raise RecipeError(
             "data.source is missing: the file, folder, database, address or builtin:<name> the rows come from.",
@@ -45,16 +56,18 @@ def read(recipe: Recipe, base: Path, frame: Any = None, *, sample: bool = False)
     parts = _parts(data.source, base, data)
     if sample:
         some = {key: min(getattr(raw.SAMPLE, key), data.limit or sys.maxsize) for key in ("rows", "pictures")}
-        return parts["train"](data, raw.Most(**some))
+        return numbers_in_text.plain(parts["train"](data, raw.Most(**some)), recipe)
     for split in ("test", "validation"):
         name = getattr(data, split)
         if name is not None:
             given = _parts(name, base, data)
             parts[split] = given.get(split) or next(iter(given.values()))
     most = raw.Most(rows=data.limit, pictures=data.limit)
-    train = _limited(parts.pop("train")(data, most), data.limit)
-    alike = data.model_copy(update={"decimal": data.decimal or train.decimal})
-    others = {split: _limited(part(alike, most), data.limit) for split, part in parts.items()}
+    train = _limited(numbers_in_text.plain(parts.pop("train")(data, most), recipe), data.limit)
+    others = {
+        split: _limited(numbers_in_text.alike(part(data, most), train, recipe), data.limit)
+        for split, part in parts.items()
+    }
     return _beside(train, others, recipe)
 
 
@@ -179,6 +192,7 @@ def _beside(train: raw.Raw, others: dict[str, raw.Raw], recipe: Recipe) -> raw.R
     """Training rows and given rows as one table."""
     train = day_orders.mixed(train, recipe)
     tables, given, notes, lines = [train.table], [train.given], list(train.notes), list(train.lines)
+    files = [(train.name, train.table.num_rows)]
     there = train.table.column_names
     targets = [name for name in (recipe.target.columns if recipe.target else ()) if name in there]
     for split, given_rows in sorted(others.items()):
@@ -191,6 +205,7 @@ def _beside(train: raw.Raw, others: dict[str, raw.Raw], recipe: Recipe) -> raw.R
         raw.require([name for name in (*targets, *recipe.inputs) if name in there], names, other.name)
         other = day_orders.alike(train, other, recipe)
         tables.append(other.table.select([name for name in there if name in names]))
+        files.append((other.name, other.table.num_rows))
         given.append(np.full(other.table.num_rows, SPLITS.index(split), np.int8))
         notes += [note for note in other.notes if note not in notes]
         lines += other.lines
@@ -200,5 +215,6 @@ def _beside(train: raw.Raw, others: dict[str, raw.Raw], recipe: Recipe) -> raw.R
         given=np.concatenate(given),
         notes=tuple(notes),
         lines=tuple(lines),
+        files=tuple(files),
         rows=sum(table.num_rows for table in tables),
     )
