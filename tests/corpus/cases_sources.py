@@ -3,9 +3,34 @@
 from __future__ import annotations
 
 from broken import Case, all_of, data, table, text
-from cases_tables import CHECK, RUN, answered, both, grown, rows
+from cases_tables import CHECK, RUN, answered, both, cut_at_semicolons, grown, kind, rows
 
 CASES = [
+    Case(
+        name="phones in groups are no numbers",
+        make=both(grown(price=lambda i: f"{100 + i} 200 {100 + i // 2}")),
+        words=CHECK,
+        code=0,
+        says=("may be a number with marks between thousands or a code", "inputs: {price: number}"),
+    ),
+    Case(
+        name="codes with leading zeros stay codes",
+        make=both(grown(price=lambda i: f"{i % 20:02}" if i % 7 else "99")),
+        words=CHECK,
+        code=0,
+        right=kind("price", "category"),
+    ),
+    Case(
+        name="numbers of a test file that may be two beside decimal commas of the training file",
+        make=all_of(
+            text("t.csv", cut_at_semicolons(grown(x=lambda i: f"{i % 17}|5"))),
+            text("u.csv", "x;c;y\n1.234;a;no\n2.345;b;yes\n"),
+            text("r.yaml", "data: {source: t.csv, test: u.csv}\ntarget: y\n"),
+        ),
+        words=RUN,
+        code=2,
+        says=("u.csv, row 1", "x is '1.234'", "1234"),
+    ),
     Case(
         name="a test file with the month first beside a training file with the day first",
         make=all_of(
