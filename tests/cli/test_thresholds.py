@@ -12,6 +12,7 @@ import pytest
 from feilun.cli import thresholds
 from feilun.cli.main import main
 from feilun.core.errors import InputError, ThresholdMissed
+from feilun.core.recipe import Recipe
 
 SCORES: dict[str, Any] = {
     "auc": {"value": 0.8, "better": "higher"},
@@ -34,20 +35,20 @@ def test_a_bare_number_means_the_main_score() -> None:
 
 
 def test_a_score_of_errors_misses_from_above() -> None:
-    thresholds.require({"rmse": 5.5}, SCORES, "auc", "my@1")
+    thresholds.require([("rmse", 5.5)], SCORES, "auc", "my@1")
     with pytest.raises(ThresholdMissed, match="rmse"):
-        thresholds.require({"rmse": 4.5}, SCORES, "auc", "my@1")
+        thresholds.require([("rmse", 4.5)], SCORES, "auc", "my@1")
 
 
 def test_a_score_that_is_not_known_misses() -> None:
     with pytest.raises(ThresholdMissed, match="not known"):
-        thresholds.require({"empty": 0.5}, SCORES, "auc", "my@1")
+        thresholds.require([("empty", 0.5)], SCORES, "auc", "my@1")
 
 
 @pytest.mark.parametrize("name", ["rate", "acu"])
 def test_a_business_metric_and_an_unknown_name_are_refused(name: str) -> None:
     with pytest.raises(InputError, match=name):
-        thresholds.require({name: 0.5}, SCORES, "auc", "my@1")
+        thresholds.require([(name, 0.5)], SCORES, "auc", "my@1")
 
 
 def test_with_folds_the_score_over_the_folds_is_looked_at(
@@ -77,6 +78,24 @@ def test_with_folds_the_score_over_the_folds_is_looked_at(
 
 def test_a_name_that_is_no_score_is_told_before_the_folds(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="acu"):
-        thresholds.check({"acu": 0.5}, SCORES, "auc", "my@1")
+        thresholds.check([("acu", 0.5)], SCORES, "auc", "my@1")
     with pytest.raises(ThresholdMissed, match=r"auc over 5 folds of 0\.8"):
-        thresholds.require({"auc": 0.9}, SCORES, "auc", "my@1", "5 folds")
+        thresholds.require([("auc", 0.9)], SCORES, "auc", "my@1", "5 folds")
+
+
+def test_a_score_named_twice_must_reach_both() -> None:
+    with pytest.raises(ThresholdMissed, match="auc"):
+        thresholds.require(thresholds.parsed(["auc=1.01", "auc=0.1"]), SCORES, "auc", "my@1")
+
+
+def test_percent_of_a_share_is_refused() -> None:
+    with pytest.raises(InputError, match=r"Did you mean 0\.95"):
+        thresholds.require(thresholds.parsed(["auc=95"]), SCORES, "auc", "my@1")
+
+
+@pytest.mark.parametrize("asked", ["acuracy=0.5", "accuracy=95", "mine=0.5"])
+def test_what_cannot_be_held_is_told_before_training(asked: str) -> None:
+    recipe = Recipe.model_validate({"evaluate": {"metrics": {"mine": "mean(score)"}}})
+    with pytest.raises(InputError, match="--fail-under"):
+        thresholds.early(thresholds.parsed([asked]), recipe)
+    thresholds.early(thresholds.parsed(["0.5", "auc=0.5", "rmse=95"]), recipe)

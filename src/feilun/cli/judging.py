@@ -38,7 +38,9 @@ def evaluate(
             fix=f"feilun evaluate {Path(recipe).stem.partition('@')[0]}.yaml",
         )
     base = path.resolve().parent
-    run = lifecycle.run_recipe(reading.read_recipe(path, settings or ()), home=context.home, base=base, say=context.say)
+    read = reading.read_recipe(path, settings or ())
+    thresholds.early(wanted, read)
+    run = lifecycle.run_recipe(read, home=context.home, base=base, say=context.say)
     given = lifecycle.Given(base=base, say=context.say)
     made = run.made("evaluation")
     main = str(made.facts["main"])

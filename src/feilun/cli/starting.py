@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -85,6 +85,7 @@ def run(
             got=target[0],
         )
     recipe = reading.read_recipe(path, settings or ())
+    thresholds.early(wanted, recipe)
     finished = lifecycle.run_recipe(recipe, home=context.home, base=path.resolve().parent, say=context.say)
     return _finished(context, finished, wanted)
 
@@ -113,7 +114,7 @@ def recipes(context: Context, recipe: str | None = None) -> Result:
     return Result(value={"path": str(path)}, text=text, name=recipe, next=f"feilun check {path}")
 
 
-def _finished(context: Context, run: Run, wanted: Mapping[str, float]) -> Result:
+def _finished(context: Context, run: Run, wanted: thresholds.Wanted) -> Result:
     from feilun import lifecycle
     from feilun.lifecycle import STAGES
 

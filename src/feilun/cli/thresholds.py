@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from feilun.cli.record import argument
+from feilun.core import discover
 from feilun.core.errors import InputError, ThresholdMissed
+
+if TYPE_CHECKING:
+    from feilun.core.recipe import Recipe
+
+Wanted: TypeAlias = Sequence[tuple[str, float]]
+PERCENT = 2.0  # what is asked of a share from here on is meant in percent
+UP_TO_1 = ("accuracy", "balanced_accuracy", "auc", "average_precision", "f1", "f1_positive", "micro_f1", "mcc", "r2")
 
 FAIL_UNDER = argument(
     "--fail-under",
@@ -18,14 +27,16 @@ FAIL_UNDER = argument(
 )
 
 
-def parsed(given: Sequence[str] | None) -> dict[str, float]:
-    """{score name, "" for the main one: value}. Raises InputError for what is neither 0.8 nor auc=0.8."""
-    found = {}
+def parsed(given: Sequence[str] | None) -> list[tuple[str, float]]:
+    """[(score name, "" for the main one, value)]: a score named twice must reach both.
+
+    Raises InputError for what is neither 0.8 nor auc=0.8."""
+    found: list[tuple[str, float]] = []
     for text in given or ():
         name, _, value = text.rpartition("=")
         try:
-            found[name.strip()] = float(value)
-            if not math.isfinite(found[name.strip()]):
+            found.append((name.strip(), float(value)))
+            if not math.isfinite(found[-1][1]):
                 raise ValueError
         except ValueError as error:
             raise InputError(
@@ -37,16 +48,36 @@ def parsed(given: Sequence[str] | None) -> dict[str, float]:
     return found
 
 
-def require(
-    thresholds: Mapping[str, float], scores: Mapping[str, Any], main: str, version: str, over: str = ""
-) -> None:
+def early(thresholds: Wanted, recipe: Recipe) -> None:
+    """Before anything is trained: raises InputError for a name that no task has, and for a metric of one's own."""
+    task = discover.aliases("tasks").get(str(recipe.task), recipe.task)
+    tasks = [task] if task in discover.names("tasks") else [] if task else list(discover.names("tasks"))
+    known = list(dict.fromkeys(score for one in tasks for score in discover.scores(str(one))))
+    for name, value in thresholds:
+        if name in recipe.evaluate.metrics:
+            raise _no_side(name, recipe.evaluate.score or "accuracy")
+        if name and known and name not in known:  # a task may bring its own scores
+            near = difflib.get_close_matches(name, known, n=1)
+            raise InputError(
+                f"--fail-under names {name!r}, which is no score. {f'Did you mean {near[0]}?' if near else ''} "
+                f"There are: {', '.join(known)}.",
+                where="--fail-under",
+                expected=", ".join(known),
+                got=name,
+                fix=f"--fail-under {near[0] if near else 'accuracy'}={value:g}",
+            )
+        if name in UP_TO_1:
+            _reachable(name, value)
+
+
+def require(thresholds: Wanted, scores: Mapping[str, Any], main: str, version: str, over: str = "") -> None:
     """Raises ThresholdMissed naming every score that misses, or InputError for a name that is no score here.
 
     over: what the scores are of, such as "5 folds"; "" means the test rows.
     """
     check(thresholds, scores, main, version)
     missed = []
-    for name, wanted in thresholds.items():
+    for name, wanted in thresholds:
         score = scores[name or main]
         lower = score.get("better") == "lower"
         if score["value"] is None or (score["value"] > wanted if lower else score["value"] < wanted):
@@ -66,9 +97,9 @@ def require(
         )
 
 
-def check(thresholds: Mapping[str, float], scores: Mapping[str, Any], main: str, version: str) -> None:
-    """Raises InputError for a name that is no score here, or has no better side."""
-    for name in thresholds:
+def check(thresholds: Wanted, scores: Mapping[str, Any], main: str, version: str) -> None:
+    """Raises InputError for a name that is no score here or has no better side, and for 95 where 0.95 is meant."""
+    for name, value in thresholds:
         if (name or main) not in scores:
             raise InputError(
                 f"--fail-under names {name!r}; the scores of {version} are: {', '.join(scores)}. {version} is kept.",
@@ -77,10 +108,27 @@ def check(thresholds: Mapping[str, float], scores: Mapping[str, Any], main: str,
                 got=name,
             )
         if scores[name or main].get("of") == "business":  # whether more of it is better, the recipe does not say
-            raise InputError(
-                f"--fail-under {name}: whether a high {name} is good or bad is not known. Name a score such as {main}.",
-                where="--fail-under",
-                expected="a score with a better side",
-                got=name,
-                fix=f"--fail-under {main}=...",
-            )
+            raise _no_side(name, main)
+        if (name or main) in UP_TO_1 or scores[name or main].get("unit") == "%":
+            _reachable(name or main, value)
+
+
+def _no_side(name: str, main: str) -> InputError:
+    return InputError(
+        f"--fail-under {name}: whether a high {name} is good or bad is not known. Name a score such as {main}.",
+        where="--fail-under",
+        expected="a score with a better side",
+        got=name,
+        fix=f"--fail-under {main}=...",
+    )
+
+
+def _reachable(name: str, value: float) -> None:
+    if value >= PERCENT:
+        raise InputError(
+            f"--fail-under {name}={value:g}: {name} lies between 0 and 1. Did you mean {value / 100:g}?",
+            where="--fail-under",
+            expected="a number between 0 and 1",
+            got=f"{value:g}",
+            fix=f"--fail-under {name}={value / 100:g}",
+        )

@@ -11,7 +11,8 @@ import pytest
 from feilun.core import discover
 from feilun.core.errors import RecipeError
 from feilun.core.recipe import Recipe
-from feilun.parts.metrics import computed, expression, values
+from feilun.core.task import Score
+from feilun.parts.metrics import computed, expression, intervals, values
 
 GIVEN = {
     "actual": values.column(["bad", "good", "bad", None]),
@@ -146,3 +147,34 @@ def test_what_a_task_does_not_say_is_refused_before_training(task: str, inputs: 
 def test_what_cannot_be_computed_is_refused_before_training(text: str) -> None:
     with pytest.raises(RecipeError):
         expression.read(text, "m")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "mean(region)",
+        "share(income)",
+        '"abc"',
+        "not mean(score)",
+        "mean(score) where region",
+        'mean(actual in ["yes"] == True)',
+        "count() where region > 5",
+        'mean(actual == "a") where actual in region',
+    ],
+)
+def test_what_does_not_fit_its_column_is_refused(text: str) -> None:
+    with pytest.raises(RecipeError, match=r"evaluate\.metrics\.mine"):
+        expression.fit({"mine": text}, {"region": "text", "income": "number", "actual": "text"})
+
+
+def test_a_column_with_infinity_is_compared() -> None:
+    given = {"inf": values.column([math.inf, 1.0, 2.0])}
+    assert computed.statistic(expression.read('mean(inf == "1")'), given)(np.arange(3)) == pytest.approx(1 / 3)
+
+
+def test_shares_and_counts_are_never_certain() -> None:
+    given = {"score": values.column([0.1] * 114)}
+    for text, high in (("share(score > 0.9)", 0.033), ("count() where score > 0.9", 3.7)):
+        score = Score(statistic=computed.statistic(expression.read(text), given), better="")
+        found = intervals.interval(score, 0, 100, 114)
+        assert found[:2] == (0.0, 0.0) and found[2] == pytest.approx(high, abs=0.05)

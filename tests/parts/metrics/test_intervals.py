@@ -11,6 +11,7 @@ from scipy import stats
 from feilun.core.task import Score
 from feilun.parts.metrics import classification, intervals, paired, regression, resampling
 from feilun.parts.metrics.intervals import OfCells, bootstrap, interval, of_all, of_part, wilson
+from feilun.parts.metrics.resampling import Draw
 
 
 def test_the_interval_of_a_mean_is_that_of_the_normal_theory() -> None:
@@ -262,3 +263,40 @@ def test_the_interval_of_paired_shares_covers_what_it_says(chances: tuple[float,
         ends = [intervals.paired(np.repeat([1.0, -1.0, 0.0], some)) for some in counts]
         covered = np.mean([low <= ahead - behind <= high for _, low, high in ends])
         assert covered >= 0.93, (rows, covered)  # of 2,000 draws, two standard errors are 0.01
+
+
+def draw(count: int) -> Draw:
+    return Draw(n=count, seed=0, resamples=200)
+
+
+@pytest.mark.parametrize("count", [1, 3, 19])
+def test_few_rows_of_errors_tell_no_difference(count: int) -> None:
+    ours, theirs = (Score(statistic=regression.rmse(np.full(count, off), np.zeros(count))) for off in (1.0, 9.0))
+    value, low, high = draw(count).difference(paired.gap(ours, theirs))
+    assert value == -8.0 and math.isnan(low) and math.isnan(high)
+
+
+def test_five_rows_that_differ_hold_nothing_and_six_may() -> None:
+    for ahead, is_clear in ((5, False), (6, True)):
+        ours, theirs = np.ones(60), np.ones(60)
+        theirs[:ahead] = 0.0
+        _, low, _ = draw(60).difference(paired.gap(Score(rows=ours), Score(rows=theirs)))
+        assert (low > 0) == is_clear
+
+
+def test_a_perfect_curve_of_few_rows_is_not_certain() -> None:
+    truth = np.array([True, True, False, False, False, False])
+    perfect = Score(statistic=classification.auc(truth.astype(float), truth))
+    found = draw(6).ends(perfect)
+    assert found["value"] == found["high"] == 1.0 and found["low"] == pytest.approx(intervals.wilson(2, 2)[0])
+    one = Score(statistic=classification.f1(truth.astype(int), truth.astype(int), 2))
+    assert draw(6).ends(one)["low"] == pytest.approx(intervals.wilson(6, 6)[0])
+
+
+def test_without_a_negative_row_there_is_no_specificity() -> None:
+    said, truth = np.array([True, False]), np.array([True, True])
+    for statistic in (
+        classification.specificity(said, truth),
+        classification.mcc(said.astype(int), truth.astype(int), 2),
+    ):
+        assert draw(2).ends(Score(statistic=statistic))["value"] is None

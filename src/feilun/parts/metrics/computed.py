@@ -75,7 +75,7 @@ def _of_cells(known: _Known) -> OfCells | None:
 
     def of(counts: np.ndarray) -> np.ndarray:
         whole = counts[..., 1] + counts[..., 2]
-        return np.divide(counts[..., 2], whole, out=np.full(whole.shape, np.nan), where=whole > 0)
+        return np.asarray(np.divide(counts[..., 2], whole, out=np.full(whole.shape, np.nan), where=whole > 0))
 
     return OfCells(cells=cells, count=3, of=of, share=Share(part=(2,), whole=(1, 2)))
 

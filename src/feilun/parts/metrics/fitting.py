@@ -44,8 +44,8 @@ def kind(node: ast.expr, kinds: Kinds) -> str:
             return _of_constant(value)
         case ast.Name(id=name) | ast.Call(func=ast.Name(id="answer"), args=[ast.Constant(value=str(name))]):
             return NUMBER if name in ("score", "chance") else kinds.get(name, ANY)
-        case ast.Call(func=ast.Name(id="column"), args=[ast.Constant(value=name)]):
-            return kinds.get(f"column {name}", kinds.get(str(name), ANY))
+        case ast.Call(func=ast.Name(id="column"), args=[ast.Constant(value=str(name))]):
+            return kinds.get(f"column {name}", kinds.get(name, ANY))
         case ast.BoolOp(values=parts):
             for part in parts:
                 condition(part, kinds)

@@ -117,7 +117,7 @@ def _fitting(column: pa.ChunkedArray) -> str:
 
 def in_metrics(recipe: Recipe) -> set[str]:
     """Names in business metrics that may be columns."""
-    return {name for text in recipe.evaluate.metrics.values() for name in expression.columns(text)}
+    return {name for own, text in recipe.evaluate.metrics.items() for name in expression.read(text, own).columns()}
 
 
 def _require(name: str, there: Sequence[str], where: str) -> None:

@@ -31,17 +31,43 @@ def described(
     Raises RecipeError if a metric reads what is not there.
     """
     found = {}
-    given = _given(recipe, rows, answers, truths) if recipe.evaluate.metrics else {}
-    for name, text in recipe.evaluate.metrics.items():
-        read = expression.read(text, name)
-        score = Score(statistic=computed.statistic(read, given), better="", unit=_unit(read))
-        ends = draw.ends(score)
-        if not isinstance(score.statistic, OfCells) and ends["low"] == ends["high"]:  # resamples without any spread
-            ends |= {"low": None, "high": None}
+    for name, score in scores(recipe, rows, answers, truths).items():
+        ends = ends_of(score, draw)
         words = NOTHING if ends["value"] is None else ""
-        about = {"better": "", "unit": score.unit, "of": "business", "expression": text, "words": words}
-        found[name] = {**ends, **about}
+        about = {"better": "", "unit": score.unit, "of": "business", "expression": recipe.evaluate.metrics[name]}
+        found[name] = {**ends, **about, "words": words}
     return found
+
+
+def scores(recipe: Recipe, rows: Rows, answers: Sequence[Json], truths: Sequence[Json]) -> dict[str, Score]:
+    """{name: the metric as a score without a better side}. Raises RecipeError if one reads what is not there."""
+    given = _given(recipe, rows, answers, truths) if recipe.evaluate.metrics else {}
+    read = {name: expression.read(text, name) for name, text in recipe.evaluate.metrics.items()}
+    return {
+        name: Score(statistic=computed.statistic(one, given), better="", unit=_unit(one)) for name, one in read.items()
+    }
+
+
+def ends_of(score: Score, draw: Draw) -> dict[str, float | None]:
+    """{value, low, high}; resamples without any spread tell no interval."""
+    ends = draw.ends(score)
+    if not isinstance(score.statistic, OfCells) and ends["low"] == ends["high"]:
+        ends |= {"low": None, "high": None}
+    return ends
+
+
+def kept(recipe: Recipe, lines: Sequence[Mapping[str, Any]]) -> Recipe:
+    """The recipe without the metrics whose columns these answers do not have, as those of older versions do."""
+    there = set(lines[0].get("columns", ())) if lines else set()
+    own = {name: text for name, text in recipe.evaluate.metrics.items() if expression.columns(text) <= there}
+    return recipe.model_copy(update={"evaluate": recipe.evaluate.model_copy(update={"metrics": own})})
+
+
+def columns(lines: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """The columns that metrics read, from answers.jsonl."""
+    return (
+        {name: [line["columns"].get(name) for line in lines] for name in lines[0].get("columns", ())} if lines else {}
+    )
 
 
 def _given(recipe: Recipe, rows: Rows, answers: Sequence[Json], truths: Sequence[Json]) -> dict[str, np.ndarray]:

@@ -12,7 +12,7 @@ from feilun.parts.metrics import wording
 from feilun.stages.evaluation import judged, judging, reading, studied
 from feilun.stages.evaluation.bilingual import Said, known, listed, opening, term
 from feilun.stages.evaluation.markdown import as_it_is, escaped, marked, written
-from feilun.stages.evaluation.phrases import cut
+from feilun.stages.evaluation.phrases import cut, visible
 
 if TYPE_CHECKING:
     from feilun.core.recipe import Recipe
@@ -66,7 +66,7 @@ def text(
         f"## {written(title, lang)}\n\n" + "\n".join(written(line, lang) for line in lines).strip()
         for title, lines in parts
     ]
-    return "\n\n".join([_header(recipe, scores), name, written(purpose, lang), *sections]) + "\n"
+    return visible("\n\n".join([_header(recipe, scores), name, written(purpose, lang), *sections]) + "\n")
 
 
 def of_run(

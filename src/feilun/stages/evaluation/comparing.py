@@ -15,7 +15,7 @@ from feilun.core.recipe import Recipe
 from feilun.parts.metrics.intervals import of_all
 from feilun.parts.metrics.resampling import Draw
 from feilun.parts.metrics.wording import full, shown, title
-from feilun.stages.evaluation import choosing, judging
+from feilun.stages.evaluation import business, choosing, judging
 
 if TYPE_CHECKING:
     from feilun.core.task import Score
@@ -46,6 +46,7 @@ def compare(first: Path, second: Path) -> dict[str, Any]:
     draw = _draw(recipe, [one for one, _ in kept])
     main = judging.main_score(scores[0], recipe)
     table = {name: _beside(scores[0][name], scores[1][name], draw) for name in scores[0] if name in scores[1]}
+    table |= _own(recipe, kept, truths, draw)
     notes = _notes(len(common), [len(found) for found in ids], changed)
     words = _words(main, table[main], len(kept))
     return {
@@ -87,6 +88,8 @@ def pool(recipe: Recipe, evaluations: Sequence[Path | Mapping[str, Path]]) -> di
     names = [name for name in lines[0].get("baselines", {}) if all(name in line["baselines"] for line in lines)]
     beside = {name: [line["baselines"][name] for line in lines] for name in names}
     scores = judging.described(made, draw, main, judging.BESIDE)
+    own, answers = business.kept(recipe, lines), [line["answer"] for line in lines]
+    scores |= business.described(own, business.columns(lines), answers, truths, draw)
     return {
         "score": main,
         "n": len(lines),
@@ -146,8 +149,18 @@ def _beside(one: Score, two: Score, draw: Draw) -> dict[str, Any]:
     return {"first": {**_ends(one, draw), **about}, "second": {**_ends(two, draw), **about}, "difference": difference}
 
 
+def _own(
+    recipe: Recipe, pairs: Sequence[tuple[Line, Line]], truths: Sequence[Any], draw: Draw
+) -> dict[str, dict[str, Any]]:
+    """The first one's business metrics of both, over the same columns."""
+    lines = [one for one, _ in pairs]
+    own, columns = business.kept(recipe, lines), business.columns(lines)
+    one, two = (business.scores(own, columns, [pair[side]["answer"] for pair in pairs], truths) for side in (0, 1))
+    return {name: _beside(one[name], two[name], draw) for name in one}
+
+
 def _ends(score: Score, draw: Draw) -> dict[str, Any]:
-    return draw.ends(score)
+    return draw.ends(score) if score.better else business.ends_of(score, draw)
 
 
 def _alone(task: Any, recipe: Recipe, part: Sequence[Line], main: str) -> float | None:

@@ -23,6 +23,7 @@ WORST = 5  # groups that the terminal names
 BESIDE = 200  # resamples for side scores of baselines, which are many
 BETTER, EVEN, WORSE = "clearly better", "no clear difference", "clearly worse"
 UNKNOWN = groups.UNKNOWN  # of too few rows, or of a score that they do not have
+MORE, LESS = "clearly higher", "clearly lower"  # of a business metric: whether more is better, nobody said
 WHY = {"right_at_90": "no answer is 90 % sure"}  # why rows may have no such score
 
 
@@ -135,7 +136,8 @@ def difference(ours: Score, theirs: Score, draw: Draw) -> dict[str, Any]:
     so few rows do not tell.
     """
     value, low, high = draw.difference(paired.gap(ours, theirs))
-    up, down = (BETTER, WORSE) if ours.better == "higher" else (WORSE, BETTER)
+    sides = {"higher": (BETTER, WORSE), "lower": (WORSE, BETTER)}
+    up, down = sides.get(ours.better, (MORE, LESS))
     ends = known(value, low, high)
     words = up if low > 0 else down if high < 0 else UNKNOWN if None in ends.values() else EVEN
     return {

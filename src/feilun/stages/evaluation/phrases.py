@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 SAID = ("label", "labels", "item", "value", "values", "text", "translation", "items", "boxes", "image", "answer")
 SURE = ("confidence", "probability", "score")
 LONGEST = 200
+TURNING = re.compile("[\u202a-\u202e\u2066-\u2069]")  # Unicode's bidirectional controls
 SIGNATURES = (b"\x89PNG\r\n", b"\xff\xd8\xff")
 
 
@@ -31,6 +33,11 @@ def said(value: Json) -> str | Phrase:
 def cut(text: str, most: int) -> str:
     """The text, or its beginning with a mark that there is more."""
     return text if len(text) <= most else f"{text[:most]}…"
+
+
+def visible(text: str) -> str:
+    """Letters that turn the direction of what follows, as their numbers: `gpj.exe` must not read as `exe.jpg`."""
+    return TURNING.sub(lambda found: f"[U+{ord(found[0]):04X}]", text)
 
 
 def picture(value: Json) -> str:

@@ -59,7 +59,8 @@ def html(
     run_folder: Path, stages: Mapping[str, Path], made: Mapping[str, Manifest], recipe: Recipe, lang: str | None = None
 ) -> str:
     """The page. Everything from the data is escaped; drawings by tasks are reduced to what only draws."""
-    return _environment().get_template("report.jinja.html").render(_context(run_folder, stages, made, recipe, lang))
+    context = _context(run_folder, stages, made, recipe, lang)
+    return phrases.visible(_environment().get_template("report.jinja.html").render(context))
 
 
 def inline(run_folder: Path, stages: Mapping[str, Path], recipe: Recipe, lang: str | None = None) -> str:
@@ -68,7 +69,7 @@ def inline(run_folder: Path, stages: Mapping[str, Path], recipe: Recipe, lang: s
     style = Markup((Path(__file__).parent / "inline.css").read_text(encoding="utf-8"))
     few = [{**group, "rows": group["rows"][:INLINE_ROWS]} for group in context["examples"]]
     page = _environment().get_template("inline.jinja.html").render({**context, "style": style, "examples": few})
-    return bilingual.only(page, context["lang"])
+    return bilingual.only(phrases.visible(page), context["lang"])
 
 
 def _language(lang: str | None) -> str:

@@ -15,7 +15,7 @@ from feilun.core.work import Made, Work
 from feilun.parts.bundle import state as states
 from feilun.parts.bundle.answering import answer_rows, by_row
 from feilun.parts.dataset import Table
-from feilun.parts.metrics import resampling
+from feilun.parts.metrics import expression, resampling
 from feilun.stages.evaluation import card, cuts, judging, money, possible, slices, why, writing
 from feilun.stages.evaluation.asking import Model
 from feilun.stages.evaluation.report import inline as _inline
@@ -59,7 +59,8 @@ def make(work: Work) -> Made:
             name: {"threshold": cut, "value": found["baselines"][name]["profit"]["value"]}
             for name, cut in thresholds.items()
         }
-    writing.answers(work.folder / "answers.jsonl", writing.lines(rows, answers, truths, others, draw))
+    own = sorted({column for text in recipe.evaluate.metrics.values() for column in expression.columns(text)})
+    writing.answers(work.folder / "answers.jsonl", writing.lines(rows, answers, truths, others, draw, own))
     model = Model(task=task, recipe=recipe, run=runner, features=table.features, state=state)
     work.say.progress("evaluation", doing="asking why")
     seen = why.Seen(rows=test, truths=truths, answers=answers)

@@ -26,19 +26,23 @@ def lines(
     truths: Sequence[Json],
     others: Mapping[str, Sequence[Json]],
     draw: Draw,
+    columns: Sequence[str] = (),
 ) -> list[dict[str, Any]]:
-    """{id, answer, truth, baselines: {name: answer}} per row, and `group` where rows are resampled by group."""
+    """{id, answer, truth, baselines: {name: answer}} per row, `group` where rows are resampled by group, and
+    `columns` {name: value} of those that business metrics read."""
     found = []
     for place, row in enumerate(rows):
         beside = {name: given[place] for name, given in others.items()}
         line = {"id": row.get("_id"), "answer": answers[place], "truth": truths[place], "baselines": beside}
+        if columns:
+            line["columns"] = {name: row[name] for name in columns if name in row}
         found.append(line if draw.groups is None else {**line, "group": int(draw.groups[place])})
     return found
 
 
 def answers(path: Path, lines: Sequence[Mapping[str, Any]]) -> None:
     """answers.jsonl."""
-    write_bytes(path, ("\n".join(json.dumps(line, ensure_ascii=False) for line in lines) + "\n").encode())
+    write_bytes(path, ("\n".join(json.dumps(line, ensure_ascii=False, default=str) for line in lines) + "\n").encode())
 
 
 def examples(model: Model, seen: Seen, train: Rows, matters: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
