@@ -132,6 +132,24 @@ CASES = [
         says=("t.jsonl",),
     ),
     Case(
+        name="a key twice in a row",
+        make=all_of(
+            text("t.jsonl", '{"x": 1, "y": "a"}\n{"x": 2, "x": 3, "y": "b"}\n'),
+            text("r.yaml", "data: {source: t.jsonl}\ntarget: y\n"),
+        ),
+        words=CHECK,
+        says=("t.jsonl:2", "'x' twice"),
+    ),
+    Case(
+        name="half a surrogate pair in JSON",
+        make=all_of(
+            text("t.jsonl", '{"x": "a", "y": "a"}\n{"x": "\\ud800", "y": "b"}\n'),
+            text("r.yaml", "data: {source: t.jsonl}\ntarget: y\n"),
+        ),
+        words=CHECK,
+        says=("t.jsonl:2", "surrogate"),
+    ),
+    Case(
         name="JSON lines that change their type",
         make=all_of(
             text(

@@ -233,3 +233,23 @@ def test_pictures_that_only_share_their_hash_are_not_near() -> None:
     copies = near_pictures._copies(contents)[1]
     assert near_pictures.dhash(copies)[0] == near_pictures.dhash(copies)[1]
     assert pictures(contents).rows == 0
+
+
+def test_hardly_a_pair_just_above_the_threshold_is_missed() -> None:
+    drawn = np.random.default_rng(3)
+    words = [f"w{place}" for place in range(4_000)]
+    texts = [" ".join(drawn.choice(words, 15)) for _ in range(4_000)]
+    changed = [text[:40] + "#" + text[41:] for text in texts]  # five of the runs of bytes change
+    changed = [text[:20] + "#" + text[21:] if len(text) > 65 else text for text in changed]
+    column = pa.chunked_array([[*texts, *changed]])
+    found = {tuple(sorted(pair)) for pair in near_texts.links([column], np.zeros(8_000, np.uint64)).close.tolist()}
+
+    def runs(text: str) -> set[str]:
+        return {text[place : place + near_texts.RUN] for place in range(len(text) - near_texts.RUN + 1)}
+
+    asked = missed = 0
+    for place, (one, other) in enumerate(zip(texts, changed, strict=True)):
+        share = len(runs(one) & runs(other)) / len(runs(one) | runs(other))
+        asked += share >= near_texts.NEAR
+        missed += share >= near_texts.NEAR and (place, place + 4_000) not in found
+    assert missed == 0 < asked

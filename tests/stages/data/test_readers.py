@@ -65,6 +65,10 @@ def test_one_object_over_several_lines_and_first_rows(tmp_path: Path) -> None:
         (b"3\n", r"r\.jsonl:1 is a number"),
         (b"{}\n{}\n", "its objects are empty"),
         (b'{"a": {"b": 1}, "a.b": 2}\n', "'a.b' twice"),
+        (b'{"a": 1}\n{"a": 1, "a": 2}\n', r"r\.jsonl:2 has the key 'a' twice"),
+        (b'{"a": 1}\n{"a": {"b": 1, "b": 1}}\n', r"r\.jsonl:2 has the key 'b' twice"),
+        (b'{"a": "x"}\n{"a": ["\\ud800 x"]}\n', r"r\.jsonl:2: a\[0\] holds half a surrogate pair"),
+        (b'{"\\uDFFFa": 1}\n', r"r\.jsonl:1: a row holds half"),
         (b'{"a": "\xff\xfe\x80"}\n{"a": "\xc3\xa9"}\n', r"r\.jsonl:\d"),
         (b"[" * 200_000, "is not JSON"),
     ],
@@ -204,3 +208,16 @@ def test_given_rows_of_another_format_and_order(tmp_path: Path) -> None:
             ),
             tmp_path,
         )
+
+
+def test_arrays_of_a_machine_with_the_other_order_of_bytes(tmp_path: Path) -> None:
+    kinds = (">f8", ">f4", ">f2", ">i4", ">u2", "<i8")
+    np.savez(tmp_path / "b.npz", **{kind[1:]: np.arange(4, dtype=kind) for kind in kinds}, w=np.array(["ä"] * 4, ">U2"))
+    found = read(tmp_path, "b.npz").table
+    assert all(found.column(kind[1:]).to_pylist() == [0, 1, 2, 3] for kind in kinds)
+    assert found.column("w").to_pylist() == ["ä"] * 4
+
+
+def test_whole_surrogate_pairs_are_letters(tmp_path: Path) -> None:
+    (tmp_path / "r.jsonl").write_text('{"a": "\\ud83d\\ude00"}\n')
+    assert read(tmp_path, "r.jsonl").table.column("a").to_pylist() == ["😀"]

@@ -17,6 +17,7 @@ from PIL import Image
 from feilun.core.errors import DataError, RecipeError
 from feilun.core.recipe import Recipe
 from feilun.parts.dataset import SPLITS
+from feilun.stages.data.looking import kinds
 from feilun.stages.data.reading import frames, pictures, raw, sources
 
 
@@ -242,7 +243,7 @@ def test_tables_from_python(tmp_path: Path) -> None:
 def test_pictures_and_mixed_values_from_python() -> None:
     pixels = np.arange(12, dtype=np.uint8).reshape(3, 4)
     found = frames.read({"image": [pixels, Image.fromarray(pixels), None], "mixed": [1, "a", None]})
-    assert found.kinds == {"image": "image"}
+    assert kinds.find("image", found.table.column("image")).kind == "image"
     first, second, third = found.table.column("image").to_pylist()
     assert first == second == pictures.to_png(pixels)
     assert third is None
@@ -284,3 +285,32 @@ def test_the_limit_of_a_given_test_file_is_a_line_too(tmp_path: Path) -> None:
     for name, count in (("t", 9), ("u", 30)):
         (tmp_path / f"{name}.csv").write_text("x,y\n" + "".join(f"{i},{'abc'[i % 3]}\n" for i in range(count)))
     assert len(sources.read(recipe("t.csv", test="u.csv", limit=20), tmp_path).lines) == 1
+
+
+def test_less_usual_types_of_pandas_and_arrow() -> None:
+    import pandas
+
+    def cells(frame: Any) -> list[Any]:
+        return frames.read(frame).table.column("x").to_pylist()
+
+    ages = pandas.DataFrame({"x": pandas.cut(pandas.Series([1, 5, None]), [0, 3, 6])})
+    assert cells(ages) == ["(0, 3]", "(3, 6]", None]
+    assert cells(pandas.DataFrame({"x": pandas.period_range("2024-01", periods=2, freq="M")})) == ["2024-01", "2024-02"]
+    assert cells(pandas.DataFrame({"x": np.arange(3, dtype=">f8")})) == [0.0, 1.0, 2.0]
+    views = pa.array(["a", None, "b"]).cast(pa.string_view())
+    assert cells(pa.table({"x": views})) == ["a", None, "b"]
+    assert frames.read(pa.table({"x": views})).table.schema.field("x").type == pa.string()
+    assert cells(pa.table({"x": pa.array([[1], [2, 3]], pa.list_view(pa.int64()))})) == [[1], [2, 3]]
+    assert cells(pa.table({"x": pa.compute.run_end_encode(pa.array([7, 7, 8]))})) == [7, 7, 8]
+    typed = pa.table(pandas.DataFrame({"x": pandas.interval_range(0, 3)}))
+    with pytest.raises(DataError, match="column x is of Arrow's type extension"):
+        frames.read(typed)
+
+
+def test_bytes_that_are_no_pictures_are_left_out() -> None:
+    for blob in (b"x", b"BM and so on", b""):
+        found = frames.read({"x": [None, blob, blob], "y": [1, 2, 3]})
+        finding = kinds.find("x", found.table.column("x"))
+        assert not found.kinds and (finding.kind, finding.why) == ("identifier", "bytes that are no picture")
+    broken = frames.read({"x": [b"x", pictures.to_png(np.zeros((2, 2), np.uint8))]})
+    assert kinds.find("x", broken.table.column("x")).kind == "image"

@@ -109,7 +109,8 @@ def _array(path: Path, archive: zipfile.ZipFile, name: str) -> np.ndarray:
         if not size <= info.file_size <= size + (1 << 20) or size > LARGEST:
             raise ValueError(f"its header says {size:,} bytes and it holds {info.file_size:,}")
         with archive.open(info) as file:
-            return np.asarray(npy.read_array(file, allow_pickle=False))
+            array = np.asarray(npy.read_array(file, allow_pickle=False))
+            return array.astype(array.dtype.newbyteorder("="), copy=False)
     except (ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:
         raise DataError(
             f"{path}: array {name} is damaged: {error}. Write the file again.",

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from feilun.core.errors import DataError
 from feilun.parts.delimited import encoding
+from feilun.parts.ops import surrogates
 
 ENDINGS = (".json", ".jsonl", ".ndjson")
 SHOWN = 60
+_HALF = re.compile(r"(?i)\\ud[89a-f]")
 
 
 def rows(path: Path, code: str | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -66,9 +69,9 @@ def flat(row: Any, place: str) -> dict[str, Any]:
 
 
 def parsed(text: str, place: str) -> Any:
-    """What the JSON text holds. Raises DataError naming the place."""
+    """What the JSON text holds. Raises DataError naming the place; also for a key given twice, and half a letter."""
     try:
-        return json.loads(text)
+        found = json.loads(text, object_pairs_hook=lambda pairs: _once(pairs, place))
     except json.JSONDecodeError as error:
         line = f", line {error.lineno}" if error.lineno > 1 else ""
         shown = text[max(0, error.pos - 20) : error.pos + 20].strip()
@@ -85,6 +88,32 @@ def parsed(text: str, place: str) -> Any:
             where=place,
             expected="a row or a list of rows",
         ) from error
+    half = surrogates.place(found, "a row") if _HALF.search(text) else None
+    if half is not None:
+        raise DataError(
+            f"{place}: {half.removeprefix('a row.')} holds half a surrogate pair, such as \\ud800, which is no letter. Write both halves, or take it out.",
+            where=place,
+            expected="text",
+            got="half a surrogate pair",
+            fix="take the escape out",
+        )
+    return found
+
+
+def _once(pairs: list[tuple[str, Any]], place: str) -> dict[str, Any]:
+    """The object; of a key given twice nobody knows which value was meant."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for at, key in enumerate(keys) if key in keys[:at])
+        raise DataError(
+            f"{place} has the key {twice[:SHOWN]!r} twice in an object. Keep the one that is meant.",
+            where=place,
+            expected="every key once",
+            got=twice[:SHOWN],
+            fix="take one of them out",
+        )
+    return found
 
 
 def _is_list(path: Path, code: str | None) -> bool:

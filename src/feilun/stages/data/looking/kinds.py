@@ -27,6 +27,7 @@ MOST_SEEN = 20_000  # rows read to measure how long texts are
 ID_NAME = re.compile(r"(?i:(^|[_\W])(id|no|nr|index|key|uuid|guid)$)|[a-z]I[Dd]$|编号|序号|编码$")
 MOST_BLOCKS, BLOCK_ROWS = 50, 4_000
 USED = ("number", "category", "text", "time", "sequence", "image")
+FIRST_SEEN = 20  # cells of bytes of which one must be a picture; others may be broken
 FEW = 200  # cells that tell most columns apart from names of pictures
 MANY = 1_000  # values of a category from which a person should look
 NEARLY_CONSTANT = 0.999  # share of one value, of 1,000 rows or more
@@ -58,7 +59,7 @@ def find(name: str, column: pa.ChunkedArray) -> Finding:
     if len(known) == 0:
         return replace(found, kind="constant", why="empty in every row")
     if pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
-        is_picture = pictures.is_picture(known[0].as_py())
+        is_picture = any(pictures.is_picture(cell.as_py()) for cell in clean.spread(known, FIRST_SEEN))
         found = replace(found, kind="identifier", why="bytes that are no picture", distinct=len(known))
         return replace(found, kind="image", why="encoded pictures") if is_picture else found
     if pa.types.is_nested(column.type):

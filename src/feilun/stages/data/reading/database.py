@@ -70,8 +70,7 @@ def read(source: str, base: Path, query: str | None, most: raw.Most) -> raw.Raw:
             fix="look at the WHERE",
         )
     whole = most.rows is None or table.num_rows < most.rows
-    kinds = {field.name: "image" for field in table.schema if pa.types.is_binary(field.type)}
-    return raw.of(table, addresses.shown(source), rows=table.num_rows if whole else None, kinds=kinds)
+    return raw.of(table, addresses.shown(source), rows=table.num_rows if whole else None)
 
 
 def _blocks(connection: Connection, query: str, limit: int | None, source: str, inspect: Any) -> Iterator[pa.Table]:

@@ -50,12 +50,14 @@ def read(frame: Any) -> raw.Raw:
     table = pa.table(columns)
     if table.num_rows == 0:
         raise DataError("This table has no rows.", where="table", fix="give a table with rows")
-    kinds = {name: "image" for name, column in columns.items() if pa.types.is_binary(column.type)}
-    return raw.of(table, "table", rows=table.num_rows, kinds=kinds)
+    return raw.of(table, "table", rows=table.num_rows)
 
 
 def column(name: str, values: Any) -> pa.Array:
     """One column of Python values; uint8 arrays and Pillow images become PNG, numbers among texts become texts."""
+    values = _ranges_as_text(values)
+    if isinstance(getattr(values, "dtype", None), np.dtype) and not values.dtype.isnative:
+        values = values.astype(values.dtype.newbyteorder("="))
     first = next((value for value in values if value is not None), None)
     if isinstance(first, np.ndarray) and first.ndim == 2 and first.dtype.kind == "f":  # steps; pictures are uint8
         values = [None if value is None else np.asarray(value).tolist() for value in values]
@@ -130,6 +132,18 @@ def _as_text(table: pa.Table) -> pa.Table:
 def _text(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Whole numbers are written the same, whether they were read as 1 or as 1.0."""
     return clean.texts(column, whole_numbers=clean.is_numeric(column.type))
+
+
+def _ranges_as_text(values: Any) -> Any:
+    """A pandas column of intervals, as pd.cut makes them, or of periods as texts: (0, 5], 2024-01. Others as they are."""
+    kind = getattr(values, "dtype", None)
+    categories = getattr(kind, "categories", None)
+    if not str(getattr(categories, "dtype", kind)).startswith(("interval", "period")):
+        return values
+    if categories is not None:  # a gap makes (0, 3] a (0.0, 3.0] among the values, and not among the categories
+        words = [*map(str, categories), None]
+        return [words[code] for code in values.cat.codes]
+    return [None if gap else str(value) for value, gap in zip(values, values.isna(), strict=True)]
 
 
 def _is_missing(value: Any) -> bool:

@@ -26,8 +26,16 @@ def to_png(pixels: np.ndarray) -> bytes:
 
 
 def is_picture(content: bytes) -> bool:
-    """Whether these bytes start like an encoded picture."""
-    return content.startswith(MAGIC)
+    """Whether these bytes start like an encoded picture; whether all of it opens is seen later."""
+    if not content.startswith(MAGIC):
+        return False
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(content)):
+            return True
+    except Exception:  # as in `_opens`; BM and II*, say, may begin anything
+        return False
 
 
 def broken(contents: Iterable[bytes | None]) -> list[int]:

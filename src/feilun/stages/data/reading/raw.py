@@ -16,6 +16,7 @@ from feilun.core.errors import DataError
 from feilun.core.recipe import Data
 from feilun.parts.ops.measured import Unit
 from feilun.parts.ops.numerals import Written
+from feilun.stages.data.reading import arrow_types
 
 RESERVED = "_id"  # the stable row id that the data stage adds
 DEALT = -1  # in `given`: this row's split is found by hash; else an index into parts.dataset.SPLITS
@@ -67,8 +68,9 @@ Part = Callable[[Data, Most], Raw]  # reads the rows of one split of a source
 
 
 def of(table: pa.Table, name: str, **more: object) -> Raw:
-    """Raw rows that are all to be dealt."""
+    """Raw rows that are all to be dealt. Raises DataError for names that are there twice, and types that are not read."""
     check_columns(table.column_names, name)
+    table = arrow_types.plain(table, name)
     facts: dict[str, Any] = {"rows": table.num_rows, **more}
     return Raw(table=table, name=name, given=np.full(table.num_rows, DEALT, np.int8), **facts)
 
