@@ -12,7 +12,7 @@ from feilun.core import manifest
 from feilun.stages.evaluation import bilingual, card, network, report
 
 HIDDEN = re.compile(r"<(style|title|code|pre|svg class=\"bars\")[\s>].*?</(style|title|code|pre|svg)>", re.DOTALL)
-KEY = re.compile(r"\b\w+(?:\.\w+)+\b")  # a recipe key, a file's or a layer's name
+KEY = re.compile(r"\b\w+(?:\.\w+)+\b(?:: \w+)?")  # a recipe key with or without a value, a file's or a layer's name
 NAMES = """
 English Feilun PyTorch Python Linux AUC BLEU chrF mAP nDCG Brier MMD Matthews Popović Papineni log SHA CPU torch fp32
 int8 dropout builtin
