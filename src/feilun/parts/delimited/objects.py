@@ -91,7 +91,8 @@ def parsed(text: str, place: str) -> Any:
     half = surrogates.place(found, "a row") if _HALF.search(text) else None
     if half is not None:
         raise DataError(
-            f"{place}: {half.removeprefix('a row.')} holds half a surrogate pair, such as \\ud800, which is no letter. Write both halves, or take it out.",
+            f"{place}: {half.removeprefix('a row.')} holds half a surrogate pair, such as \\ud800, which is no letter. "
+            "Write both halves, or take it out.",
             where=place,
             expected="text",
             got="half a surrogate pair",

@@ -3,7 +3,8 @@
 MinHash and its estimate of Jaccard similarity: Broder 1997. Bands of it: Leskovec, Rajaraman, Ullman, Mining of Massive
 Datasets, 2014, section 3.4. With 16 bands of 3 hashes a pair of similarity 0.8 shares no band with chance (1 - 0.8³)¹⁶
 = 1.0e-5, and agrees in fewer than half of the 48 hashes, below which it is not looked at, with chance 8e-7: one such
-pair in 90,000 is missed, where its buckets hold no more than WINDOW others. Bytes of UTF-8, not characters: five of them are five letters, or nearly two Chinese characters.
+pair in 90,000 is missed, where its buckets hold no more than WINDOW others.
+Bytes of UTF-8, not characters: five of them are five letters, or nearly two Chinese characters.
 """
 
 from __future__ import annotations
