@@ -25,8 +25,10 @@ YEAR_FIRST = r"^(?P<year>\d{4})[-/.年](?P<month>\d{1,2})[-/.月](?P<day>\d{1,2}
 YEAR_LAST = r"^(?P<one>\d{1,2})(?P<mark>[-/.])(?P<two>\d{1,2})[-/.](?P<year>\d{4})" + CLOCK
 DAY_NAMED = r"^(?P<day>\d{1,2})\.?[\s-](?P<name>[A-Za-z]{3,9})\.?,?[\s-](?P<year>\d{4})" + CLOCK
 NAME_FIRST = r"^(?P<name>[A-Za-z]{3,9})\.? (?P<day>\d{1,2})(?:st|nd|rd|th)?,? (?P<year>\d{4})" + CLOCK
-_MONTHS = ("january", "february", "march", "april", "may", "june")
-_MONTHS += ("july", "august", "september", "october", "november", "december")
+_MONTHS = (
+    *("january", "february", "march", "april", "may", "june"),
+    *("july", "august", "september", "october", "november", "december"),
+)
 MONTHS = {word: place for place, name in enumerate(_MONTHS, 1) for word in (name, name[:3])} | {"sept": 9}
 GAP = "missing"
 DAY_WORD = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
