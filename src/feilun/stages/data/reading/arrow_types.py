@@ -34,7 +34,7 @@ def _column(column: pa.ChunkedArray, name: str, where: str) -> pa.ChunkedArray:
         return column if wanted == kind else column.cast(wanted)
     except (pa.ArrowNotImplementedError, pa.ArrowInvalid, TypeError) as error:
         raise DataError(
-            f"{where}: column {name} is of Arrow's type {str(kind)[:80]}, which is not read. Write it as text or numbers: "
+            f"{where}: column {name} is of Arrow's type {str(kind)[:80]}, which is not read. Write it as text: "
             f"table[{name!r}].astype(str) in pandas, or leave the column out.",
             where=f"{where}, {name}",
             expected="text, numbers, dates, bytes or lists",

@@ -135,7 +135,7 @@ def _text(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _ranges_as_text(values: Any) -> Any:
-    """A pandas column of intervals, as pd.cut makes them, or of periods as texts: (0, 5], 2024-01. Others as they are."""
+    """A pandas column of intervals, as pd.cut makes them, or of periods as texts: (0, 5], 2024-01. Others stay."""
     kind = getattr(values, "dtype", None)
     categories = getattr(kind, "categories", None)
     if not str(getattr(categories, "dtype", kind)).startswith(("interval", "period")):
