@@ -43,8 +43,7 @@ def refuse_rounded(table: pa.Table, recipe: Recipe, kinds: Mapping[str, str]) ->
     if clean.are_names(table.column(str(split.column)).drop_null()):
         raise RecipeError(
             f"data.split.column is {split.column}, whose whole numbers beyond 2^53 no number holds exactly: as an "
-            f"input of kind number several groups would be one. Write inputs: {{{split.column}: category}}, "
-            "or leave it out.",
+            f"input of kind number several groups would be one. Write inputs: {{{split.column}: category}}.",
             where="data.split.column",
             expected="a column that is no number among the inputs",
             got=str(split.column),

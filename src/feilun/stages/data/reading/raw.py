@@ -68,7 +68,7 @@ Part = Callable[[Data, Most], Raw]  # reads the rows of one split of a source
 
 
 def of(table: pa.Table, name: str, **more: object) -> Raw:
-    """Raw rows that are all to be dealt. Raises DataError for names that are there twice and types that are not read."""
+    """Raw rows that are all to be dealt. Raises DataError for a name that is there twice, and a type not read."""
     check_columns(table.column_names, name)
     table = arrow_types.plain(table, name)
     facts: dict[str, Any] = {"rows": table.num_rows, **more}
