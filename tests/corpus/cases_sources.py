@@ -271,4 +271,19 @@ CASES = [
         words=RUN,
         says=("who",),
     ),
+    Case(
+        name="a first line that is meant for Excel",
+        make=both("sep=;\n" + table().replace(",", ";"), "data: {source: t.csv}\ntarget: y\n"),
+        words=CHECK,
+        says=("t.csv:1", "sep=;", "delete it"),
+    ),
+    Case(
+        name="too few names given",
+        make=both(
+            "".join(f"{i % 9},{i * 3 % 11},{'ab'[i % 9 > 3]}\n" for i in range(60)),
+            "data: {source: t.csv, columns: [p, y]}\ntarget: y\n",
+        ),
+        words=CHECK,
+        says=("columns", "3"),
+    ),
 ]

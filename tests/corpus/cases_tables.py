@@ -392,13 +392,4 @@ CASES = [
         code=0,
         right=rows(60),
     ),
-    Case(
-        name="too few names given",
-        make=both(
-            "".join(f"{i % 9},{i * 3 % 11},{'ab'[i % 9 > 3]}\n" for i in range(60)),
-            "data: {source: t.csv, columns: [p, y]}\ntarget: y\n",
-        ),
-        words=CHECK,
-        says=("columns", "3"),
-    ),
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -16,6 +17,7 @@ from feilun.parts.delimited import encoding, header
 
 SNIFFED = 1 << 18  # characters by which delimiter and header are found
 SNIFFED_RECORDS = 1000
+FOR_EXCEL = re.compile(r"\"?sep=.\"?[\r\n]", re.I)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,6 +52,15 @@ def of(path: Path, data: Data, *, wanted: tuple[str, ...] = ()) -> Spelling:
         text = file.read(SNIFFED).removeprefix("\ufeff")
     if not text.strip():
         raise DataError(f"{path} is empty. Give a file with a header line and rows.", where=str(path), fix="add rows")
+    if told := FOR_EXCEL.match(text):
+        raise DataError(
+            f"{path}:1: the line {told.group().strip()!r} tells Excel how the cells are cut; it is no header and no row. "
+            "Delete it.",
+            where=f"{path}:1",
+            expected="names of columns, or a row",
+            got=told.group().strip(),
+            fix="delete the first line",
+        )
     mark = data.delimiter or delimiters.of(text)
     records = _records(text, mark)
     if not records:
