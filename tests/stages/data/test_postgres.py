@@ -13,6 +13,7 @@ from PIL import Image
 from feilun.cli.main import main
 from feilun.core.errors import DataError, RecipeError
 from feilun.core.recipe import Recipe
+from feilun.stages.data.looking import kinds
 from feilun.stages.data.reading import database, sources
 
 PASSWORD = "geheim-99"
@@ -83,7 +84,8 @@ def test_every_type(shop: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert (first["价格"], first["large"], first["what"]["城市"]) == (0.25, 1.2345678901234567e44, "北京")
     assert (first["picture"], first["code"][-2:]) == (picture(), "01")
     assert {name for name, value in last.items() if value is not None} == {"note"}
-    assert (found.kinds, found.rows, found.name) == ({"picture": "image"}, 201, shop.replace("${PASSWORD}", "***"))
+    assert kinds.find("picture", found.table.column("picture")).kind == "image"
+    assert (found.rows, found.name) == (201, shop.replace("${PASSWORD}", "***"))
 
 
 def test_what_stands_in_a_query_arrives_as_written(shop: str, tmp_path: Path) -> None:

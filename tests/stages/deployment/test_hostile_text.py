@@ -55,7 +55,7 @@ def test_a_key_given_twice_is_refused(address: str) -> None:
 def test_rows_of_files_and_texts_are_refused_alike(bundle: Path, tmp_path: Path) -> None:
     row = {**ROW, "width": "\ud800"}
     (tmp_path / "r.jsonl").write_text(json.dumps(ROW) + "\n" + json.dumps(row) + "\n")
-    for source, words in ((tmp_path / "r.jsonl", r"r\.jsonl: row 2.*surrogate"), ([row], "row 1.*surrogate")):
+    for source, words in ((tmp_path / "r.jsonl", r"r\.jsonl:2: .*surrogate"), ([row], "row 1.*surrogate")):
         with pytest.raises(DataError, match=words):
             verbs.predict(bundle, source)
 
