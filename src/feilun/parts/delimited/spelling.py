@@ -54,8 +54,8 @@ def of(path: Path, data: Data, *, wanted: tuple[str, ...] = ()) -> Spelling:
         raise DataError(f"{path} is empty. Give a file with a header line and rows.", where=str(path), fix="add rows")
     if told := FOR_EXCEL.match(text):
         raise DataError(
-            f"{path}:1: the line {told.group().strip()!r} tells Excel how the cells are cut; it is no header and no row. "
-            "Delete it.",
+            f"{path}:1: the line {told.group().strip()!r} tells Excel how the cells are cut; it is no header and no "
+            "row. Delete it.",
             where=f"{path}:1",
             expected="names of columns, or a row",
             got=told.group().strip(),
