@@ -29,10 +29,10 @@ class Model(nn.Module):
 QUICK = {"train__epochs": 3, "evaluate__bootstrap": 100}
 
 
-def frame() -> dict[str, list[object]]:
+def frame(rows: int = 300) -> dict[str, list[object]]:
     """Rows whose label is the sign of a sum."""
     draw = torch.Generator().manual_seed(0)
-    first, second = torch.randn(2, 300, generator=draw).tolist()
+    first, second = torch.randn(2, rows, generator=draw).tolist()
     label = ["up" if one + other > 0 else "down" for one, other in zip(first, second, strict=True)]
     return {"first": first, "second": second, "label": label}
 
@@ -63,6 +63,18 @@ def test_a_module_from_python_is_served_with_the_weights_it_learnt(tmp_path: Pat
     assert set(answer["scores"]) == {"down", "up"}
     after = list(network.state_dict().values())
     assert all(torch.equal(one, other) for one, other in zip(before, after, strict=True)), "the user's module changed"
+
+
+def test_a_column_stays_one_number_however_many_rows_there_are(tmp_path: Path) -> None:
+    import pandas
+
+    settings = {**QUICK, "train__epochs": 1, "optimize__quantize": "none", "home": tmp_path, "name": "mine"}
+    rows = pandas.DataFrame(frame(1600))  # from 1,000 training rows on, other networks get pieces
+    run = feilun.run(rows, target="label", model=nn.Linear(2, 2), **settings)
+    assert {column.options["transform"] for column in run.recipe.inputs.values()} == {"standard"}
+    with pytest.raises(InputError, match="96"):  # pieces are had by asking for them in one column
+        inputs = {"first": {"kind": "number", "transform": "pieces"}, "second": "number"}
+        feilun.run(rows, target="label", model=nn.Linear(2, 2), inputs=inputs, **settings)
 
 
 def test_the_same_module_again_is_skipped_and_another_is_not(tmp_path: Path) -> None:

@@ -132,3 +132,38 @@ def test_folds_answer_every_row_once(tmp_path: Path) -> None:
     assert found["n"] == 300 and len(found["folds"]) == 3
     assert sum(fold["n"] for fold in found["folds"]) == 300
     assert found["low"] <= found["value"] <= found["high"]
+    assert all("model" not in fold for fold in found["folds"]), "only what auto chose is said"
+
+
+def trained(made: Run) -> set[tuple[int | None, float, str]]:
+    """(fold, part, model) of every training beside the run."""
+    keys = {}
+    for folder in made.folder.parent.glob("*/data"):
+        data = manifest.read(folder)
+        assert data is not None
+        split = data.recipe["data"]["split"]
+        keys[data.key] = (split["fold"] if split["folds"] else None, split["part"])
+    found = [manifest.read(folder) for folder in made.folder.parent.glob("*/training")]
+    return {(*keys[one.inputs["data"]], one.recipe["model"]["name"]) for one in found if one is not None}
+
+
+def test_auto_chooses_in_every_fold_by_that_fold_s_own_validation_rows(tmp_path: Path) -> None:
+    write(tmp_path)
+    made = run(tmp_path)
+    found = studies.cross_validate(made, 2, Given(base=tmp_path, say=Quiet()))
+    assert {(fold, 1.0, model) for fold in (0, 1) for model in ("linear", "tabm")} <= trained(made)
+    chosen = [fold["model"] for fold in found["folds"]]
+    assert set(chosen) <= {"linear", "tabm"}
+    [words] = [line for line in lifecycle.call("evaluation", "studied", found) if "auto chose anew" in line]
+    assert all(model in words for model in chosen)
+    assert "auto chose anew" in (made.folder / "card.md").read_text(encoding="utf-8")
+    assert "每次训练都由 auto" in (made.folder / "report.html").read_text(encoding="utf-8")
+
+
+def test_auto_chooses_at_every_point_of_a_learning_curve(tmp_path: Path) -> None:
+    write(tmp_path)
+    made = run(tmp_path)
+    found = studies.learning_curve(made, Given(base=tmp_path, say=Quiet()), parts=(0.5, 1.0))
+    assert {(None, 0.5, "linear"), (None, 0.5, "tabm")} <= trained(made)
+    assert found["points"][-1]["model"] == made.recipe.model.name, "all rows choose as the run did"
+    assert any("auto chose anew" in line for line in lifecycle.call("evaluation", "studied", found))

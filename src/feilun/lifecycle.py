@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import os
+import platform
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,17 +19,17 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from feilun import __version__
 from feilun.core import discover, manifest, notebook, progress, reading, runs, sources
 from feilun.core.errors import FeilunError, InputError
 from feilun.core.manifest import Manifest
 from feilun.core.protocols import Say
-from feilun.core.recipe import Data, Recipe
+from feilun.core.recipe import AUTO, Data, Recipe
 from feilun.core.runs import run_folder as run_folder
 from feilun.core.runs import stage_folders as stage_folders
 from feilun.core.work import Made, Work
 
 STAGES = ("data", "training", "evaluation", "optimization", "deployment")  # then improvement, and data again
-AUTO = "auto"  # the model that is chosen from a few by trying
 LIBRARIES = ("numpy", "torch", "datasets", "tokenizers", "pillow", "scikit-learn", "onnxruntime")
 
 
@@ -52,6 +54,7 @@ class Run:
     number: int
     folder: Path
     recipe: Recipe
+    asked: Recipe  # the recipe before `model: auto` became the model that was chosen
     stages: Mapping[str, Path]
     skipped: tuple[str, ...]
     seconds: float
@@ -175,9 +178,9 @@ def run_recipe(
     given = Given(base=base, lap=lap, frame=frame, model=model, say=say or progress.Quiet())
     mark = lap.rows.name if lap else None
     with progress.locked(home / name), own_network(recipe, home / name, base, model) as recipe:
-        tried: dict[str, Any] = {}
+        asked, tried = recipe, dict[str, Any]()
         if recipe.model.name == AUTO:
-            recipe, tried = _chosen(recipe, home / name, given)
+            recipe, tried = choose(recipe, home / name, given)
         folder = runs.find_or_begin(home / name, recipe, mark)
         if tried:
             manifest.write_json(folder / "auto.json", tried)
@@ -188,6 +191,7 @@ def run_recipe(
             number=int(folder.name),
             folder=folder,
             recipe=recipe,
+            asked=asked,
             stages=made,
             skipped=skipped,
             seconds=time.monotonic() - started,
@@ -231,7 +235,7 @@ def make_stages(
     return made, tuple(skipped)
 
 
-def _chosen(recipe: Recipe, parent: Path, given: Given) -> tuple[Recipe, dict[str, Any]]:
+def choose(recipe: Recipe, parent: Path, given: Given) -> tuple[Recipe, dict[str, Any]]:
     """`model: auto`: two or three models trained, the one kept that is best on validation rows, and the table of all.
 
     A candidate that fails is listed with its reason; only if all fail, the first failure is raised.
@@ -291,7 +295,7 @@ def _stage(job: _Job) -> tuple[Path, bool]:
     given = job.given
     folder = job.run / job.stage
     runs.prepare(folder, key)
-    started = time.monotonic()
+    started, worked = time.monotonic(), progress.cpu_seconds()
     work = Work(
         recipe=job.recipe,
         task=discover.task(str(job.recipe.task)),
@@ -315,7 +319,9 @@ def _stage(job: _Job) -> tuple[Path, bool]:
         scores=made.scores,
         facts=made.facts,
         seconds=round(time.monotonic() - started, 3),
+        cpu_seconds=round(progress.cpu_seconds() - worked, 3),
         peak_memory_mb=progress.peak_memory_mb(),
+        machine={"feilun": __version__, "python": platform.python_version(), "system": _system()},
     )
     manifest.write(folder, finished)
     return folder, False
@@ -347,6 +353,11 @@ def _key(job: _Job) -> tuple[str, dict[str, Any]]:
 def _key_of(folder: Path) -> str:
     found = manifest.read(folder)
     return found.key if found else ""
+
+
+def _system() -> str:
+    """Such as `Linux x86_64 × 8` processors; nothing that names the machine."""
+    return f"{platform.system()} {platform.machine()} × {os.cpu_count()}"
 
 
 def _version(library: str) -> str:

@@ -1,20 +1,20 @@
 """Questions that take many runs of one recipe: cross-validation, and what more rows would bring.
 
 A study trains in folders of its own beside the run it is about, skips what is made, and leaves one JSON file in the
-run, which the report draws: folds.json, learning.json.
+run, which the report draws: folds.json, learning.json. A model of `auto` is chosen anew each time, on that time's own
+validation rows: one that all rows chose would already know the rows it is tested on.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from feilun.core import manifest, progress, runs
 from feilun.core.errors import RecipeError
-from feilun.core.recipe import Recipe
-from feilun.lifecycle import STAGES, Given, Run, call, make_stages, own_network
+from feilun.core.recipe import AUTO, Recipe
+from feilun.lifecycle import STAGES, Given, Run, call, choose, make_stages, own_network
 
 UNTIL = STAGES.index("evaluation") + 1
 PARTS = (0.125, 0.25, 0.5, 1.0)  # of the training rows
@@ -31,9 +31,9 @@ def cross_validate(run: Run, folds: int, given: Given) -> dict[str, Any]:
     made = []
     for fold in range(folds):
         given.say.line(f"fold {fold + 1} of {folds}")
-        recipe = _split(run.recipe, folds=folds, fold=fold)
+        recipe = _split(run.asked, folds=folds, fold=fold)
         made.append(_evaluated(recipe, run.folder.parent / f"fold-{fold + 1}-of-{folds}", given))
-    found: dict[str, Any] = call("evaluation", "pool", run.recipe, made)
+    found: dict[str, Any] = call("evaluation", "pool", run.asked, made)
     return _kept(run, "folds.json", found, given)
 
 
@@ -41,25 +41,23 @@ def learning_curve(run: Run, given: Given, parts: Sequence[float] = PARTS) -> di
     """learning.json: the score by training rows, on the same test rows, and what more of them would bring."""
     points = []
     for part in sorted(parts):
-        recipe = _split(run.recipe, part=part)
+        recipe = _split(run.asked, part=part)
         given.say.line(f"{100 * part:g} % of the training rows")
         points.append(_evaluated(recipe, run.folder.parent / f"part-{part:g}", given))
-    found: dict[str, Any] = call("evaluation", "learning", run.recipe, points)
+    found: dict[str, Any] = call("evaluation", "learning", run.asked, points)
     return _kept(run, "learning.json", found, given)
 
 
 def _split(recipe: Recipe, **changes: Any) -> Recipe:
-    """The recipe with another split; with folds the share that a gate would take is trained on."""
-    plain = recipe.model_dump(mode="json")
-    split = {**plain["data"]["split"], **changes}
-    if math.isclose(split.get("part") or 1.0, 1.0):
-        split["part"] = 1.0
-    return recipe.but(data={**plain["data"], "split": split})
+    """The recipe with another split; what was not set stays unset, and is the chosen model's to say."""
+    return Recipe.model_validate(recipe.with_settings({f"data.split.{key}": value for key, value in changes.items()}))
 
 
 def _evaluated(recipe: Recipe, folder: Path, given: Given) -> dict[str, Path]:
     """{stage: folder} up to the evaluation."""
     with progress.locked(folder.parent), own_network(recipe, folder.parent, given.base, given.model) as whole:
+        if whole.model.name == AUTO:
+            whole, _ = choose(whole, folder.parent, given)
         return make_stages(whole, STAGES[:UNTIL], folder, given)[0]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import random
 from pathlib import Path
 from typing import Any
@@ -161,6 +162,22 @@ def test_chinese_is_spoken_where_asked_for(desk: Desk) -> None:
     said = desk.type("init", "客户.csv", "--target", "流失", "--lang", "zh")
     assert "240 行,5 列。" in said
     assert "已写入 客户.yaml.  下一步:feilun check 客户.yaml" in said
+
+
+def test_report_and_card_open_in_the_language_that_is_asked_for(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("FEILUN_LANG", "LC_ALL", "LC_MESSAGES"):
+        monkeypatch.delenv(name, raising=False)
+    desk.type("init", "客户.csv", "--target", "流失")
+    folder = desk.folder / "runs" / "客户" / "1"
+    for spoken, flags, language in (("C.UTF-8", ["--lang", "zh"], "zh"), ("zh_CN.UTF-8", ["--lang", "en"], "en")):
+        monkeypatch.setenv("LANG", spoken)
+        desk.type("run", "客户.yaml", *QUICK, *flags)
+        page, card = ((folder / name).read_text(encoding="utf-8") for name in ("report.html", "card.md"))
+        assert f'id="lang-{language}" class="switch" checked' in page
+        assert ("## 用途" if language == "zh" else "## Purpose") in card
+        assert "FEILUN_LANG" not in os.environ
+    desk.type("run", "客户.yaml", *QUICK)
+    assert 'id="lang-zh" class="switch" checked' in (folder / "report.html").read_text(encoding="utf-8")
 
 
 def test_interrupted_runs_are_listed_and_deleted_only_with_yes(desk: Desk) -> None:

@@ -74,6 +74,25 @@ CASES = [
         "metrics",
         words=RUN,
     ),
+    Case(
+        name="recipe: a metric over a column that is called as an answer is",
+        make=all_of(
+            text("t.csv", table().replace("x,c,y", "x,score,y")),
+            text("r.yaml", BASE + "evaluate: {metrics: {m: mean(score)}}\n"),
+        ),
+        words=RUN,
+        says=("score", 'column("score")', 'answer("score")'),
+    ),
+    Case(
+        name="recipe: groups of a column with one value",
+        make=all_of(
+            text("t.csv", table(120, x=lambda i: i % 17 + i / 1000, k=lambda i: 7, y=lambda i: "ab"[i % 2])),
+            text("r.yaml", BASE + "evaluate: {groups: [k]}\n"),
+        ),
+        words=RUN,
+        code=0,
+        says=("groups of k", "same value"),
+    ),
     case("recipe: a metric over an unknown column", BASE + "evaluate: {metrics: {m: mean(wage)}}\n", "wage", words=RUN),
     case(
         "recipe: balance of numbers",

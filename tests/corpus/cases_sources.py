@@ -7,6 +7,17 @@ from cases_tables import CHECK, RUN, answered, both, grown, rows
 
 CASES = [
     Case(
+        name="a test file with the month first beside a training file with the day first",
+        make=all_of(
+            text("t.csv", grown(when=lambda i: f"{1 + i % 28:02}/{1 + i % 9:02}/2020")),
+            text("u.csv", grown(x=lambda i: i % 17 + 0.5, when=lambda i: f"{1 + i % 9:02}/{1 + i % 28:02}/2020")),
+            text("r.yaml", "data: {source: t.csv, test: u.csv}\ntarget: y\n"),
+        ),
+        words=("check", "r.yaml"),
+        code=0,
+        says=("u.csv is read month first", "when", "2024-01-31"),
+    ),
+    Case(
         name="train and test in another column order",
         make=all_of(
             text("t.csv", grown()),

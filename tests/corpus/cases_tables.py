@@ -49,6 +49,11 @@ def grown(**more: Any) -> str:
     return table(120, **{**plain, **more}, y=lambda i: "no" if i % 17 < 8 else "yes")
 
 
+def cut_at_semicolons(content: str) -> str:
+    """The table with semicolons between its cells; a bar in a cell becomes a comma."""
+    return content.replace(",", ";").replace("|", ",")
+
+
 def _remainder(factor: int, place: int) -> int:
     return factor * place % 13
 
@@ -158,6 +163,13 @@ CASES = [
         says=("yes", "no"),
     ),
     Case(
+        name="labels in capitals in some rows",
+        make=both(table(120, x=lambda i: i % 17, y=lambda i: "no" if i % 17 < 8 else "YES" if i % 4 else "yes")),
+        words=CHECK,
+        code=0,
+        says=("label spellings", "'yes' for 'YES'", 'target: {column: "y", spellings: join}'),
+    ),
+    Case(
         name="a target with missing values",
         make=both(table(120, x=lambda i: i % 17, y=lambda i: "" if i % 10 == 0 else "no" if i % 17 < 8 else "yes")),
         words=RUN,
@@ -177,6 +189,27 @@ CASES = [
         words=CHECK,
         code=0,
         right=kind("price", "number"),
+    ),
+    Case(
+        name="a comma between thousands beside decimal points, cells cut at semicolons",
+        make=both(cut_at_semicolons(grown(price=lambda i: f"{i}.5" if i % 9 else f"4|{i:03}"))),
+        words=CHECK,
+        code=0,
+        says=("4,000 is read as 4000",),
+    ),
+    Case(
+        name="a number that may be two is told with the key that decides",
+        make=both(cut_at_semicolons(grown(price=lambda i: f"4|{i:03}"))),
+        words=CHECK,
+        code=0,
+        says=("4,000", "4.000", "may be 4000", 'data.decimal: "."', "unclear numbers"),
+    ),
+    Case(
+        name="dates in two orders in one file",
+        make=both(grown(when=lambda i: "{1:02}/{0:02}/2020".format(*(1 + i % 9, 1 + i % 28)[:: 2 * (i % 2) - 1]))),
+        words=CHECK,
+        code=0,
+        says=("dates in two orders", "day_first: true", "when"),
     ),
     Case(
         name="numbers with a currency",

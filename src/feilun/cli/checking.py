@@ -21,8 +21,7 @@ def check(context: Context, path: Path, settings: Sequence[str], shown: str) -> 
 
     written = reading.read_recipe(path, settings)
     base = path.resolve().parent
-    resolved = lifecycle.call("data", "resolve", written, base=base)
-    columns = lifecycle.call("data", "profile", written, base=base)
+    resolved, columns = lifecycle.call("data", "look", written, base=base)
     drafted = writing.Draft(recipe=resolved, columns=columns, source=str(resolved.data.source))
     for line in [writing.opening(drafted, context.lang), *writing.table(drafted)]:
         context.say.line(line)

@@ -43,11 +43,16 @@ def evaluate(
     made = run.made("evaluation")
     main = str(made.facts["main"])
     value: dict[str, Any] = {"scores": made.scores, "main": main}
+    judged, over = made.scores, ""
+    thresholds.check(wanted, judged, main, run.version)
     if folds:
         value["folds"] = studies.cross_validate(run, folds, given)
+        judged, over = value["folds"]["scores"], f"{folds} folds"
     if learning_curve:
         value["learning"] = studies.learning_curve(run, given)
-    thresholds.require(wanted, made.scores, main, run.version)
+    if wanted:
+        context.say.line(f"--fail-under looks at the scores over {over or 'the test rows'}")
+    thresholds.require(wanted, judged, main, run.version, over)
     report = starting.relative(run.folder / "report.html")
     return Result(
         value={**value, "report": report},

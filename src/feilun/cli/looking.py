@@ -29,7 +29,9 @@ def show(context: Context, thing: str, *, part: str = "summary") -> Result:
     stages = lifecycle.stage_folders(folder)
     told: dict[str, Any] = {"name": name, "version": f"{name}@{number}", "run": f"{name}/{number}"}
     if part == "card":
-        text = (stages["evaluation"] / "card.md").read_text(encoding="utf-8")
+        whole = folder / "card.md"  # with what only later stages know; a run that was interrupted has none yet
+        path = whole if whole.is_file() else stages["evaluation"] / "card.md"
+        text = path.read_text(encoding="utf-8")
         return Result(value=text, text=text.rstrip(), **told)
     if part == "recipe":
         return Result(value=saved["recipe"], text=yaml12.dump(saved["recipe"], Recipe.model_fields).rstrip(), **told)

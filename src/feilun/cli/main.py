@@ -18,7 +18,8 @@ from feilun import __version__
 from feilun.cli import say as drawing
 from feilun.cli.record import Context, Result, Verb
 from feilun.cli.table import GROUPS, VERBS
-from feilun.cli.words import language, tell
+from feilun.cli.words import tell
+from feilun.core import language
 from feilun.core.errors import FeilunError, InputError, Stopped
 
 SCHEMA = "feilun.cli/1"
@@ -100,7 +101,10 @@ _GLOBAL: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
     (("-v", "--verbose"), {**_ON, "help": "also what is usually left out"}),
     (("--debug",), {**_ON, "help": "show the traceback of an error"}),
     (("--no-color",), {**_ON, "help": "no colours"}),
-    (("--lang",), {"choices": ("en", "zh"), "help": "language of messages; default: the system's"}),
+    (
+        ("--lang",),
+        {"choices": ("en", "zh"), "help": "language of messages and reports; default: FEILUN_LANG, else the system's"},
+    ),
     (("--home",), {"metavar": "FOLDER", "help": "where runs are kept; default: FEILUN_HOME, else ./runs"}),
     (("--offline",), {**_ON, "help": "never use the network"}),
     (("-y", "--yes"), {**_ON, "help": "do not ask, overwrite"}),
@@ -111,11 +115,11 @@ def _command(words: list[str]) -> int:
     started = time.monotonic()
     as_json, debug = "--json" in words, "--debug" in words
     verb: Verb | None = None
-    lang = language(None)
+    lang = language.spoken()
     try:
         arguments = vars(_parsed(words))
         flags = {name: arguments.pop(name, None) for name in _FLAGS}
-        lang = language(flags["lang"])
+        lang = language.spoken(flags["lang"])
         name = arguments.pop("verb")
         if name is None:
             parser().print_help()
@@ -169,9 +173,14 @@ def _called(verb: Verb, arguments: dict[str, Any], flags: dict[str, Any], lang: 
         usage=usage,
         dry_run=bool(arguments.pop("dry_run", False)),
     )
+    before = os.environ.get(language.ASKED)
+    os.environ[language.ASKED] = lang  # what a verb writes, such as the report, opens in it too
     try:
         return verb.call(context, **arguments)
     finally:
+        os.environ.pop(language.ASKED)
+        if before is not None:
+            os.environ[language.ASKED] = before
         if isinstance(say, drawing.TerminalSay):
             say.close()
 

@@ -39,6 +39,8 @@ def predict(
         lines = [json.dumps(answer, ensure_ascii=False, default=str) for answer in answers]
         return Result(value=answers, text="\n".join(lines), name=thing)
     text = f"{tell(context.lang, '{count} rows answered', count=answers[0]['rows'])}  {out}"
+    if short := answers[0].get("short_windows"):
+        text += f"\n{tell(context.lang, '{count} rows have fewer steps before them than a window', count=short)}"
     return Result(value=answers[0], text=text, name=thing)
 
 

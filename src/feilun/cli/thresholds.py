@@ -37,33 +37,25 @@ def parsed(given: Sequence[str] | None) -> dict[str, float]:
     return found
 
 
-def require(thresholds: Mapping[str, float], scores: Mapping[str, Any], main: str, version: str) -> None:
-    """Raises ThresholdMissed naming every score that misses, or InputError for a name that is no score here."""
+def require(
+    thresholds: Mapping[str, float], scores: Mapping[str, Any], main: str, version: str, over: str = ""
+) -> None:
+    """Raises ThresholdMissed naming every score that misses, or InputError for a name that is no score here.
+
+    over: what the scores are of, such as "5 folds"; "" means the test rows.
+    """
+    check(thresholds, scores, main, version)
     missed = []
     for name, wanted in thresholds.items():
-        if (name or main) not in scores:
-            raise InputError(
-                f"--fail-under names {name!r}; the scores of {version} are: {', '.join(scores)}. {version} is kept.",
-                where="--fail-under",
-                expected=", ".join(scores),
-                got=name,
-            )
         score = scores[name or main]
-        if score.get("of") == "business":  # whether more of it is better, the recipe does not say
-            raise InputError(
-                f"--fail-under {name}: whether a high {name} is good or bad is not known. Name a score such as {main}.",
-                where="--fail-under",
-                expected="a score with a better side",
-                got=name,
-                fix=f"--fail-under {main}=...",
-            )
         lower = score.get("better") == "lower"
         if score["value"] is None or (score["value"] > wanted if lower else score["value"] < wanted):
             missed.append((name or main, score["value"], wanted))
     if missed:
         values = ["not known" if value is None else f"{value:.4g}" for _, value, _ in missed]
+        of = f" over {over}" if over else ""
         said = "; ".join(
-            f"its {name} of {value} misses --fail-under {wanted:g}"
+            f"its {name}{of} of {value} misses --fail-under {wanted:g}"
             for value, (name, _, wanted) in zip(values, missed, strict=True)
         )
         raise ThresholdMissed(
@@ -72,3 +64,23 @@ def require(thresholds: Mapping[str, float], scores: Mapping[str, Any], main: st
             expected=", ".join(f"{wanted:g}" for _, _, wanted in missed),
             got=", ".join(values),
         )
+
+
+def check(thresholds: Mapping[str, float], scores: Mapping[str, Any], main: str, version: str) -> None:
+    """Raises InputError for a name that is no score here, or has no better side."""
+    for name in thresholds:
+        if (name or main) not in scores:
+            raise InputError(
+                f"--fail-under names {name!r}; the scores of {version} are: {', '.join(scores)}. {version} is kept.",
+                where="--fail-under",
+                expected=", ".join(scores),
+                got=name,
+            )
+        if scores[name or main].get("of") == "business":  # whether more of it is better, the recipe does not say
+            raise InputError(
+                f"--fail-under {name}: whether a high {name} is good or bad is not known. Name a score such as {main}.",
+                where="--fail-under",
+                expected="a score with a better side",
+                got=name,
+                fix=f"--fail-under {main}=...",
+            )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 
 CHINESE: Mapping[str, str] = {
@@ -25,18 +24,11 @@ CHINESE: Mapping[str, str] = {
     ),
     "nothing here yet": "这里还没有内容",
     "{count} rows answered": "已回答 {count} 行",
+    "{count} rows have fewer steps before them than a window": "{count} 行之前的步数不足一个窗口",
     "nothing to clean": "没有可清理的内容",
     "ready: {rows:,} rows, task {task}, model {model}": "可以运行:{rows:,} 行,任务 {task},模型 {model}",
     "the recipe is right; nothing was trained": "配方正确;未进行训练",
 }
-
-
-def language(asked: str | None) -> str:
-    """`zh` or `en`: what was asked for, else what the system speaks."""
-    if asked:
-        return asked
-    spoken = next((os.environ[name] for name in ("LC_ALL", "LC_MESSAGES", "LANG") if os.environ.get(name)), "")
-    return "zh" if spoken.lower().startswith("zh") else "en"
 
 
 def tell(lang: str, template: str, **values: object) -> str:

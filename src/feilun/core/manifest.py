@@ -31,7 +31,9 @@ class Manifest:
     scores: Mapping[str, Any] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)  # what later stages and people want to know
     seconds: float = 0.0
+    cpu_seconds: float = 0.0  # of all threads, and of processes that were started and have ended
     peak_memory_mb: float = 0.0
+    machine: Mapping[str, str] = field(default_factory=dict)  # what it was made by and on; decides nothing
 
 
 def read(folder: Path) -> Manifest | None:

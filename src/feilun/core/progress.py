@@ -48,6 +48,12 @@ def peak_memory_mb() -> float:
     return round(peak / (2**20 if sys.platform == "darwin" else 1024), 1)
 
 
+def cpu_seconds() -> float:
+    """Processor time of all threads of this process, and of those it started that have ended, in seconds."""
+    spent = os.times()
+    return spent.user + spent.system + spent.children_user + spent.children_system
+
+
 def _lock(handle: int) -> None:
     if os.name == "nt":
         import msvcrt

@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+AUTO = "auto"  # the model that is chosen from a few by trying
+
 
 class Frozen(BaseModel):
     """A group of recipe keys: frozen, unknown keys forbidden."""
@@ -98,6 +100,9 @@ class Target(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow")
     columns: tuple[str, ...] = Field(min_length=1, description="the column, or several")
     separator: str | None = Field(None, description="text between several labels in one cell, such as |")
+    spellings: Literal["apart", "join"] = Field(
+        "apart", description="labels such as yes, Yes and YES: classes of their own, or the most frequent one for all"
+    )
 
     @property
     def column(self) -> str:
@@ -178,7 +183,9 @@ class Evaluate(Frozen):
     positive: str | None = Field(None, description="the class that counts as yes, for two classes")
     bootstrap: int = Field(1000, ge=100, description="resamples behind each 95 % interval")
     groups: tuple[str, ...] = Field((), description="columns whose values are scored apart; they need not be inputs")
-    costs: Costs | None = Field(None, description="money per answer; the threshold then makes the most of it")
+    costs: Costs | None = Field(
+        None, description="money per answer: decides the threshold, and is the main score unless score names one"
+    )
     metrics: dict[str, str] = Field(
         default_factory=dict,
         description='business metrics, such as {default_rate: mean(actual == "bad") where predicted == "good"}',

@@ -161,10 +161,11 @@ def correct(row: Row, feedback: Json, recipe: Recipe) -> Row:
 
 
 def scores(answers: Sequence[Json], truths: Sequence[Json], recipe: Recipe) -> dict[str, Score]:
-    """Those of `parts/metrics/classification.py` that apply to these labels. The main one is first."""
+    """Those of `parts/metrics/classification.py` that apply to these labels. The main one is first: money, if the
+    recipe says what answers cost."""
     several = bool(truths) and isinstance(truths[0], list)
     made = (judged.scores_of_several if several else judged.scores_of_one)(answers, truths, recipe)
-    main = recipe.evaluate.score or "accuracy"
+    main = recipe.evaluate.score or ("accuracy" if recipe.evaluate.costs is None else "profit")
     return {name: made[name] for name in sorted(made, key=lambda name: name != main)}
 
 

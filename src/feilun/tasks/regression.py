@@ -14,6 +14,7 @@ from feilun.core.task import Graph, Json, Picture, Row, Rows, Score, State, Task
 from feilun.parts.features import mixed
 from feilun.parts.metrics import drawings, expression, money
 from feilun.parts.metrics import regression as metrics
+from feilun.parts.ops import numerals
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -174,7 +175,8 @@ def _target(recipe: Recipe) -> Target:
 
 def _number(value: Any, column: str) -> float:
     """Raises DataError for anything that is no finite number."""
-    wrong = value is None or isinstance(value, bool | list | dict)
+    wrong = value is None or isinstance(value, bool | list | dict | bytes)
+    wrong = wrong or (isinstance(value, str) and not numerals.PLAIN.fullmatch(value.strip()))
     try:
         found = math.nan if wrong else float(value)
     except (TypeError, ValueError, OverflowError):

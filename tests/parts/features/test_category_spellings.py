@@ -20,3 +20,9 @@ def test_another_spelling_is_the_same_value(taught: str, asked: object) -> None:
 def test_another_value_is_not(asked: str) -> None:
     fitted = Category(columns=("c",)).fit({"c": ["2", "Oslo", "true"]})
     assert fitted.encode({"c": [asked]}).tolist() == [[0]]
+
+
+def test_what_is_listed_as_missing_is_no_category() -> None:
+    feature = Category(columns=("a",), missing=("?", "-9")).fit({"a": ["x", "y", "?", "-9", -9.0, "x"]})
+    assert feature.vocabularies == (("x", "y"),)
+    assert feature.encode({"a": ["?", " ? ", -9, -9.0, "-9.0", None, "x"]})[:, 0].tolist() == [0, 0, 0, 0, 0, 0, 1]

@@ -193,3 +193,42 @@ def test_an_array_with_nan_is_a_list_with_none():
     feature = Number(columns=("a",)).fit({"a": array})
     assert feature == Number(columns=("a",)).fit({"a": values})
     np.testing.assert_array_equal(feature.encode({"a": array}), feature.encode({"a": values}))
+
+
+@pytest.mark.parametrize("text", ["1_000", "nan", "inf", "-Infinity", " 1e400", "１２", "0x10", "3,14", "1 000", b"3"])
+def test_text_that_python_alone_takes_for_a_number_is_refused(text):
+    feature = Number(columns=("a",)).fit({"a": [1.0, 2.0]})
+    with pytest.raises(DataError, match="'a' holds numbers"):
+        feature.encode({"a": [text]})
+    with pytest.raises(DataError, match="plain number"):
+        feature.encode({"a": [1.0, None, text]})
+
+
+def test_text_is_read_as_in_files():
+    feature = Number(columns=("a",)).fit({"a": [1.0, 2.0]})
+    assert feature.read("a", [" 1e3 ", "+2.", ".5", "-7", 3, True]).tolist() == [1000, 2, 0.5, -7, 3, 1]
+    assert np.isnan(feature.read("a", ["", "  ", None, float("nan"), float("inf")])).all()
+
+
+def test_what_is_listed_as_missing_is_missing_in_every_form():
+    feature = Number(columns=("a",), missing=("", "?", "-999", "0.1")).fit({"a": [1.0, 2.0, 3.0, -999.0, None]})
+    assert feature.scales[0]["mean"] == 2 and feature.scales[0]["gaps"]
+    said = ["?", " ? ", "-999", "-999.0", "-9.99e2", -999, -999.0, np.float32(0.1), float(np.float32(0.1)), None]
+    assert again(feature).encode({"a": said}).tolist() == [[0.0, 1.0]] * len(said)
+    assert feature.encode({"a": np.array([2, -999])}).tolist() == [[0, 0], [0, 1]]
+    assert feature.encode({"a": np.array([2, 0.1], np.float32)}).tolist() == [[0, 0], [0, 1]]
+    assert feature.encode({"a": [999, "999"]})[:, 1].tolist() == [0, 0]
+
+
+def test_a_unit_that_training_took_off_may_be_sent_and_no_other():
+    units = {"a": {"before": "$", "after": "", "decimal": "."}, "b": {"before": "", "after": "%", "decimal": "."}}
+    rows = {"a": [1.0, 2.0, None], "b": [3.0, 5.0, 4.0]}
+    feature = again(Number(columns=("a", "b"), units=units, missing=("", "$-9")).fit(rows))
+    assert feature.read("a", ["$1,234.50", "-$4", "$ 5", "7", 7]).tolist() == [1234.5, -4, 5, 7, 7]
+    assert feature.read("b", ["12%", " 12 % ", "12"]).tolist() == [12, 12, 12]
+    assert np.isnan(feature.read("a", ["$-9", None, ""])).all()
+    for column, text in (("a", "€5"), ("a", "5 kg"), ("a", "1,234"), ("b", "0,5%"), ("b", "$5"), ("b", "12‰")):
+        with pytest.raises(DataError, match=f"'{column}' holds numbers in [$%]"):
+            feature.read(column, [text])
+    metric = Number(columns=("a",), units={"a": {"before": "", "after": "km", "decimal": ","}})
+    assert metric.read("a", ["3,5 km", "1.200 km", "3.5"]).tolist() == [3.5, 1200, 3.5]

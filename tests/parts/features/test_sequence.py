@@ -62,3 +62,10 @@ def test_what_is_no_sequence(wrong: Any) -> None:
 def test_no_number_anywhere() -> None:
     with pytest.raises(DataError, match="no number in 2 training rows"):
         fitted([None, [None]])
+
+
+def test_listed_numbers_in_steps_are_gaps() -> None:
+    made = fitted([[1.0, -999.0, 3.0], "?"], missing=("-999", "?"))
+    assert made.scales[0] == (2.0, 1.0, True)
+    assert made.encode({"s": [[2, -999]]}).values.tolist() == [[0, 0], [0, 1]]
+    assert made.encode({"s": ["?"]}).values.tolist() == made.encode({"s": [None]}).values.tolist()

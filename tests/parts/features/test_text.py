@@ -3,6 +3,7 @@
 import json
 import time
 
+import numpy as np
 import pytest
 
 from feilun.core.errors import DataError, RecipeError
@@ -91,3 +92,11 @@ def test_ten_thousand_short_texts_take_a_fraction_of_a_second():
         assert len(feature.encode({"t": texts})) == 10_000
         # Measured: 0.02 to 0.2 s; a tokenizer that is called text by text takes several seconds.
         assert time.process_time() - started < 2.5
+
+
+def test_what_is_listed_as_missing_is_an_empty_text():
+    feature = fit(ENGLISH, missing=("n/a", "-9"))
+    said = feature.encode({"t": ["n/a", " N/A", " n/a ", -9, "-9.0", None]})
+    empty = feature.encode({"t": [""]}).values.tolist()
+    alike = [part.tolist() == empty for part in np.split(said.values, said.offsets[1:-1])]
+    assert alike == [True, False, True, True, True, True]

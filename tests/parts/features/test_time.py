@@ -103,3 +103,10 @@ def test_datetimes_coded_texts_and_json() -> None:
         with pytest.raises(DataError, match="holds dates or times"):
             made.encode({"when": [wrong]})
     assert np.isfinite(made.encode({"when": ["9999-12-31", "0001-01-01"]})).all()
+
+
+def test_listed_words_and_days_are_no_time() -> None:
+    made = fitted(["2024-01-01", "1900-01-01", "soon", "2024-01-03"], missing=("soon", "1900-01-01"))
+    gaps = made.encode({"when": ["1900-01-01", "1.1.1900", "1900-01-01T10:00", "soon", datetime.date(1900, 1, 1)]})
+    assert gaps[:, -1].tolist() == [1] * 5 and not gaps[:, :-1].any()
+    assert made.encode({"when": Coded(["soon", "2024-01-03"], np.array([0, 1, 0]))})[:, -1].tolist() == [1, 0, 1]

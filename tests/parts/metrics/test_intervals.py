@@ -9,8 +9,8 @@ import pytest
 from scipy import stats
 
 from feilun.core.task import Score
-from feilun.parts.metrics import classification, paired, regression
-from feilun.parts.metrics.intervals import OfCells, bootstrap, of_all, of_part
+from feilun.parts.metrics import classification, intervals, paired, regression, resampling
+from feilun.parts.metrics.intervals import OfCells, bootstrap, interval, of_all, of_part, wilson
 
 
 def test_the_interval_of_a_mean_is_that_of_the_normal_theory() -> None:
@@ -153,3 +153,112 @@ def test_groups_of_different_size_keep_the_mean_over_rows() -> None:
     quick = bootstrap(Score(rows=rows), 0, 1000, groups=groups)
     slow = bootstrap(Score(statistic=lambda index: float(rows[index].mean())), 0, 1000, len(rows), groups)
     assert quick[0] == pytest.approx(slow[0]) and quick[1:] == pytest.approx(slow[1:], abs=0.03)
+
+
+def _coverage(rows: int, share: float) -> float:
+    """How often the interval of so many rows holds the share, summed over every number of right rows: no draw."""
+    hits = np.arange(rows + 1)
+    ends = np.array([wilson(int(count), rows) for count in hits])
+    return float(stats.binom.pmf(hits, rows, share)[(ends[:, 0] <= share) & (share <= ends[:, 1])].sum())
+
+
+def test_shares_are_covered_95_times_in_100_however_high_they_are() -> None:
+    """Whole numbers of rows allow no more: just beyond a step, every interval of this width is short of 95 %."""
+    found = {(n, p): _coverage(n, p) for n in (20, 30, 50, 60, 100, 200, 500) for p in np.linspace(0.5, 0.99, 50)}
+    assert np.mean(list(found.values())) == pytest.approx(0.95, abs=0.005)
+    assert min(found.values()) > 0.91
+    assert np.mean([covered < 0.93 for covered in found.values()]) < 0.03
+    resampled = [_of_resamples(60, 0.99), found[60, 0.99]]
+    assert resampled[0] < 0.5 < 0.91 < resampled[1], "the bootstrap of 60 right rows says that none is ever wrong"
+
+
+def _of_resamples(rows: int, share: float) -> float:
+    ends = [bootstrap(Score(rows=np.arange(rows) < count), 0, 1000)[1:] for count in range(rows + 1)]
+    chances = stats.binom.pmf(np.arange(rows + 1), rows, share)
+    return float(sum(chance for chance, (low, high) in zip(chances, ends, strict=True) if low <= share <= high))
+
+
+def test_wilson_is_the_known_one() -> None:
+    for hits, rows in ((60, 60), (0, 7), (57, 60), (1, 3), (400, 500)):
+        known = stats.binomtest(hits, rows).proportion_ci(0.95, "wilson")
+        assert wilson(hits, rows) == pytest.approx((known.low, known.high), abs=1e-9)
+    assert wilson(60, 60)[1] == 1.0 and wilson(0, 60)[0] == 0.0 and wilson(0, 0) == (0.0, 1.0)
+
+
+def test_sixty_of_sixty_right_are_not_sure_to_be_right() -> None:
+    right, few = np.ones(60, bool), np.arange(60) < 5
+    expected = wilson(60, 60)
+    assert interval(Score(rows=right * 1.0, unit="%"), 0) == (1.0, *expected)
+    assert interval(Score(rows=right * 0.0, unit="%", better="lower"), 0) == (0.0, *wilson(0, 60))
+    assert interval(Score(statistic=classification.recall(few, few)), 0, 100, 60) == (1.0, *wilson(5, 5))
+    assert interval(Score(statistic=classification.precision(few, right)), 0, 100, 60) == (1.0, *wilson(5, 5))
+    assert interval(Score(statistic=classification.specificity(few, few)), 0, 100, 60) == (1.0, *wilson(55, 55))
+    assert interval(Score(statistic=classification.right_of_answered(right, few)), 0, 100, 60) == (1.0, *wilson(5, 5))
+    low = wilson(5, 5)[0]
+    assert interval(Score(statistic=classification.f1_positive(few, few)), 0, 100, 60) == (
+        1.0,
+        2 * low / (1 + low),
+        1.0,
+    )
+    part = of_part(Score(statistic=classification.recall(few, few)), np.arange(3))
+    assert interval(part, 0, 100, 3) == (1.0, *wilson(3, 3))
+
+
+def test_what_nobody_was_asked_is_not_known() -> None:
+    none = np.zeros(60, bool)
+    assert interval(Score(statistic=classification.precision(none, ~none)), 0, 100, 60) == (0.0, 0.0, 1.0)
+    assert all(map(math.isnan, interval(Score(statistic=classification.right_of_answered(~none, none)), 0, 100, 60)))
+    assert all(map(math.isnan, interval(Score(rows=np.zeros(0), unit="%"), 0)))
+
+
+def test_the_f1_of_a_class_is_covered_95_times_in_100() -> None:
+    draw = np.random.default_rng(4)
+    shares = np.array([0.5, 0.02, 0.03, 0.45])  # true negatives, false positives, false negatives, true positives
+    expected, hits = 2 * shares[3] / (2 * shares[3] + shares[1] + shares[2]), 0
+    for _ in range(600):
+        cells = draw.choice(4, 60, p=shares)
+        _, low, high = interval(Score(statistic=classification.f1_positive(cells % 2 == 1, cells > 1)), 0, 100, 60)
+        hits += low <= expected <= high
+    assert hits / 600 == pytest.approx(0.95, abs=0.03)  # three standard errors of 600 draws
+
+
+def test_of_groups_that_are_all_right_each_is_one_row() -> None:
+    groups = np.repeat(np.arange(12), 5)
+    assert interval(Score(rows=np.ones(60), unit="%"), 0, 100, groups=groups) == (1.0, *wilson(12, 12))
+    assert interval(Score(rows=np.zeros(60), unit="%"), 0, 100, groups=groups) == (0.0, *wilson(0, 12))
+    rows = (np.arange(60) % 7 > 0) * 1.0  # some right, some wrong: drawn as ever
+    assert interval(Score(rows=rows, unit="%"), 0, 100, groups=groups) == bootstrap(
+        Score(rows=rows), 0, 100, None, groups
+    )
+    few = np.arange(60) < 10  # two groups
+    assert interval(Score(statistic=classification.recall(few, few)), 0, 100, 60, groups) == (1.0, *wilson(2, 2))
+    alone = interval(Score(rows=np.ones(9), unit="%"), 0, 100, groups=np.zeros(9, np.int64))
+    assert alone[0] == 1.0 and math.isnan(alone[1])
+
+
+def test_an_error_of_nothing_and_a_difference_are_no_shares() -> None:
+    assert interval(Score(rows=np.zeros(60), better="lower"), 0) == (0.0, 0.0, 0.0)
+    ahead = Score(rows=(np.arange(60) < 1) * 1.0)
+    assert paired.difference(ahead, Score(rows=np.zeros(60)), 0)[1] == 0.0, "one row ahead is no clear difference"
+
+
+def test_few_rows_that_differ_prove_nothing() -> None:
+    four = np.repeat([1.0, 0.0], [4, 56])
+    value, low, high = intervals.paired(four)
+    assert value == pytest.approx(4 / 60) and low < 0 < high  # the sign test says p = 0.125
+    assert intervals.paired(np.repeat([1.0, 0.0], [8, 52]))[1] > 0  # p = 0.008
+    assert intervals.paired(np.zeros(60))[1:] == pytest.approx((-1.96 / 62, 1.96 / 62), abs=1e-4)
+    draw = resampling.Draw(n=60, seed=0, resamples=500)
+    assert draw.difference(Score(rows=four)) == (value, low, high)
+    grouped = resampling.Draw(n=60, seed=0, resamples=500, groups=np.arange(60) // 2)
+    assert grouped.difference(Score(rows=four)) != (value, low, high), "rows of a group are drawn together"
+
+
+@pytest.mark.parametrize("chances", [(0.05, 0.05), (0.1, 0.02), (0.3, 0.1), (0.03, 0.01)])
+def test_the_interval_of_paired_shares_covers_what_it_says(chances: tuple[float, float]) -> None:
+    draw, ahead, behind = np.random.default_rng(7), *chances
+    for rows in (30, 100, 400):
+        counts = draw.multinomial(rows, (ahead, behind, 1 - ahead - behind), 2000)
+        ends = [intervals.paired(np.repeat([1.0, -1.0, 0.0], some)) for some in counts]
+        covered = np.mean([low <= ahead - behind <= high for _, low, high in ends])
+        assert covered >= 0.93, (rows, covered)  # of 2,000 draws, two standard errors are 0.01

@@ -1,19 +1,20 @@
-"""The same store on PostgreSQL: FEILUN_TEST_POSTGRES names an empty database, postgresql+psycopg://user@host/name."""
+"""The same store on PostgreSQL: turns, corrections and the audit hold with several connections and several stores."""
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from feilun.core.errors import DataError
+from feilun.core.errors import DataError, InputError
 from feilun.parts.store import Store
 
-URL = os.environ.get("FEILUN_TEST_POSTGRES", "")
-pytestmark = pytest.mark.skipif(not URL, reason="needs FEILUN_TEST_POSTGRES, the URL of an empty database")
+
+@pytest.fixture
+def url(postgres: str) -> str:
+    return postgres.replace("postgresql://", "postgresql+psycopg://")
 
 
-def test_versions_feedback_and_audit():
-    with Store.open(URL) as store:
+def test_versions_feedback_and_audit(url: str) -> None:
+    with Store.open(url) as store:
         for number in (1, 2):
             store.register("my", number, bundle=f"my/{number}", sha256=f"{number:064d}")
         store.promote("my", 2, reason="better")
@@ -30,13 +31,13 @@ def test_versions_feedback_and_audit():
             send(1, correction=2)
         store.mark_feedback({"1": True, "2": False}, lap=1)
         assert store.count_feedback("my") == {"total": 200, "waiting": 198}
-        assert [row["held"] for row in store.feedback("my", lap=1)] == [True, False]
+        assert {row["id"]: row["held"] for row in store.feedback("my", lap=1)} == {"1": True, "2": False}
         assert store.check_key(store.add_key("phone")) == "user"
         assert store.verify_audit() == 6
 
 
-def test_several_stores_take_turns():
-    stores = [Store.open(URL) for _ in range(4)]
+def test_several_stores_take_turns(url: str) -> None:
+    stores = [Store.open(url) for _ in range(4)]
     stores[0].register("turns", 1, bundle="turns/1", sha256="0" * 64)
     before = stores[0].verify_audit()
     with ThreadPoolExecutor(4) as pool:
@@ -44,3 +45,10 @@ def test_several_stores_take_turns():
     assert stores[0].verify_audit() == before + 80
     for store in stores:
         store.close()
+
+
+def test_what_does_not_open_is_told_without_the_password(url: str) -> None:
+    for wrong, words in ((url + "x", "does not exist"), (url.replace("keeper", "nobody"), "authentication failed")):
+        with pytest.raises(InputError, match=words) as caught:
+            Store.open(wrong)
+        assert "geheim" not in str(caught.value) + str(caught.value.to_json())

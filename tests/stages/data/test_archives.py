@@ -18,7 +18,7 @@ import pytest
 from feilun.core.errors import DataError
 from feilun.core.recipe import Recipe
 from feilun.parts.delimited import archive
-from feilun.stages.data import pictures, raw, sources
+from feilun.stages.data.reading import pictures, raw, sources
 
 TABLE = b"a,y\n1,p\n2,q\n"
 

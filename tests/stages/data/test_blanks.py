@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from feilun.stages.data import blanks
+from feilun.stages.data.cells import blanks
 
 LONG = "a word for missing that is longer than thirty-one bytes"
 WORDS = pa.array(["", "NA", "?", "-", "null", "缺失", LONG])

@@ -82,3 +82,15 @@ def test_a_file_is_a_model_of_its_own(tmp_path):
     recipe = verbs.resolve(Recipe.model_validate({"model": {"file": "my.py"}, "target": "y"}), tmp_path, table(200))
     assert (recipe.model.name, recipe.model.file) == ("own", "my.py")
     assert verbs.resolve(recipe, tmp_path, table(200)) == recipe
+
+
+def test_folds_and_parts_are_planned_for_the_rows_they_learn_from(tmp_path):
+    whole, fold, part = (
+        tried(table(1600), tmp_path, data={"split": split}) for split in ({}, {"folds": 5}, {"folds": 5, "part": 0.5})
+    )
+    assert [found[1].model.options.get("width") for found in (whole, fold, part)] == [32, None, 32]
+    early, late = (
+        tried(table(1600), tmp_path, data={"split": {"folds": 5, "by": "time", "column": "b", "fold": fold}})
+        for fold in (0, 4)
+    )
+    assert (early[1].model.options.get("width"), late[1].model.options.get("width")) == (32, None)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from feilun.core import discover
@@ -15,6 +16,7 @@ from feilun.core.recipe import Recipe
 from feilun.core.work import Work
 from feilun.parts.dataset import Table
 from feilun.stages.data import verbs
+from feilun.stages.data.cells import clean
 
 
 def table(path: Path, columns: dict[str, list[Any]]) -> None:
@@ -236,3 +238,10 @@ def test_one_file_writes_whole_numbers_with_a_fraction_and_the_other_without(tmp
     found, facts = made(tmp_path, data={"test": "test.csv"}, inputs={"size": "number", "city": "category"})
     assert set(found.rows["city"]) == {"0", "1", "2"}
     assert "city" not in {entry["column"] for entry in facts["drift"]}
+
+
+def test_whole_numbers_after_many_gaps_lose_their_fraction() -> None:
+    cells = pa.chunked_array([[None] * 2_000, ["1.0", "2", None]], pa.string())
+    assert clean.texts(cells, whole_numbers=True).to_pylist()[-3:] == ["1", "2", None]
+    words = pa.chunked_array([["1.0"] * 2_000, ["x"]])
+    assert clean.texts(words, whole_numbers=True).to_pylist()[0] == "1.0"

@@ -11,7 +11,8 @@ import pytest
 from feilun.core.errors import DataError, FeilunError, MissingExtraError, RecipeError
 from feilun.core.recipe import Recipe
 from feilun.parts.dataset import SPLITS
-from feilun.stages.data import database, raw, sources, verbs
+from feilun.stages.data import verbs
+from feilun.stages.data.reading import addresses, database, raw, sources
 
 
 @pytest.fixture
@@ -69,7 +70,9 @@ def test_test_rows_by_a_query(shop: Path) -> None:
         ("sqlite:///shp.db", "select 1", DataError, r"Did you mean .*shop\.db"),
         ("sqlite:///words.db", "select 1", DataError, "no SQLite database"),
         ("sqlite://", "select 1", RecipeError, "sqlite:///shop.db"),
-        ("mysql://me:secret@host/x", "select 1", RecipeError, "mysql is not read"),
+        ("mysql://me@host/x", "select 1", RecipeError, "mysql is not read"),
+        ("postgresql://me:secret@host/x", "select 1", RecipeError, r"Write postgresql://me:\$\{PASSWORD\}@host/x"),
+        ("https://me:a:secret@host/x.csv", None, RecipeError, r"Write https://me:\$\{PASSWORD\}@host/x\.csv"),
         ("postgresql://[", "select 1", FeilunError, "postgresql|pip install"),
     ],
 )
@@ -118,5 +121,18 @@ def test_a_query_reaches_no_other_file(shop: Path) -> None:
 
 def test_addresses() -> None:
     assert database.is_address("postgresql+psycopg://h/x") and not database.is_address("https://h/x")
-    assert database.shown("postgresql://me:pw@h/x") == "postgresql://me:***@h/x"
+    assert addresses.shown("postgresql://me:pw@h/x") == "postgresql://me:***@h/x"
+    assert database.is_query("-- what was sold\n(SELECT 1)") and not database.is_query("shop/select.csv")
     assert raw.SAMPLE.rows
+
+
+def test_a_password_may_hold_anything(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PW", "p@s:/%#?")
+    monkeypatch.setenv("PLACE", "host:5/na me")
+    source = "postgresql://me:${PW}@${PLACE}"
+    assert addresses.meant(source) == "postgresql://me:p%40s%3A%2F%25%23%3F@host:5/na me"
+    said = addresses.without_secrets("no p@s:/%#? nor p%40s%3A%2F%25%23%3F\nhere", source)
+    assert said == "no *** nor *** here"
+    monkeypatch.setenv("URL", "postgresql://me:geheim-99@h/x")
+    assert database.is_address("${URL}") and addresses.meant("${URL}").endswith("@h/x")
+    assert addresses.without_secrets("no geheim-99", "${URL}") == "no ***"

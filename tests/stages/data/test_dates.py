@@ -12,7 +12,8 @@ import pytest
 
 from feilun.core.errors import DataError
 from feilun.parts.features import time
-from feilun.stages.data import clean, dates, kinds
+from feilun.stages.data.cells import clean, dates
+from feilun.stages.data.looking import kinds
 
 
 def column(values: list[Any]) -> pa.ChunkedArray:

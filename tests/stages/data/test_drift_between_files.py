@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from feilun.stages.data import drift
+from feilun.stages.data.telling import drift
 
 KINDS = {"n": "number", "c": "category", "t": "text", "y": "labels"}
 WORDS = np.array([f"word{'abcdefghij'[place % 10]}{'klmnopqrst'[place // 10]}" for place in range(100)])

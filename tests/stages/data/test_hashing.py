@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from feilun.stages.data import hashing
+from feilun.stages.data.alike import hashing
 
 COLUMNS = {
     "n": pa.array([1.5, None, -0.0, 0.0, 3.0, 1e300]),
@@ -31,6 +31,14 @@ FIRST_TWO = {
     "j": (0xF9B0B0CAA5AA0FB4, 0xA84145ECAAD0ED77),
     "t": (0x2655A4011033D4AC, 0xCF64EB424C4B8E1C),
 }
+CONTENTS = [
+    "4b0993b47afc918e",
+    "bcfc2713afbc18ba",
+    "752f36a4ea69684f",
+    "862630d5ef5e49b",
+    "b7b963ecd14c9658",
+    "26a16ff72b4531d8",
+]
 
 
 @pytest.mark.parametrize("name", COLUMNS)
@@ -88,3 +96,63 @@ def test_without_columns_all_rows_are_equal():
 
 def _sha(content):
     return hashlib.sha256(content).hexdigest()
+
+
+TEXTS = [
+    "",
+    "a",
+    "ab",
+    "b",
+    "a\0",
+    "\0a",
+    "abcdefgh",
+    "abcdefghi",
+    "中文",
+    *["q" * count for count in range(2, 140)],
+    None,
+]
+
+
+def test_contents_stay_what_they_were():
+    table = pa.table(
+        {**COLUMNS, "r": [{"a": 1, "b": None}, None, {"a": 2, "b": "x" * 99}, None, None, {"a": 1, "b": "y"}]}
+    )
+    assert [f"{value:x}" for value in hashing.contents(table).tolist()] == CONTENTS
+
+
+def test_contents_of_a_text_rest_on_itself_alone():
+    whole = hashing.contents(pa.table({"t": TEXTS}))
+    assert len(set(whole.tolist())) == len(TEXTS) - 1 and whole[0] == whole[-1] == 0
+    for kind in (pa.string(), pa.large_string()):
+        table = pa.table({"t": pa.array(TEXTS, kind)})
+        assert [int(hashing.contents(table.slice(place, 1))[0]) for place in range(len(TEXTS))] == whole.tolist()
+    assert (hashing.contents(pa.table({"t": pa.array(TEXTS).dictionary_encode()})) == whole).all()
+    last = pa.table({"t": ["x" * 9, "y"]})  # the last text ends where the data end
+    assert hashing.contents(last)[1] == hashing.contents(last.slice(1))[0]
+
+
+def test_contents_count_every_column_by_its_name_and_nothing_for_what_is_missing():
+    one = pa.table({"a": [1.0, 2.0, None], "b": ["x", "y", "x"]})
+    found = hashing.contents(one)
+    assert (hashing.contents(one.select(["b", "a"])) == found).all()
+    assert (hashing.contents(one.append_column("c", pa.array([None, "", None], pa.string()))) == found).all()
+    assert (hashing.contents(pa.table({"a": [1, 2, None], "b": ["x", "y", "x"]})) == found).all()
+    assert (hashing.contents(one.rename_columns(["b", "a"])) != found).all()
+    assert len(set(hashing.contents(pa.table({"a": ["x", "y"], "b": ["y", "x"]})).tolist())) == 2
+    stacked = pa.table({"r": [{"a": 1}, {"a": 2}]}), pa.table({"r": [{"a": 1, "b": None}, {"a": 2, "b": None}]})
+    assert (hashing.contents(stacked[0]) == hashing.contents(stacked[1])).all()
+
+
+def test_moments_are_equal_in_every_unit():
+    moments = [datetime.datetime(2024, 5, 1), datetime.datetime(1969, 1, 1, 5), None]
+    units = [
+        hashing.contents(pa.table({"t": pa.array(moments, pa.timestamp(unit))})).tolist() for unit in ("s", "us", "ns")
+    ]
+    assert units[0] == units[1] == units[2] and len(set(units[0])) == 3
+
+
+def test_blocks_and_texts_that_come_again_change_nothing():
+    many = pa.concat_tables([pa.table(COLUMNS)] * 20_000)  # several blocks, texts that repeat in each
+    for columns in (["s", "n"], [], list(COLUMNS), ["l"]):
+        assert np.array_equal(hashing.rows(many, columns), np.tile(hashing.rows(pa.table(COLUMNS), columns), 20_000))
+        assert len(hashing.rows(many.slice(0, 0), columns)) == 0

@@ -10,7 +10,9 @@ import pyarrow as pa
 import pytest
 
 from feilun.core.errors import DataError
-from feilun.stages.data import clean, frames, kinds, pictures
+from feilun.stages.data.cells import clean
+from feilun.stages.data.looking import kinds
+from feilun.stages.data.reading import frames, pictures
 
 
 def stripped(values: list[object], name: str = "c") -> pa.ChunkedArray:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pytest
 
 from feilun.core import discover
 from feilun.core.progress import Quiet
@@ -18,14 +19,18 @@ from feilun.stages.data import assemble, verbs
 WORDS = [f"{first}{second}" for first in ("ka", "lo", "mi", "nu", "re") for second in ("ban", "dor", "fel", "gim")]
 
 
-def test_answers_that_nearly_equal_judged_rows_leave_and_unsent_columns_are_empty(tmp_path: Path) -> None:
+@pytest.mark.parametrize("price", ["", ",9"])
+def test_answers_that_nearly_equal_judged_rows_leave_and_unsent_columns_are_empty(tmp_path: Path, price: str) -> None:
     drawn = np.random.default_rng(0)
     texts = [" ".join(drawn.choice(WORDS, 12)) for _ in range(120)]
-    lines = [f"{text},{'yes' if place % 3 else 'no'},u{place % 40}" for place, text in enumerate(texts)]
-    (tmp_path / "my.csv").write_text("\n".join(["text,y,who", *lines]))
+    lines = [
+        f"{text},{'yes' if place % 3 else 'no'},u{place % 40}{price and f',{place}'}"
+        for place, text in enumerate(texts)
+    ]
+    (tmp_path / "my.csv").write_text("\n".join([f"text,y,who{price and ',price'}", *lines]))
     values = {
         "data": {"source": "my.csv", "split": {"by": "group", "column": "who"}},
-        "inputs": {"text": "text"},
+        "inputs": {"text": "text", **({"price": "number"} if price else {})},
         "target": "y",
         "train": {"balance": "weights"},
     }
@@ -41,7 +46,8 @@ def test_answers_that_nearly_equal_judged_rows_leave_and_unsent_columns_are_empt
     before, _ = made(1)
     judged, learnt = (before.columns(split, 1)["text"][0] for split in ("test", "train"))
     said = [f"{judged} !", f"{learnt} !", f"{learnt} ?", " ".join(drawn.choice(WORDS, 12))]
-    rows = [{"_id": f"p{place}", "text": text, "y": "no"} for place, text in enumerate(said)]
+    more = {"price": 999.0} if price else {}  # a text that is judged is not learnt with another price either
+    rows = [{"_id": f"p{place}", "text": text, "y": "no", **more} for place, text in enumerate(said)]
     laps = tmp_path / "laps" / "1"
     laps.mkdir(parents=True)
     save_rows(assemble.to_dataset(pa.Table.from_pylist(rows)), laps / "rows")

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from feilun.stages.data import later, leaks
+from feilun.stages.data.looking import later, leaks
 
 DRAW = np.random.default_rng(5)
 COUNT = 600

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from feilun.stages.data import leaks
+from feilun.stages.data.looking import leaks
 
 ROWS = 4000
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +19,8 @@ from feilun.core.recipe import Recipe
 from feilun.core.task import Task
 from feilun.core.work import Work
 from feilun.parts.dataset import SPLITS, Table, save_rows
-from feilun.stages.data import assemble, pictures, verbs
+from feilun.stages.data import assemble, verbs
+from feilun.stages.data.reading import pictures
 
 
 def features(recipe: Recipe) -> dict[str, Any]:
@@ -321,3 +323,62 @@ def test_rare_classes_are_taught_and_rare_items_are_not(tmp_path: Path) -> None:
         return {**features(recipe), "target": discover.feature("category", columns=("y",))}
 
     assert verbs.make(replace(job, task=replace(job.task, features=items))).facts["moved_for_rare_classes"] == 0
+
+
+def test_missing_numbers_and_days_are_missing_whatever_type_they_have(tmp_path: Path) -> None:
+    count = 60
+    day = datetime.date(2024, 1, 1)
+    odd = datetime.date(1900, 1, 1)
+    frame = pa.table(
+        {
+            "x": pa.array([-999.0 if i % 5 == 0 else float(i) for i in range(count)], pa.float32()),
+            "n": pa.array([-999 if i % 5 == 0 else i for i in range(count)], pa.int64()),
+            "t": [f"{-999.0 if i % 5 == 0 else i + 0.5}" for i in range(count)],
+            "when": [odd if i % 5 == 0 else day + datetime.timedelta(i) for i in range(count)],
+            "said": ["01/01/1900" if i % 5 == 0 else f"{13 + i % 7}/02/2024" for i in range(count)],
+            "z": list(range(count)),
+            "y": ["no", "yes"] * (count // 2),
+        }
+    )
+    inputs = {"x": "number", "n": "number", "t": "number", "when": "time", "said": "time"}
+    data = {"missing": ["", "-999", "1900-01-01"]}
+    asked = {**inputs, "z": "number"}  # rows differ, so that not all gaps lie on one side
+    job = work(tmp_path / "my" / "1" / "data", {"inputs": asked, "data": data}, frame=frame)
+    verbs.make(job)
+    table = Table.open(job.folder)
+    for name in inputs:
+        gaps = [value is None for value in table.rows[name]]
+        assert gaps == [i % 5 == 0 for i in range(count)], name
+        assert table.features[name].missing == ("", "-999", "1900-01-01")
+    assert table.features["x"].encode({"x": [-999, "-999.0", None]}).tolist() == [[0, 1]] * 3
+
+
+def test_columns_of_groups_and_metrics_have_their_kinds(tmp_path: Path) -> None:
+    rows = [
+        f"{i % 60},{'ab'[i % 2]},{i}.5,{i % 3},2024/1/{1 + i % 9},n{i},{'no' if i % 3 else 'yes'}" for i in range(90)
+    ]
+    (tmp_path / "my.csv").write_text("\n".join(["age,group,amount,shop,day,who,y", *rows]))
+    evaluate = {"groups": ["shop"], "metrics": {"m": 'mean(amount) where amount > 100 and day > "2024-01-05"'}}
+    data = {"source": "my.csv", "split": {"by": "group", "column": "who"}}
+    table, _, _ = made(tmp_path, data=data, evaluate=evaluate)
+    assert table.rows[3] == {**table.rows[3], "amount": 3.5, "shop": 0.0, "day": "2024-01-04", "who": "n3"}
+
+
+def test_labels_in_several_spellings_are_told_and_joined_when_asked(tmp_path: Path) -> None:
+    said = ["yes", "no", "YES", "no", "Yes ", "No", "yes", "ｙｅｓ", "no", "maybe"]
+    rows = [f"{i},{'ab'[i % 2]},{said[i % 10]}" for i in range(200)]
+    (tmp_path / "my.csv").write_text("\n".join(["age,group,y", *rows]))
+    apart, facts, _ = made(tmp_path, data={"source": "my.csv"})
+    assert len(apart.features["target"].labels) == 7
+    (line,) = [line for line in facts["cleaning"] if line["what"] == "label spellings"]
+    assert (line["rows"], line["done"]) == (80, "classes of their own")
+    assert line["key"] == 'target: {column: "y", spellings: join}' and "'YES' for 'yes'" in line["why"]
+    target = {"column": "y", "spellings": "join"}
+    joined, facts, _ = made(tmp_path, number=2, data={"source": "my.csv"}, target=target)
+    assert joined.features["target"].labels == ("maybe", "no", "yes")
+    assert joined.rows["y"].count("yes") == 100 and joined.rows["y"].count("no") == 80
+    (line,) = [line for line in facts["cleaning"] if line["what"] == "label spellings"]
+    assert (line["rows"], line["done"]) == (80, "joined")
+    grades = [f"{i},a,{['A', 'A-', '1', '-1', '1.5', '15'][i % 6]}" for i in range(90)]
+    (tmp_path / "my.csv").write_text("\n".join(["age,group,y", *grades]))
+    assert len(made(tmp_path, number=3, data={"source": "my.csv"}, target=target)[0].features["target"].labels) == 6

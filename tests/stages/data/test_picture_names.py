@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from feilun.core.errors import DataError
-from feilun.stages.data import picture_files, pictures
+from feilun.stages.data.reading import picture_files, pictures
 
 
 def load(folder: Path, *names: str | None) -> list[bytes | None]:

@@ -15,7 +15,7 @@ from PIL import Image
 from feilun.core.errors import DataError
 from feilun.core.recipe import Recipe
 from feilun.parts.dataset import SPLITS
-from feilun.stages.data import raw, sources
+from feilun.stages.data.reading import raw, sources
 
 
 def read(folder: Path, source: str, target: str | None = None, **data: Any) -> raw.Raw:

@@ -42,6 +42,12 @@ def test_copies(source: str, target: str | None, equal: dict[str, int], near: di
     assert rows(found, "template") == {}
 
 
+def test_news_that_share_a_description_and_not_the_title_stand_on_one_side() -> None:
+    found = looked("ag_news_7k", "label")
+    assert rows(found, "near-duplicates") == {"title, description": 44}
+    assert rows(found, "shared texts or pictures") == {"": 33}
+
+
 def test_occupancy_differs_from_week_to_week() -> None:
     drift = {entry["column"]: entry["distance"] for entry in looked("occupancy", "Occupancy")["drift"]}
     assert {"Humidity", "Temperature", "CO2", "Occupancy"} <= set(drift)

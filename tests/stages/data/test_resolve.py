@@ -11,7 +11,8 @@ import pytest
 from feilun.core import discover
 from feilun.core.errors import DataError, RecipeError
 from feilun.core.recipe import Recipe
-from feilun.stages.data import pictures, verbs
+from feilun.stages.data import verbs
+from feilun.stages.data.reading import pictures
 
 COLORS = ("red", "blue", "green")
 ADJECTIVES = ("good", "bad", "slow", "warm", "new", "old", "odd")
@@ -214,3 +215,11 @@ def test_profile_warns_of_the_answer_in_disguise(tmp_path: Path) -> None:
 def test_nothing_is_read_where_nothing_is_missing(tmp_path: Path) -> None:
     values = {"data": {"source": "gone.csv"}, "task": "classification", "target": "y", "inputs": {"a": "number"}}
     assert resolve(tmp_path, values).name == "gone"
+
+
+@pytest.mark.parametrize("task", [None, "classification"])
+def test_one_look_resolves_and_profiles(tmp_path: Path, task: str | None) -> None:
+    recipe = Recipe.model_validate({"data": {"source": customers(tmp_path)}, "target": "流失", "task": task})
+    assert verbs.look(recipe, tmp_path) == (verbs.resolve(recipe, tmp_path), verbs.profile(recipe, tmp_path))
+    example = Recipe.model_validate({"data": {"source": "builtin:regression"}})  # its own recipe names the inputs
+    assert verbs.look(example, tmp_path)[0] == verbs.resolve(example, tmp_path)

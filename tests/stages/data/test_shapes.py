@@ -10,7 +10,8 @@ import pyarrow as pa
 import pytest
 
 from feilun.core.recipe import Recipe
-from feilun.stages.data import measures, resolve, shapes, survey, verbs
+from feilun.stages.data import resolve, verbs
+from feilun.stages.data.looking import measures, shapes, survey
 
 
 def flattened(**columns: list[Any]) -> tuple[dict[str, list[Any]], list[str]]:
@@ -66,12 +67,14 @@ def test_a_list_of_numbers_to_predict_becomes_columns(tmp_path: Path) -> None:
         (["3 €", "4€"], "€", ["3", "4"]),
         (["12元", "15元"], "元", ["12", "15"]),
         (["37.5°C", "36 °C"], "°C", ["37.5", "36"]),
+        (["3,5 km", "12 km", "1.200,25 km"], "km", ["3.5", "12", "1200.25"]),
+        (["3\u00a0€", "4€"], "€", ["3", "4"]),
         ([*["12 kg", "14 kg"] * 20, "3 lb"], "kg", [*["12", "14"] * 20, "3 lb"]),
     ],
 )
 def test_one_unit_is_taken_off(cells: list[Any], unit: str, expected: list[Any]) -> None:
     made = measures.stripped(pa.chunked_array([pa.array(cells)]))
-    assert made is not None and (made.unit, made.column.to_pylist()) == (unit, expected)
+    assert made is not None and (made.unit.name, made.column.to_pylist()) == (unit, expected)
 
 
 @pytest.mark.parametrize(
@@ -92,11 +95,22 @@ def test_what_has_not_one_unit_stays(cells: list[Any]) -> None:
     assert measures.stripped(pa.chunked_array([pa.array(cells, pa.string())])) is None
 
 
+def test_a_comma_beside_a_unit_is_read_as_in_the_rest_of_the_file() -> None:
+    cells = pa.chunked_array([pa.array(["1,500 kg", "2 kg"])])
+    for decimal, expected in ((None, "1500"), (".", "1500"), (",", "1.500")):
+        made = measures.stripped(cells, decimal)
+        assert made is not None and made.column.to_pylist() == [expected, "2"]
+        assert made.unclear == ("1,500" if decimal is None else "")
+        assert made.line("w")["done"] == "read as 1500" if made.unclear else True
+    clear = measures.stripped(pa.chunked_array([pa.array(["1,500 kg", "2.5 kg"])]))
+    assert clear is not None and (clear.column.to_pylist(), clear.unclear) == (["1500", "2.5"], "")
+
+
 def test_units_are_said_and_a_category_stays_what_it_is(tmp_path: Path) -> None:
     rows = {"w": [f"{i % 50 + 0.5} kg" for i in range(60)], "y": ["a", "b"] * 30}
     found = survey.take(Recipe.model_validate({"target": "y"}), tmp_path, rows)
     assert found.inputs == {"w": "number"}
-    assert found.notes == ("w: numbers written with kg, which was taken off; ask with plain numbers.",)
+    assert found.notes == ("w: numbers written with kg, which was taken off; ask with or without.",)
     kept = survey.take(Recipe.model_validate({"target": "y", "inputs": {"w": "category"}}), tmp_path, rows)
     assert kept.inputs == {"w": "category"} and kept.notes == ()
 

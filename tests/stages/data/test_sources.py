@@ -17,7 +17,7 @@ from PIL import Image
 from feilun.core.errors import DataError, RecipeError
 from feilun.core.recipe import Recipe
 from feilun.parts.dataset import SPLITS
-from feilun.stages.data import frames, pictures, raw, sources
+from feilun.stages.data.reading import frames, pictures, raw, sources
 
 
 def recipe(source: str | Path | None = None, target: str | None = None, **data: Any) -> Recipe:
@@ -262,3 +262,25 @@ def test_pictures_and_mixed_values_from_python() -> None:
 def test_what_is_no_table(frame: object, words: str) -> None:
     with pytest.raises(DataError, match=words):
         frames.read(frame)
+
+
+@pytest.mark.parametrize("kind", ["frame", "csv", "jsonl", "parquet"])
+def test_what_the_limit_leaves_out_is_a_line(tmp_path: Path, kind: str) -> None:
+    table = pa.table({"x": list(range(30)), "y": ["a", "b", "c"] * 10})
+    (tmp_path / "t.csv").write_text("x,y\n" + "".join(f"{i},{'abc'[i % 3]}\n" for i in range(30)))
+    (tmp_path / "t.jsonl").write_text("".join(f'{{"x": {i}, "y": "{"abc"[i % 3]}"}}\n' for i in range(30)))
+    pa.parquet.write_table(table, tmp_path / "t.parquet")
+    given = (None, table) if kind == "frame" else (f"t.{kind}", None)
+    found = sources.read(recipe(given[0], limit=20), tmp_path, given[1])
+    (line,) = found.lines
+    assert found.table.num_rows == 20 and line["key"] == "data.limit: null" and "data.limit is 20" in line["why"]
+    assert (line["rows"], line["done"]) in ((10, "left out"), (20, "used alone"))
+    assert kind == "csv" or line["rows"] == 10 or kind == "jsonl"
+    assert sources.read(recipe(given[0], limit=31), tmp_path, given[1]).lines == ()
+    assert sources.read(recipe(given[0]), tmp_path, given[1]).lines == ()
+
+
+def test_the_limit_of_a_given_test_file_is_a_line_too(tmp_path: Path) -> None:
+    for name, count in (("t", 9), ("u", 30)):
+        (tmp_path / f"{name}.csv").write_text("x,y\n" + "".join(f"{i},{'abc'[i % 3]}\n" for i in range(count)))
+    assert len(sources.read(recipe("t.csv", test="u.csv", limit=20), tmp_path).lines) == 1

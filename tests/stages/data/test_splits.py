@@ -11,9 +11,10 @@ import pytest
 from feilun.core.errors import DataError, RecipeError
 from feilun.core.recipe import Split
 from feilun.parts.dataset import SPLITS
-from feilun.stages.data import hashing, splits
-from feilun.stages.data.raw import DEALT
-from feilun.stages.data.units import Sides
+from feilun.stages.data.alike import hashing
+from feilun.stages.data.dealing import splits
+from feilun.stages.data.dealing.units import Sides
+from feilun.stages.data.reading.raw import DEALT
 
 TRAIN, VALIDATION, GATE, TEST = range(4)
 

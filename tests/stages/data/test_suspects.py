@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from feilun.stages.data import classes, disagreement, outliers, spellings, suspects
+from feilun.stages.data.telling import classes, disagreement, outliers, spellings, suspects
 
 MISSING = ("", "NA")
 

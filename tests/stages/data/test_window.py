@@ -10,8 +10,9 @@ import pytest
 
 from feilun.core.errors import DataError, RecipeError
 from feilun.core.recipe import Recipe, Window
-from feilun.stages.data import resolve, window
-from feilun.stages.data.raw import DEALT
+from feilun.stages.data import resolve
+from feilun.stages.data.looking import window
+from feilun.stages.data.reading.raw import DEALT
 
 TABLE = pa.table(
     {

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import csv
 import gzip
+import json
 import tarfile
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
 import pytest
 
 from feilun.core.errors import DataError, InputError
-from feilun.core.recipe import Recipe
+from feilun.core.recipe import Recipe, Window
 from feilun.parts.bundle import loading
+from feilun.stages.data.cells import clean
+from feilun.stages.data.looking import window
 from feilun.stages.deployment import asking, row_files, verbs
 
 NUMBER, CATEGORY, TEXT, IMAGE = ({"kind": kind} for kind in ("number", "category", "text", "image"))
@@ -37,6 +42,8 @@ def rows(path: Path, signature: dict[str, dict[str, str]], target: str | None = 
         ("a\tb\n1,234.5\tx\n1,234\ty\n", {}, ["1234.5", "1234"]),
         ("a\tb\n1,234\tx\n", {"decimal": ","}, ["1.234"]),
         ("a\tb\n1,234\tx\n", {"decimal": "."}, ["1234"]),
+        ("a;b\n3.5;x\n4,998;y\n", {}, ["3.5", "4998"]),
+        ("a;b\n3.5;x\n4,998;y\n", {"decimal": "."}, ["3.5", "4998"]),
         ("a,b\n1.5,x\n?,y\n NA ,z\n", {}, ["1.5", None, None]),
         ("a,b\n1.5,x\n-9,y\n", {"missing": ("-9",)}, ["1.5", None]),
         ("a,b\n3.5,x\n", {"delimiter": ";", "encoding": "gb18030"}, ["3.5"]),
@@ -54,6 +61,9 @@ def test_a_number_that_may_be_two_is_not_guessed(tmp_path: Path) -> None:
     (tmp_path / "r.tsv").write_text("a\tb\n1,234\tx\n")
     with pytest.raises(DataError, match=r"a is '1,234', which may be 1234 or 1\.234"):
         rows(tmp_path / "r.tsv", {"a": NUMBER})
+    (tmp_path / "r.csv").write_text("a;b\n3.5;x\n4,998;y\n")
+    with pytest.raises(DataError, match=r"a is '4,998', which may be 4998 or 4\.998"):
+        rows(tmp_path / "r.csv", {"a": NUMBER}, decimal=",")
 
 
 def test_a_point_is_taken_for_thousands_only_where_the_file_shows_it(tmp_path: Path) -> None:
@@ -171,3 +181,42 @@ def test_answers_to_a_folder_name_their_files(tmp_path: Path, monkeypatch: pytes
             ["b/2.txt", "'=HYPERLINK(1)"],
             ["c.txt", "'@x"],
         ]
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+def test_windows_are_made_of_plain_rows_as_in_training(tmp_path: Path, kind: str) -> None:
+    days = ["2024-01-02", "2024-01-01", None, "2024-01-03", "2024-01-01", "2024-01-04"]
+    table = pa.table({"t": days, "g": [*"aaaaba"], "x": [1.0, 2.0, 3.0, -9.0, 5.0, 6.5], "c": [*"uvuvuv"]})
+    of = Window(of=("x",), steps=3, by="t", group="g")
+    made = window.add(clean.strip(table, ["", "-9"]), of, np.full(6, -1, np.int8), "t")
+    if kind == "csv":
+        cells = [",".join("" if cell is None else str(cell) for cell in row.values()) for row in table.to_pylist()]
+        (tmp_path / "t.csv").write_text("\n".join(["t,g,x,c", *cells]))
+    elif kind == "jsonl":
+        (tmp_path / "t.jsonl").write_text("\n".join(json.dumps(row) for row in table.to_pylist()))
+    else:
+        pa.parquet.write_table(table, tmp_path / "t.parquet")
+    signature = {"window": {"kind": "sequence"}, "c": CATEGORY}
+    recipe = Recipe.model_validate({"data": {"window": of.model_dump(), "missing": ["", "-9"]}})
+    told: dict[str, int] = {}
+    found = list(row_files.rows_of(tmp_path / f"t.{kind}", signature, recipe, told))
+    assert [row["window"] for row in found] == made.column("window").to_pylist()
+    assert [row["c"] for row in found] == [*"uvuvuv"] and found[3]["window"] == [[2], [1], [None]]
+    assert told == {"short_windows": 4}
+
+
+def test_ready_sequences_stay_and_rows_that_lack_a_step_column_are_told(tmp_path: Path) -> None:
+    recipe = Recipe.model_validate({"data": {"window": {"of": ["x", "z"], "steps": 2, "by": "t"}}})
+    signature = {"window": {"kind": "sequence"}}
+    (tmp_path / "t.jsonl").write_text('{"window": [[1, 2], [3, 4]]}\n{"window": [[5, 6]]}\n')
+    found = list(row_files.rows_of(tmp_path / "t.jsonl", signature, recipe))
+    assert found == [{"window": [[1, 2], [3, 4]]}, {"window": [[5, 6]]}]
+    (tmp_path / "u.csv").write_text("t,x\n1,2\n")
+    with pytest.raises(DataError, match=r"row 1 has no column 'z'"):
+        list(row_files.rows_of(tmp_path / "u.csv", signature, recipe))
+    (tmp_path / "v.csv").write_text("t,x,z\nsoon,2,3\n")
+    with pytest.raises(DataError, match=r"in the order of t \(data.window.by\)"):
+        list(row_files.rows_of(tmp_path / "v.csv", signature, recipe))
+    (tmp_path / "w.csv").write_text("t,x,z\n1,2,3 kg\n")
+    with pytest.raises(DataError, match="'z' holds numbers"):
+        list(row_files.rows_of(tmp_path / "w.csv", signature, recipe))

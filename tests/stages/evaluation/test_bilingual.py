@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import string
 from types import SimpleNamespace
 from typing import Any
@@ -64,7 +65,7 @@ def test_every_score_and_kind_has_a_chinese_name() -> None:
         ("accuracy", "准确率"),
         ("no clear difference", "没有明显差别"),
         ("-4.1 points [-6.6, -1.9]", "-4.1 个百分点 [-6.6, -1.9]"),
-        ("7 rows without a target were left out.", "7 行没有目标值,已略去。"),
+        ("7 rows without a target were left out.", "7 行没有目标值，已略去。"),
         ("missing in 3 % and 4 %", "缺失比例分别为 3 % 和 4 %"),
         ("middle 3 in training rows, 5 in test rows; missing in 3 % and 4 %", None),
         ("somebody's own words; with <signs>", "somebody&#39;s own words; with &lt;signs&gt;"),
@@ -76,8 +77,70 @@ def test_sentences_of_other_rooms_are_known_by_their_form(english: str, chinese:
     if chinese is not None:
         assert found.zh == chinese
     else:
-        assert found.zh == "训练数据的中位数为 3,测试数据为 5;缺失比例分别为 3 % 和 4 %"
+        assert found.zh == "训练数据的中位数为 3，测试数据为 5；缺失比例分别为 3 % 和 4 %"
     assert found.en.unescape() == english
+
+
+def test_chinese_has_chinese_punctuation() -> None:
+    """Half-width signs beside Chinese letters look like a slip; a recipe line such as `a.b: none` keeps its own."""
+    for english, chinese in bilingual.sentences().items():
+        plain = re.sub(r"\{[^}]*\}", "", chinese)
+        assert not re.findall(r"[一-鿿][,:;?!()]|[,;?!()][一-鿿]", plain), (english, chinese)
+
+
+@pytest.mark.parametrize(
+    ("english", "chinese"),
+    [
+        (
+            "mAP at 50 69.4 % on training rows, 62.9 % on test rows: about as good on new rows.",
+            "mAP(50 %)：训练数据上 69.4 %",
+        ),
+        (
+            "RMSE suffers most when one of these columns is shuffled: a (1.9 points). Not missed: b, c and 23 more.",
+            "23 列",
+        ),
+        (
+            "Accuracy suffers most when one of these columns is shuffled: a (1.9 points).",
+            "准确率变差最多：a (1.9 个百分点)",
+        ),
+    ],
+)
+def test_sentences_with_names_inside_are_cut_in_the_right_place(english: str, chinese: str) -> None:
+    assert chinese in known(english).zh
+    assert not re.search("[a-z]{4}", known(english).zh)
+
+
+@pytest.mark.parametrize(
+    "english",
+    [
+        "Given test rows differ from the training rows in a1, b2.",
+        "12 rows equal another row and say something else.",
+        "x.csv is not UTF-8: read as GB18030 (Chinese). If letters look wrong, save it as UTF-8, or set data.encoding.",
+        "no names in the first line by its looks, which is '1, 2': columns are called column_1 to column_2. Name them "
+        "in data.columns, or set data.header: true.",
+        "p1: 3,14 is read as 3.14 (data.decimal: ',').",
+        "p1: 1,234 is read as 1.234, and may be 1234: that is what data.decimal: '.' makes of it.",
+        "p1: numbers written with a1, which was taken off; ask with or without.",
+        "p1: a1.csv is read day first, since 13/02 stands there; b2.csv is read month first. Write dates as 2024-01-31 "
+        "to be sure.",
+        "13/02 stands there; b2.csv is read month first",
+        "1,234 a1 may be 1.234 or 1234, and nothing in the column tells",
+        "auto chose anew each time, on that time's own validation rows: a1 ×3, b2 ×2.",
+        "always later than b2: is it known in time?",
+        "1,204 different values, 2 rows each: new ones will come that the network does not know",
+        "dates from 2020-01-01 to 2024-01-31, in UTC; the rows stand in its order, so only its month, weekday, day and "
+        "hour are seen",
+    ],
+)
+def test_what_the_data_stage_says_is_known(english: str) -> None:
+    own = r"auto|a1|b2|p1|UTC|UTF|csv|data\.\w+|header|true|column_\d|to column|GB18030|Chinese"
+    assert not re.search("[a-z]{3}", re.sub(own, "", known(english).zh)), known(english).zh
+
+
+def test_no_space_stands_between_two_chinese_words() -> None:
+    assert tell("Predicts {target} from {source}.", target="y", source=tell("{count} columns", count=3)).zh == (
+        "根据 3 列预测 y。"
+    )
 
 
 def test_one_language_alone() -> None:

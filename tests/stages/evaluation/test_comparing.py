@@ -100,6 +100,10 @@ def test_folds_become_one_score_over_all_rows(tmp_path: Path) -> None:
     assert found["value"] == pytest.approx(0.9) and found["low"] < 0.9 < found["high"]
     assert [fold["value"] for fold in found["folds"]] == pytest.approx([1.0, 0.6, 1.0, 1.0])
     assert [(fold["fold"], fold["n"]) for fold in found["folds"]] == [(k, 100) for k in range(4)]
+    assert {key: found["scores"]["accuracy"][key] for key in ("value", "low", "high", "better", "unit")} == {
+        key: found[key] for key in ("value", "low", "high", "better", "unit")
+    }
+    assert set(found["scores"]) >= {"accuracy", "auc", "f1", "log_loss"}
     assert found["baselines"]["always_yes"]["value"] == 0.5
     assert found["against"]["always_yes"]["words"] == "clearly better"
     json.dumps(found, allow_nan=False)

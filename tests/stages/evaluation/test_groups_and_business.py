@@ -10,7 +10,9 @@ import pytest
 
 from feilun.core.errors import RecipeError
 from feilun.core.recipe import Recipe
-from feilun.stages.evaluation import judging, money
+from feilun.parts.metrics import expression
+from feilun.stages.evaluation import groups, judging, money
+from feilun.stages.evaluation import judged as reported
 from feilun.tasks.classification import TASK
 
 N = 600
@@ -63,7 +65,7 @@ def test_numbers_are_cut_into_quarters_and_rare_values_are_put_together() -> Non
     found = judged(answers(0.2, 0.2), {"age": ages, "town": towns}, groups=["age", "town"])["groups"]
     of_age = [row for row in found if row["column"] == "age"]
     assert [row["n"] for row in of_age if row["value"] == "(missing)"] == [20]
-    assert len(of_age) == 5 and all(" to " in row["value"] for row in of_age if row["n"] != 20)
+    assert len(of_age) == 5 and all(" – " in row["value"] for row in of_age if row["n"] != 20)
     assert [row["n"] for row in found if row["value"] == "(others)"] == [41]
 
 
@@ -137,3 +139,73 @@ def test_money_of_the_test_rows_beside_answers_without_a_model() -> None:
     }
     assert found["curve"][0] == [0.0, pytest.approx(-0.5)]
     assert "always no -2" in money.line({**found, "threshold": 0.2})
+
+
+def test_money_is_the_main_score_unless_another_is_named() -> None:
+    costs = {"false_positive": 1, "false_negative": 4}
+    assert judged(answers(0.2, 0.2), {}, costs=costs)["main"] == "profit"
+    assert judged(answers(0.2, 0.2), {}, costs=costs, score="auc")["main"] == "auc"
+    assert judged(answers(0.2, 0.2), {})["main"] == "accuracy"
+
+
+def test_a_baseline_gets_its_threshold_by_the_same_rule() -> None:
+    asked = recipe(costs={"false_positive": 1, "false_negative": 9})
+    draw = np.random.default_rng(8)
+    chances = draw.random(3000)
+    truths = ["yes" if one else "no" for one in draw.random(3000) < chances]
+    said = [{"label": "no", "score": 1 - p, "scores": {"no": 1 - p, "yes": p}} for p in chances.tolist()]
+    assert money.threshold(asked, said, truths, "yes") == pytest.approx(0.1, abs=0.03)
+    assert money.threshold(asked, [], [], "yes") == pytest.approx(0.1), "without validation rows: break-even"
+    timid = [{**one, "scores": {"no": 1 - p**3, "yes": p**3}} for one, p in zip(said, chances.tolist(), strict=True)]
+    assert money.threshold(asked, timid, truths, "yes") < 0.02, "chances that are too low get the threshold that pays"
+    found = money.decided([answer("no", 0.85), answer("no", 0.95)], ["yes", "no"], "yes", 0.1)
+    assert [one["label"] for one in found] == ["yes", "no"]
+    assert [list(one["scores"]) for one in found] == [["yes", "no"]] * 2, "the classes in the order of the model's"
+    assert [one["score"] for one in found] == pytest.approx([0.15, 0.95])
+
+
+def test_the_report_says_how_the_threshold_was_found() -> None:
+    from feilun.stages.evaluation import judged as drawn
+
+    costs = {"false_positive": 1.0, "false_negative": 4.0}
+    found = judged(answers(0.2, 0.2), {}, costs=costs, positive="yes")
+
+    def words(threshold: float, **changed: float) -> str:
+        told = {**found["money"], "threshold": threshold, "costs": {**costs, **changed}}
+        return str(drawn.money({**found, "money": told}, recipe(costs=costs))["words"])
+
+    assert "from a probability of 0.2 on. By your costs both answers are worth the same there" in words(0.2)
+    assert "from a probability of 0.4 on. On the validation rows that made clearly more than 0.2" in words(0.4)
+    assert "Always say yes. By your costs the other answer never pays." in words(0.0, false_positive=0.0)
+    assert "Never say yes. On the validation rows that made clearly more than 0.2" in words(1 + 2**-52)
+    assert not any("the most" in words(threshold) for threshold in (0.0, 0.2, 0.4))
+
+
+def test_a_group_column_that_tells_nothing_apart_says_so() -> None:
+    rows = {"one": ["x"] * N, "each": [f"v{place}" for place in range(N)], "rare": ["a"] * (N - 3) + ["b"] * 3}
+    found = judged(answers(0.2, 0.2), {**rows, "region": REGION}, groups=["one", "each", "rare", "region"])
+    told = {row["column"]: row["words"] for row in found["silent_groups"]}
+    assert told == {"one": groups.ALL_ONE, "each": groups.TOO_FEW.format(fewest=10), "rare": told["each"]}
+    assert {row["column"] for row in found["groups"]} == {"region"}
+    said = judging.table(found, "linear")
+    assert f"  groups of one: {groups.ALL_ONE}" in said and sum("groups of" in text for text in said) == 3
+    page = reported.groups(found, recipe())
+    assert len(page["silent"]) == 3 and "取值相同" in page["silent"][0].zh
+    alone = judged(answers(0.2, 0.2), {"one": ["x"] * N}, groups=["one"])
+    assert [phrase.en for phrase in reported.groups(alone, recipe())["silent"]] == [f"one: {groups.ALL_ONE}."]
+
+
+def test_a_column_called_score_is_never_taken_for_the_score() -> None:
+    rows = {"score": [3.0] * N, "actual": ["bad"] * N}
+    metrics = {
+        "column": 'mean(column("score"))',
+        "sure": 'mean(answer("score"))',
+        "bad": 'share(column("actual") == "bad")',
+    }
+    found = judged(answers(0.0, 0.0), rows, metrics=metrics)["scores"]
+    assert (found["column"]["value"], found["sure"]["value"], found["bad"]["value"]) == (3.0, pytest.approx(0.8), 1.0)
+    for text in ("mean(score)", 'share(actual == "yes")', "mean(score) where score > 0.5"):
+        with pytest.raises(RecipeError, match=r"is a column here, .*write column.* answer"):
+            expression.check({"m": text}, ["score", "actual", "x"])
+    with pytest.raises(RecipeError, match="takes one of actual, predicted"):
+        expression.check({"m": 'mean(answer("x"))'}, ["x"])

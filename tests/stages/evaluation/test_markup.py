@@ -92,11 +92,11 @@ def test_curves_leave_gaps_and_need_two_points() -> None:
         ("是", "是"),
         ({"label": "yes", "probability": 0.834}, "yes (83\u00a0%)"),
         ({"value": 1.5}, "1.500"),
-        ([{"label": "dog", "box": [0, 0, 1, 1]}] * 2 + [{"label": "cat", "box": [0, 0, 1, 1]}], "2 dog, 1 cat"),
+        ([{"label": "dog", "box": [0, 0, 1, 1]}] * 2 + [{"label": "cat", "box": [0, 0, 1, 1]}], "dog × 2, cat"),
         (["a", "b"], "a, b"),
         ({"x": 1}, '{"x": 1}'),
         ("x" * 300, "x" * 200 + "…"),
     ],
 )
 def test_answers_are_said_as_a_person_would(value: object, text: str) -> None:
-    assert phrases.said(value) == text
+    assert str(phrases.said(value)) == text

@@ -1,13 +1,15 @@
 """JSON values become values of the parent's columns, or a clear error."""
 
 import base64
+from types import SimpleNamespace
 
 import pytest
 from datasets import Features, List, Value
 
+from feilun.core import discover
 from feilun.core.errors import DataError
 from feilun.parts.dataset import load_rows
-from feilun.stages.improvement import values
+from feilun.stages.improvement import collecting, values
 from feilun.stages.improvement.collecting import split_of
 
 COLUMNS = Features(
@@ -63,3 +65,12 @@ def test_what_is_held_back_depends_on_the_row_alone():
     assert held == [split_of(dict(row), 0.33) == "held" for row in rows]
     more = [split_of(row, 0.5) == "held" for row in rows]
     assert all(after for before, after in zip(held, more, strict=True) if before)
+
+
+def test_numbers_of_feedback_are_read_as_they_were_when_they_were_asked():
+    number = discover.feature("number", columns=("age", "y"), missing=("?", "-9")).fit({"age": [1, 2], "y": [3, 4]})
+    table = SimpleNamespace(features={"numbers": number})
+    assert collecting._read({"age": " 1e3", "city": "1e3"}, table) == {"age": 1000.0}
+    assert collecting._read({"age": "?", "y": -9.0}, table) == {"age": None, "y": None}
+    with pytest.raises(DataError, match="1_000"):
+        collecting._read({"age": "1_000"}, table)

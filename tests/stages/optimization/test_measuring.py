@@ -48,3 +48,22 @@ def test_latency_counts_calls_and_rows() -> None:
     found = measuring.latency(lambda rows: sizes.append(len(rows)), [{"a": 1}, {"a": 2}])
     assert sizes.count(1) == measuring.CALLS + 1 and sizes.count(measuring.BATCH) == measuring.BATCHES + 1
     assert found["calls"] == measuring.CALLS and 0 <= found["row_ms"] < sys.maxsize
+
+
+def test_a_variant_is_judged_over_the_groups_that_the_main_score_is() -> None:
+    from feilun.core import discover
+    from feilun.core.recipe import Recipe
+    from feilun.stages.evaluation import judging
+
+    split = {"by": "group", "column": "patient"}
+    recipe = Recipe.model_validate({"task": "classification", "target": "y", "data": {"split": split}})
+    task = discover.task("classification")
+    rows = {"patient": [f"p{place // 20}" for place in range(400)]}
+    truths = ["yes" if place % 2 else "no" for place in range(400)]
+    said = [one if place % 100 >= 20 else "no" for place, one in enumerate(truths)]  # wrong only in whole groups
+    answers = [{"label": one, "score": 0.8, "scores": {"no": 0.5, "yes": 0.5}} for one in said]
+    found = measuring.score(task, recipe, "accuracy", answers, truths, rows)
+    main = judging.judge(task, recipe, truths, answers, {}, rows)["scores"]["accuracy"]
+    assert found == {"name": "accuracy", **main}
+    alone = measuring.score(task, recipe, "accuracy", answers, truths, {})
+    assert found["high"] - found["low"] > 1.5 * (alone["high"] - alone["low"])

@@ -135,19 +135,26 @@ def _without_mark(head: bytes) -> str:
 
 def _decodes(path: Path, code: str) -> bool:
     """Whether the whole file is of this encoding. Raises DataError where it holds a NUL, which no text does."""
-    decoder = codecs.getincrementaldecoder(code)()
-    lines = 0
+    decoder, chunks = codecs.getincrementaldecoder(code)(), 0
     try:
         with path.open("rb") as file:
             while chunk := file.read(CHUNK_BYTES):
+                chunks += 1
+                if code == "utf-8" and chunk.isascii() and b"\x00" not in chunk and not decoder.getstate()[0]:
+                    continue  # most files, in a quarter of the time
                 text = decoder.decode(chunk)
                 if "\x00" in text:
-                    raise _nul(path, lines + text[: text.index("\x00")].count("\n") + 1)
-                lines += chunk.count(b"\n")
+                    raise _nul(path, _lines(path, chunks - 1) + text[: text.index("\x00")].count("\n") + 1)
         decoder.decode(b"", final=True)
     except UnicodeDecodeError:
         return False
     return True
+
+
+def _lines(path: Path, chunks: int) -> int:
+    """How many lines end in the first chunks."""
+    with path.open("rb") as file:
+        return sum(file.read(CHUNK_BYTES).count(b"\n") for _ in range(chunks))
 
 
 def _nul(path: Path, line: int) -> DataError:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from feilun.core.errors import DataError
-from feilun.parts.delimited import numerals
+from feilun.parts.ops import numerals
 
 LONGEST_NAME = 200  # characters; longer cells of a first line are text
 LONGEST_PLAIN_NAME = 40

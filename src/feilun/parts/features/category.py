@@ -13,6 +13,7 @@ import numpy as np
 
 from feilun.core.errors import DataError
 from feilun.core.task import Rows
+from feilun.parts.ops import missing
 from feilun.parts.ops.coded import Coded
 
 
@@ -23,6 +24,7 @@ class Category:
     most: values kept per column, the most frequent first.  at_least: rows a value needs to be kept.  What is not kept
     is unknown, so that the network learns what unknown means.
     target: what is predicted, one column: class numbers int64 (N,) from 0, and an unknown value is an error.
+    missing: data.missing: what is no value.
     """
 
     kind: ClassVar[str] = "category"
@@ -31,10 +33,12 @@ class Category:
     most: int = 10_000
     at_least: int = 1
     target: bool = False
+    missing: tuple[str, ...] = ()
     vocabularies: tuple[tuple[str, ...], ...] = ()  # per column, fitted
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "columns", tuple(self.columns))
+        object.__setattr__(self, "missing", tuple(self.missing))
         object.__setattr__(self, "vocabularies", tuple(map(tuple, self.vocabularies)))
 
     @property
@@ -67,7 +71,7 @@ class Category:
             return self._classes(self.columns[0], rows[self.columns[0]])
         encoded = np.zeros((len(rows[self.columns[0]]), len(self.columns)), np.int32)
         for number, (column, places) in enumerate(zip(self.columns, self._places, strict=True)):
-            encoded[:, number] = _looked_up(places, column, rows[column])
+            encoded[:, number] = self._looked_up(places, column, rows[column])
         return encoded
 
     def to_json(self) -> dict[str, Any]:
@@ -80,7 +84,7 @@ class Category:
         return [{value: place for place, value in enumerate(values, start)} for values in self.vocabularies]
 
     def _vocabulary(self, column: str, values: Sequence[Any]) -> tuple[str, ...]:
-        counts = _counted(column, values)
+        counts = self._counted(column, values)
         if not counts:
             raise DataError(
                 f"Column {column!r} has no value in {len(values):,} training rows. Fill it, or add it to data.drop.",
@@ -95,10 +99,41 @@ class Category:
         return tuple(value for value in ranked[: self.most] if counts[value] >= self.at_least)
 
     def _classes(self, column: str, values: Sequence[Any]) -> np.ndarray:
-        found = _looked_up(self._places[0], column, values, unknown=-1)
+        found = self._looked_up(self._places[0], column, values, unknown=-1)
         if len(found) and found.min() < 0:
             raise unknown_label(column, values[int(np.argmax(found < 0))], self.labels)
         return found.astype(np.int64)
+
+    def _counted(self, column: str, values: Sequence[Any]) -> Counter[str]:
+        """How many rows have each value; missing ones are not counted."""
+        if not isinstance(values, Coded):
+            return Counter(value for value in self._spelled(column, values) if value is not None)
+        counts: Counter[str] = Counter()
+        for value, count in zip(self._spelled(column, values.values), values.counts().tolist(), strict=True):
+            if value is not None and count:
+                counts[value] += count
+        return counts
+
+    def _looked_up(
+        self, places: Mapping[str | None, int], column: str, values: Sequence[Any], unknown: int = 0
+    ) -> np.ndarray:
+        """int32 (N,): the place of each value."""
+        different = values.values if isinstance(values, Coded) else values
+        found = np.array(
+            [
+                places[value]
+                if isinstance(value, str) and value in places
+                else _place(places, self._spelled(column, [value])[0], unknown)
+                for value in different
+            ],
+            np.int32,
+        )
+        return found[values.codes] if isinstance(values, Coded) and len(found) else found
+
+    def _spelled(self, column: str, values: Sequence[Any]) -> list[str | None]:
+        """Values as they are written; None for those that are listed as missing."""
+        found, absent = spelled(column, values), missing.of(self.missing)
+        return [None if absent.says(value) else value for value in found] if absent.words else found
 
 
 FEATURE = Category
@@ -119,34 +154,16 @@ def in_order(labels: Counter[str]) -> tuple[str, ...]:
 def unknown_label(column: str, value: Any, labels: Sequence[str]) -> DataError:
     """The error for a target value that is none of the known labels."""
     shown = ", ".join(labels[:30]) + (", ..." if len(labels) > 30 else "")
-    missing = value is None or value == ""
+    absent = value is None or value == ""
     return DataError(
         f"Target {column!r} is missing in a row; it must be one of: {shown}."
-        if missing
+        if absent
         else f"Label {value!r} of {column!r} is not one of: {shown}. Correct the row, or train a model that knows it.",
         where=column,
         expected=shown,
-        got="missing" if missing else str(value),
-        fix="leave the row out" if missing else "correct the label",
+        got="missing" if absent else str(value),
+        fix="leave the row out" if absent else "correct the label",
     )
-
-
-def _counted(column: str, values: Sequence[Any]) -> Counter[str]:
-    """How many rows have each value; missing ones are not counted."""
-    if not isinstance(values, Coded):
-        return Counter(value for value in spelled(column, values) if value is not None)
-    counts: Counter[str] = Counter()
-    for value, count in zip(spelled(column, values.values), values.counts().tolist(), strict=True):
-        if value is not None and count:
-            counts[value] += count
-    return counts
-
-
-def _looked_up(places: Mapping[str | None, int], column: str, values: Sequence[Any], unknown: int = 0) -> np.ndarray:
-    """int32 (N,): the place of each value."""
-    different = values.values if isinstance(values, Coded) else values
-    found = np.array([_place(places, value, unknown) for value in spelled(column, different)], np.int32)
-    return found[values.codes] if isinstance(values, Coded) and len(found) else found
 
 
 def _place(places: Mapping[str | None, int], value: str | None, unknown: int) -> int:

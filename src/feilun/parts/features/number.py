@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from statistics import NormalDist
 from typing import Any, ClassVar
@@ -12,7 +12,10 @@ import numpy as np
 
 from feilun.core.errors import DataError, RecipeError
 from feilun.core.task import Rows
+from feilun.parts.ops import missing, numerals
+from feilun.parts.ops.coded import Coded
 from feilun.parts.ops.fences import fences
+from feilun.parts.ops.measured import Unit
 from feilun.parts.ops.threads import in_order
 
 TRANSFORMS = ("auto", "pieces", "quantile", "standard", "none")
@@ -20,6 +23,7 @@ OUTLIERS = ("keep", "mark", "clip")
 ENOUGH = 1000  # training rows from which "auto" cuts a column into pieces; fewer would not fill them
 WIDEST = 1024  # numbers per row that "auto" makes of all columns; with so many columns that each gets less than
 FEWEST = 4  # so many pieces, they are standardised
+NONE = missing.Missing()
 LARGEST = 1e300  # numbers beyond are taken for this, so that the difference of two stays finite
 LIMIT = 1e6  # encoded values stay within this, so that one wild cell cannot overflow float32
 
@@ -37,6 +41,8 @@ class Number:
     outliers: what is done with numbers beyond Tukey's outer fences of the training rows: "keep" nothing; "mark" adds a
     0/1 for each column that had some; "clip" takes the fence in their place, before anything else.
     target: what is predicted: always "standard" or "none", `decode` leads back, and a missing number is an error.
+    missing: data.missing: texts, and numbers, that stand for a missing number.  units: {column: {before, after,
+    decimal}} of columns whose numbers were written with a unit; it may be written when asked, too, and no other.
     """
 
     kind: ClassVar[str] = "number"
@@ -47,10 +53,13 @@ class Number:
     pieces: int = 48
     outliers: str = "keep"
     target: bool = False
+    missing: tuple[str, ...] = ()
+    units: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     scales: tuple[Mapping[str, Any], ...] = ()  # per column, fitted: {mean, scale, gaps, values, scores, edges, limits}
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "columns", tuple(self.columns))
+        object.__setattr__(self, "missing", tuple(self.missing))
         object.__setattr__(self, "scales", tuple(self.scales))
         self._require("transform", self.transform, TRANSFORMS)
         self._require("outliers", self.outliers, OUTLIERS)
@@ -83,7 +92,7 @@ class Number:
 
     def encode(self, rows: Rows) -> np.ndarray:
         """float32 (N, width). Raises DataError if a value is no number, or a target is missing."""
-        parts = [numbers(column, rows[column]) for column in self.columns]
+        parts = [self.read(column, rows[column]) for column in self.columns]
         if self.target:
             for column, part in zip(self.columns, parts, strict=True):
                 _no_gaps(column, part)
@@ -100,6 +109,11 @@ class Number:
             encoded[:, start] = _beyond(parts[here], self.scales[here]["limits"])
             start += 1
         return encoded
+
+    def read(self, column: str, values: Sequence[Any]) -> np.ndarray:
+        """float64 (N,): this column's numbers, NaN where there is none. Raises DataError for what is no number."""
+        unit = Unit(**self.units[column]) if column in self.units else None
+        return numbers(column, values, missing.of(self.missing), unit)
 
     def decode(self, encoded: np.ndarray) -> np.ndarray:
         """float64 (N, columns): encoded target numbers in the column's own unit."""
@@ -144,7 +158,7 @@ class Number:
         return np.clip(values, *scale["limits"]) if self.outliers == "clip" and scale.get("limits") else values
 
     def _scale(self, column: str, values: Sequence[Any]) -> dict[str, Any]:
-        found = numbers(column, values)
+        found = self.read(column, values)
         if self.target:
             _no_gaps(column, found)
         known = found[~np.isnan(found)]
@@ -190,36 +204,74 @@ class Number:
 FEATURE = Number
 
 
-def numbers(column: str, values: Sequence[Any]) -> np.ndarray:
-    """float64 (N,): missing and infinite ones as NaN; numeric text is read. Raises DataError for other text."""
+def numbers(column: str, values: Sequence[Any], absent: missing.Missing = NONE, unit: Unit | None = None) -> np.ndarray:
+    """float64 (N,): missing and infinite ones as NaN; text is read as in files. Raises DataError for other text.
+
+    absent: values that stand for no number.  unit: what may stand beside a number in text.
+    """
+    if isinstance(values, Coded):
+        return values.once(lambda different: numbers(column, different, absent, unit))
     try:
-        found = np.array(values, dtype=np.float64)
+        found = np.array(values, dtype=np.float64) if _are_typed(values) else None
     except (TypeError, ValueError):
-        found = np.array([_number(column, value) for value in values], dtype=np.float64)
+        found = None
+    if found is None:
+        found = np.array([_number(column, value, absent, unit) for value in values], dtype=np.float64)
     if found.ndim != 1:
         raise _wrong(column, values[0])
-    found[~np.isfinite(found)] = np.nan
+    found[~np.isfinite(found) | absent.among(found)] = np.nan
     return np.clip(found, -LARGEST, LARGEST, out=found)
 
 
-def _number(column: str, value: Any) -> float:
-    if value is None or (isinstance(value, str) and not value.strip()):
+def _are_typed(values: Sequence[Any]) -> bool:
+    """Whether no value is text, which numpy reads as Python does: 1_000, nan, full-width digits."""
+    if isinstance(values, np.ndarray) and values.dtype.kind in "fiub":
+        return True
+    return not any(isinstance(value, str | bytes) for value in values)
+
+
+def _number(column: str, value: Any, absent: missing.Missing, unit: Unit | None) -> float:
+    if isinstance(value, str):
+        return float("nan") if absent.says(value) else _read(column, value, unit)
+    if value is None:
         return float("nan")
+    if isinstance(value, bytes):
+        raise _wrong(column, value)
     try:
         return float(value)
     except (TypeError, ValueError, OverflowError) as error:
         raise _wrong(column, value) from error
 
 
-def _wrong(column: str, value: Any) -> DataError:
+def _read(column: str, text: str, unit: Unit | None) -> float:
+    """A number as training reads it in files; beyond float64 it is none."""
+    plain = text.strip()
+    plain = (unit.bare(plain) if unit else None) or plain
+    found = float(plain) if numerals.PLAIN.fullmatch(plain) else float("inf")
+    if plain and not np.isfinite(found):
+        raise _wrong(column, text, unit)
+    return found if plain else float("nan")
+
+
+def _wrong(column: str, value: Any, unit: Unit | None = None) -> DataError:
     shown = repr(value) if len(repr(value)) <= 60 else f"{repr(value)[:60]}…"
+    if unit is not None:
+        form = f"{unit.before}12{unit.after}"
+        return DataError(
+            f"Column {column!r} holds numbers in {unit.name}; {shown} is not one. Write {form} or 12, or null; another "
+            "unit has to be converted first.",
+            where=column,
+            expected=f"a number in {unit.name}, or null",
+            got=shown,
+            fix=f"write {form} or 12",
+        )
     return DataError(
-        f"Column {column!r} holds numbers; {shown} is not one. Correct the row, add the text to data.missing, "
-        f"or make the column a category.",
+        f"Column {column!r} holds numbers; {shown} is not one. Write a plain number such as 1234.5, or null; or add "
+        "the text to data.missing, or make the column a category, and run again.",
         where=column,
-        expected="a number, numeric text or null",
+        expected="a number, text such as 1234.5, or null",
         got=shown,
-        fix="correct the value",
+        fix="send a plain number such as 1234.5, or null",
     )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from feilun.core.errors import DataError
 from feilun.core.task import Rows
+from feilun.parts.ops import missing
 from feilun.parts.ops.ragged import Ragged
 
 LIMIT = 1e6  # encoded values stay within this
@@ -22,18 +23,21 @@ class Sequence:
 
     A cell is [1, 2, 3], or [[1, 20], [2, 21]] with several numbers a step, or that as JSON text; null is a number
     that is not known.  max_steps: the last so many are kept.  Standardised by mean and deviation of training rows; a
-    missing number is 0, a missing or empty cell one step without numbers.
+    missing number is 0, a missing or empty cell one step without numbers.  missing: data.missing: numbers in
+    the steps, or the text of a cell, that say nothing.
     """
 
     kind: ClassVar[str] = "sequence"
 
     columns: tuple[str, ...]
     max_steps: int = 1000
+    missing: tuple[str, ...] = ()
     scales: tuple[tuple[float, float, bool], ...] = ()  # per channel, fitted: mean, deviation, whether there were gaps
     example: tuple[tuple[float, ...], ...] = ()  # fitted: one step, the means
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "columns", tuple(self.columns))
+        object.__setattr__(self, "missing", tuple(self.missing))
         object.__setattr__(self, "scales", tuple(tuple(scale) for scale in self.scales))
         object.__setattr__(self, "example", tuple(tuple(step) for step in self.example))
 
@@ -87,8 +91,8 @@ class Sequence:
 
     def _read(self, rows: Rows) -> Ragged:
         """float64 (total, channels), NaN where a number is missing; the last `max_steps` of each row."""
-        column = self.columns[0]
-        cells = [steps(column, value) for value in rows[column]]
+        column, absent = self.columns[0], missing.of(self.missing)
+        cells = [steps(column, None if absent.says(value) else value) for value in rows[column]]
         width = len(self.scales) or max((cell.shape[1] for cell in cells if len(cell)), default=1)
         empty = np.full((1, width), np.nan)
         cells = [cell[-self.max_steps :] if len(cell) else empty for cell in cells]
@@ -96,7 +100,7 @@ class Sequence:
         if wrong is not None:
             raise _wrong(column, wrong[0].tolist(), f"{width} numbers a step")
         found = Ragged.of(cells) if cells else Ragged(empty[:0], np.zeros(1, np.int64))
-        found.values[~np.isfinite(found.values)] = np.nan
+        found.values[~np.isfinite(found.values) | absent.among(found.values)] = np.nan
         return Ragged(np.clip(found.values, -LARGEST, LARGEST), found.offsets)
 
 

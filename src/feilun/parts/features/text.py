@@ -17,6 +17,7 @@ import numpy as np
 from feilun.core.errors import DataError, RecipeError
 from feilun.core.task import Rows
 from feilun.parts.features import grams
+from feilun.parts.ops import missing
 from feilun.parts.ops.ragged import Ragged
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class Text:
     max_length: tokens kept, from the start; for grams the characters that are read. 0: 256, for grams 2,000.
     vocabulary: most token numbers, the most frequent tokens first. 0: 8,000, for grams 60,000.
     marks: put START before and END behind every text, for networks that write text.
+    missing: data.missing: texts that say nothing; they are empty.
     """
 
     kind: ClassVar[str] = "text"
@@ -56,11 +58,13 @@ class Text:
     vocabulary: int = 0
     lowercase: bool = True
     marks: bool = False
+    missing: tuple[str, ...] = ()
     known: tuple[str, ...] = ()  # fitted, for characters and words
     tokenizer: str = ""  # fitted, for bpe: the JSON of the tokenizers library
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "columns", tuple(self.columns))
+        object.__setattr__(self, "missing", tuple(self.missing))
         object.__setattr__(self, "known", tuple(self.known))
         if self.tokens not in TOKENS:
             raise RecipeError(
@@ -188,6 +192,8 @@ class Text:
 
     def _texts(self, values: Sequence[Any]) -> list[str]:
         texts = [value if isinstance(value, str) else self._text(value) for value in values]
+        absent = missing.of(self.missing)
+        texts = ["" if absent.says(text) else text for text in texts] if absent.words else texts
         texts = [text if text.isascii() else unicodedata.normalize("NFC", text) for text in texts]
         return [text.lower() for text in texts] if self.lowercase else texts
 

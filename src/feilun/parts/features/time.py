@@ -13,6 +13,7 @@ import numpy as np
 
 from feilun.core.errors import DataError
 from feilun.core.task import Rows
+from feilun.parts.ops import missing
 from feilun.parts.ops.coded import Coded
 
 # The forms that are read, here and, in RE2, by the data stage. A clock may follow any day.
@@ -26,6 +27,7 @@ DAY_NAMED = r"^(?P<day>\d{1,2})\.?[\s-](?P<name>[A-Za-z]{3,9})\.?,?[\s-](?P<year
 NAME_FIRST = r"^(?P<name>[A-Za-z]{3,9})\.? (?P<day>\d{1,2})(?:st|nd|rd|th)?,? (?P<year>\d{4})" + CLOCK
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 GAP = "missing"
+DAY_WORD = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 LIMIT = 1e4  # encoded values stay within this
 DAY = np.timedelta64(1, "D")
 
@@ -70,6 +72,7 @@ class Time:
     Values are ISO text, datetimes, or the usual spellings (2024/1/5, 5.1.2024, 2024年1月5日 10:30).  What has a zone is
     taken as UTC.  days: whether days and year count; without them only month, weekday, day and hour are seen, which
     later rows repeat.  day_first: what 01/02/2020 means; left out, such a value is an error.
+    missing: data.missing: what is no time; a day among them, such as 1900-01-01, in whatever spelling.
     days and year are standardised; the others are sine and cosine of their place on the circle.  A missing value is 0,
     and marked where training rows had gaps.
     """
@@ -79,12 +82,14 @@ class Time:
     columns: tuple[str, ...]
     days: bool = True
     day_first: bool | None = None
+    missing: tuple[str, ...] = ()
     parts: tuple[str, ...] = ()  # fitted
     scales: tuple[tuple[float, float], ...] = ()  # fitted: mean and deviation of those parts that lie on a line
     example: str = ""  # fitted: the middle of the training rows' time
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "columns", tuple(self.columns))
+        object.__setattr__(self, "missing", tuple(self.missing))
         object.__setattr__(self, "parts", tuple(self.parts))
         object.__setattr__(self, "scales", tuple(tuple(scale) for scale in self.scales))
 
@@ -139,7 +144,12 @@ class Time:
         return asdict(self)
 
     def _times(self, rows: Rows) -> np.ndarray:
-        return times_of(self.columns[0], rows[self.columns[0]], self.day_first)
+        values, absent = rows[self.columns[0]], missing.of(self.missing)
+        if isinstance(values, Coded):
+            return values.once(lambda different: self._times({self.columns[0]: different}))
+        times = times_of(self.columns[0], [None if absent.says(value) else value for value in values], self.day_first)
+        times[absent_days(times, self.missing)] = np.datetime64("NaT")
+        return times
 
 
 FEATURE = Time
@@ -147,10 +157,14 @@ FEATURE = Time
 
 def times_of(column: str, values: Sequence[Any], day_first: bool | None = None) -> np.ndarray:
     """datetime64[us] (N,), NaT where missing. Raises DataError for what is no date, or may be read in two ways."""
-    if isinstance(values, Coded):
-        return values.once(lambda different: times_of(column, different, day_first))
     found = [None if value is None or value == "" else _one(column, value, day_first) for value in values]
     return np.array(found, dtype="M8[us]")
+
+
+def absent_days(times: np.ndarray, words: Sequence[str]) -> np.ndarray:
+    """bool (N,): times on a day that stands among these words as 1900-01-01, which programs write for no date."""
+    days = [word for word in words if DAY_WORD.fullmatch(word.strip()) and read(word.strip()) is not None]
+    return np.isin(times.astype("M8[D]"), np.array(days, "M8[D]")) if days else np.zeros(len(times), bool)
 
 
 def read(text: str, day_first: bool | None = None) -> datetime | None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from feilun.parts.metrics.intervals import OfCells
+from feilun.parts.metrics.intervals import OfCells, Share
 
 SCORES = {
     "accuracy": "share of rows that are right; with several labels per row, all of them",
@@ -123,32 +123,30 @@ def micro_f1(said: np.ndarray, truth: np.ndarray) -> Statistic:
 
 def precision(said: np.ndarray, truth: np.ndarray) -> Statistic:
     """True positives of all that were called positive.  said, truth: bool (N,). 0 if none was called so."""
-    return _of_two(said, truth, lambda cells: _share(cells[..., 3], cells[..., 1] + cells[..., 3]))
+    return _of_two(said, truth, Share(part=(3,), whole=(1, 3)))
 
 
 def recall(said: np.ndarray, truth: np.ndarray) -> Statistic:
     """True positives of all positives.  said, truth: bool (N,). 0 if there is no positive."""
-    return _of_two(said, truth, lambda cells: _share(cells[..., 3], cells[..., 2] + cells[..., 3]))
+    return _of_two(said, truth, Share(part=(3,), whole=(2, 3)))
 
 
 def specificity(said: np.ndarray, truth: np.ndarray) -> Statistic:
     """True negatives of all negatives.  said, truth: bool (N,). 0 if there is no negative."""
-    return _of_two(said, truth, lambda cells: _share(cells[..., 0], cells[..., 0] + cells[..., 1]))
+    return _of_two(said, truth, Share(part=(0,), whole=(0, 1)))
 
 
 def f1_positive(said: np.ndarray, truth: np.ndarray) -> Statistic:
-    """2 TP / (2 TP + FP + FN).  said, truth: bool (N,). 0 if nothing is said or true."""
-    return _of_two(said, truth, lambda cells: _share(2 * cells[..., 3], 2 * cells[..., 3] + cells[..., 1:3].sum(-1)))
+    """2 TP / (2 TP + FP + FN).  said, truth: bool (N,). 0 if nothing is said or true.
+
+    It rises with the share j of TP among TP, FP and FN: it is 2 j / (1 + j).
+    """
+    return _of_two(said, truth, Share(part=(3,), whole=(1, 2, 3), turned=lambda share: 2 * share / (1 + share)))
 
 
 def right_of_answered(right: np.ndarray, answered: np.ndarray) -> Statistic:
     """Share of answered rows that are right; NaN if none is answered.  right, answered: bool (N,)."""
-
-    def of(cells: np.ndarray) -> np.ndarray:
-        whole = (cells[..., 1] + cells[..., 3]).astype(np.float64)
-        return np.asarray(np.divide(cells[..., 3], whole, out=np.full(whole.shape, np.nan), where=whole > 0))
-
-    return _of_two(answered, right, of)
+    return _of_two(answered, right, Share(part=(3,), whole=(1, 3)), of_none=math.nan)
 
 
 def calibration_error(sure: np.ndarray, right: np.ndarray, bins: int = 10) -> Statistic:
@@ -250,13 +248,15 @@ def _mean_where(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
     return np.asarray(np.divide(shares.sum(-1), count, out=np.full(count.shape, np.nan), where=count > 0))
 
 
-def _of_two(said: np.ndarray, truth: np.ndarray, of: Callable[[np.ndarray], np.ndarray]) -> Statistic:
-    """Of counts (..., 4): true negatives, false positives, false negatives, true positives."""
-    return OfCells(cells=2 * truth.astype(np.int64) + said.astype(np.int64), count=4, of=of)
+def _of_two(said: np.ndarray, truth: np.ndarray, share: Share, of_none: float = 0.0) -> Statistic:
+    """A share of four cells: true negatives, false positives, false negatives, true positives. of_none: of no rows."""
 
+    def of(counts: np.ndarray) -> np.ndarray:
+        part, whole = (counts[..., list(cells)].sum(-1) for cells in (share.part, share.whole))
+        shares = np.divide(part, whole, out=np.full(whole.shape, of_none), where=whole > 0)
+        return np.asarray(share.turned(shares))
 
-def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    return np.asarray(np.divide(part, whole, out=np.zeros(whole.shape), where=whole > 0))
+    return OfCells(cells=2 * truth.astype(np.int64) + said.astype(np.int64), count=4, of=of, share=share)
 
 
 def _tally(scores: np.ndarray, truth: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from html import escape
 
@@ -19,10 +20,12 @@ def confusion(counts: np.ndarray, labels: Sequence[str]) -> Picture:
     kept = np.sort(np.argsort(-counts.sum(1), kind="stable")[:MOST_CLASSES])
     counts, names = counts[np.ix_(kept, kept)], [str(labels[place])[:14] for place in kept]
     size = len(names)
-    cell = min(56, 520 // size)
-    left, top = 120, 34
+    cell = max(26, min(56, 380 // size))
+    left, top = 36 + 8 * max(map(_wide, names)), 34
     shares = counts / np.maximum(1, counts.sum(1, keepdims=True))
     parts = [f'<text x="{left + size * cell / 2}" y="12" text-anchor="middle">answer</text>']
+    middle = top + size * cell / 2
+    parts.append(f'<text x="12" y="{middle:g}" text-anchor="middle" transform="rotate(-90 12 {middle:g})">truth</text>')
     for row, name in enumerate(names):
         middle = top + (row + 0.5) * cell + 4
         parts.append(f'<text x="{left - 8}" y="{middle:.0f}" text-anchor="end">{escape(name)}</text>')
@@ -95,8 +98,8 @@ def residuals(said: np.ndarray, truth: np.ndarray, name: str) -> Picture:
     """Prediction against truth, (N,) each; the dashed line is a perfect answer."""
     chosen = np.linspace(0, len(truth) - 1, min(MOST_POINTS, len(truth))).astype(int)
     both = np.concatenate([said[chosen], truth[chosen]])
-    low, high = float(both.min(initial=0.0)), float(both.max(initial=1.0))
-    width = (high - low) or 1.0
+    low, high = _round_ends(float(both.min(initial=0.0)), float(both.max(initial=1.0)))
+    width = high - low
     dots = [
         f'<circle cx="{_x((true - low) / width):.1f}" cy="{_y((guess - low) / width):.1f}" r="2" '
         'fill="currentColor" fill-opacity="0.35"/>'
@@ -124,6 +127,20 @@ def _unit_square(parts: Sequence[str], x_title: str, y_title: str, ends: tuple[f
         frame.append(f'<text x="{_x(share):.0f}" y="{SIDE + 26}" text-anchor="middle">{shown}</text>')
         frame.append(f'<text x="{LEFT - 6}" y="{_y(share) + 4:.0f}" text-anchor="end">{shown}</text>')
     return _svg(LEFT + SIDE + 24, SIDE + BOTTOM + 8, f"{y_title} by {x_title}", [*frame, *parts])
+
+
+def _round_ends(low: float, high: float) -> tuple[float, float]:
+    """Round numbers around these two, so that the axis reads well in its middle too."""
+    width = (high - low) or 1.0
+    power = 10.0 ** math.floor(math.log10(width))
+    step = next(power * factor for factor in (0.5, 1, 2, 5) if width / (power * factor) <= 5)
+    first, last = math.floor(low / step), math.ceil(high / step)
+    return first * step, (last + (last - first) % 2) * step  # an even number of steps: the middle is round
+
+
+def _wide(name: str) -> int:
+    """Letters of a name, a Chinese one counted twice."""
+    return sum(1 + (ord(letter) > 0x2E7F) for letter in name)
 
 
 def _tick(value: float) -> str:

@@ -25,6 +25,7 @@ NAMES = {
     "score": "how sure it is of that, 0 to 1",
     "chance": "the probability of the positive class",
 }
+FUNCTIONS = ("abs", "column", "answer")
 MEANS: dict[str, Callable[[np.ndarray], float]] = {  # of what is known: missing values are left out
     "mean": lambda given: float(values.known(given).mean()),
     "sum": lambda given: float(values.known(given).sum()),
@@ -56,9 +57,21 @@ class Expression:
     where: ast.expr | None
 
     def columns(self) -> set[str]:
-        """Names that are no words of the language: columns of the rows."""
-        nodes = [self.what, *([self.where] if self.where else [])]
-        return {name for node in nodes for name in map(_column, ast.walk(node)) if name} - set(NAMES)
+        """Columns of the rows: names that are no words of the language, and whatever column("...") names."""
+        return {name for name, is_word in self._reads() if not is_word}
+
+    def words(self) -> set[str]:
+        """Names of the language that it reads: of what the model says, and what is true."""
+        return {name for name, is_word in self._reads() if is_word}
+
+    def bare(self) -> set[str]:
+        """Those of them that stand alone, not as answer("...")."""
+        nodes = (node for half in (self.what, self.where) if half for node in ast.walk(half))
+        return {node.id for node in nodes if isinstance(node, ast.Name)} & set(NAMES)
+
+    def _reads(self) -> set[tuple[str, bool]]:
+        nodes = (node for half in (self.what, self.where) if half for node in ast.walk(half))
+        return {found for found in map(_read, nodes) if found[0]}
 
 
 def read(text: str, name: str = "metric") -> Expression:
@@ -93,24 +106,34 @@ def check(metrics: Mapping[str, str], there: Collection[str], taken: Collection[
                 got=name,
                 fix="take another name",
             )
-        for column in sorted(read(text, name).columns() - set(there)):
+        found = read(text, name)
+        for column in sorted(found.columns() - set(there)):
             raise _unknown(name, text, column, there)
+        for word in sorted(found.bare() & set(there)):
+            said = f"{word!r} is a column here, and in metrics {NAMES[word]}"
+            which = f'write column("{word}") for the column, answer("{word}") for the other'
+            raise _problem(name, text, max(0, text.find(word)), f"{said}: {which}", fix=which)
 
 
 def refuse(metrics: Mapping[str, str], names: Collection[str], why: str) -> None:
     """Raises RecipeError for a metric that uses one of these names, which this task's answers do not have."""
     for name, text in metrics.items():
-        for word in sorted(_words(read(text, name)) & set(names)):
+        for word in sorted(read(text, name).words() & set(names)):
             raise _problem(name, text, max(0, text.find(word)), f"{word!r} is not known here: {why}")
+
+
+def key(column: str) -> str:
+    """What a column is called among what is `given` to a metric: one that has a name of the language steps aside."""
+    return f"column {column}" if column in NAMES else column
 
 
 def statistic(expression: Expression, given: Mapping[str, Any]) -> Callable[[np.ndarray], float]:
     """A function of row numbers giving the metric of those rows; NaN where no row meets the condition.
 
-    given: `{name: array (N,)}` of the language's names and of columns, as `values.column` makes them.
+    given: `{name: array (N,)}` of the language's names and, by `key`, of columns, as `values.column` makes them.
     Raises RecipeError if the values do not fit, such as text that is added up.
     """
-    for column in sorted({*expression.columns(), *_words(expression)} - set(given)):
+    for column in sorted({*map(key, expression.columns()), *expression.words()} - set(given)):
         raise _unknown(expression.name, expression.text, column, given)
     known = _Known(expression=expression, given=given)
 
@@ -170,6 +193,8 @@ class _Known:
                 made = [self._compared(sides[at], op, sides[at + 1], index) for at, op in enumerate(ops)]
                 return _joined(np.logical_and, made)
             case ast.Call(func=ast.Name(id="column"), args=[ast.Constant(value=name)]):
+                return self.given[key(str(name))][index]
+            case ast.Call(func=ast.Name(id="answer"), args=[ast.Constant(value=name)]):
                 return self.given[str(name)][index]
             case ast.Call(func=ast.Name(id="abs"), args=[argument]):
                 return np.abs(values.numbers(np.asarray(self.value(argument, index))))
@@ -243,9 +268,13 @@ def _checked(node: ast.expr, name: str, text: str, *, inside: bool = False) -> N
             raise _wrong(name, text, node, "a number is too large")
         case ast.Constant(value=value) if isinstance(value, str | int | float | bool):
             return
-        case ast.Name(id=word) if word in (*MEANS, "abs", "column"):
+        case ast.Name(id=word) if word in (*MEANS, *FUNCTIONS):
             raise _wrong(name, text, node, f"{word} is a function: {word}(...)")
         case ast.Name() | ast.Call(func=ast.Name(id="column"), args=[ast.Constant(value=str())], keywords=[]):
+            return
+        case ast.Call(func=ast.Name(id="answer"), args=[ast.Constant(value=str(word))], keywords=[]):
+            if word not in NAMES:
+                raise _wrong(name, text, node, f"answer(...) takes one of {', '.join(NAMES)}")
             return
         case ast.BoolOp(values=parts):
             below = list(parts)
@@ -265,7 +294,7 @@ def _checked(node: ast.expr, name: str, text: str, *, inside: bool = False) -> N
             inside = inside or called in MEANS
             below = list(arguments)
         case ast.Call(func=ast.Name(id=called)):
-            near = difflib.get_close_matches(called, [*MEANS, "abs", "column"], n=1)
+            near = difflib.get_close_matches(called, [*MEANS, *FUNCTIONS], n=1)
             hint = f"; did you mean {near[0]}?" if near else ""
             raise _wrong(name, text, node, f"there is no {called}(...){hint} There are: {_functions()}")
         case _:
@@ -295,7 +324,7 @@ def _is_number(node: ast.expr) -> bool:
     """Whether one number comes out, not a value per row: every name stands inside a mean, a sum, a count."""
     if isinstance(node, ast.Call) and _called(node) in MEANS:
         return True
-    if _column(node):
+    if _read(node)[0]:
         return False
     return all(_is_number(part) for part in ast.iter_child_nodes(node) if isinstance(part, ast.expr))
 
@@ -312,19 +341,16 @@ def _called(node: ast.Call) -> str:
     return node.func.id if isinstance(node.func, ast.Name) else ""
 
 
-def _column(node: ast.AST) -> str:
-    """The name that is read here, if one is. The name of a called function is none."""
+def _read(node: ast.AST) -> tuple[str, bool]:
+    """The name that is read here, if one is, and whether it is a word of the language. Called functions are none."""
     match node:
         case ast.Call(func=ast.Name(id="column"), args=[ast.Constant(value=str(name))]):
-            return name
-        case ast.Name(id=name) if name not in (*MEANS, "abs", "column"):
-            return name
-    return ""
-
-
-def _words(expression: Expression) -> set[str]:
-    nodes = [expression.what, *([expression.where] if expression.where else [])]
-    return {name for node in nodes for name in map(_column, ast.walk(node)) if name in NAMES}
+            return name, False
+        case ast.Call(func=ast.Name(id="answer"), args=[ast.Constant(value=str(name))]):
+            return name, True
+        case ast.Name(id=name) if name not in (*MEANS, *FUNCTIONS):
+            return name, name in NAMES
+    return "", False
 
 
 def _joined(join: Callable[[Any, Any], Any], parts: Sequence[Any]) -> Any:
@@ -335,7 +361,7 @@ def _joined(join: Callable[[Any, Any], Any], parts: Sequence[Any]) -> Any:
 
 
 def _functions() -> str:
-    return ", ".join([*MEANS, "abs", 'column("a name")'])
+    return ", ".join([*MEANS, "abs", 'column("a name")', 'answer("score")'])
 
 
 def _unknown(name: str, text: str, column: str, there: Collection[str]) -> RecipeError:
@@ -350,11 +376,11 @@ def _wrong(name: str, text: str, node: ast.expr | None, problem: str) -> RecipeE
     return _problem(name, text, node.col_offset if node is not None else 0, problem)
 
 
-def _problem(name: str, text: str, at: int, problem: str) -> RecipeError:
+def _problem(name: str, text: str, at: int, problem: str, fix: str = "") -> RecipeError:
     return RecipeError(
         f"evaluate.metrics.{name}, character {at + 1} of {text!r:.200}: {problem.rstrip('.')}.",
         where=f"evaluate.metrics.{name}",
         expected='such as mean(actual == "bad") where predicted == "good"',
         got=text[:200],
-        fix=f"names: {', '.join(NAMES)} and columns; functions: {_functions()}",
+        fix=fix or f"names: {', '.join(NAMES)} and columns; functions: {_functions()}",
     )

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 MANY = 6  # labels from which the three most probable ones are worth a score
 MOST = 20  # labels of which every one gets a curve of its own without being asked
 SURE = 0.9
+OF_POSITIVE = ("precision", "recall", "specificity", "f1_positive")
 
 
 def arrays(answers: Sequence[Json], truths: Sequence[Json]) -> tuple[list[str], np.ndarray, np.ndarray, np.ndarray]:
@@ -56,7 +57,8 @@ def positive(labels: Sequence[str], wanted: str | None) -> int:
 
 
 def check(labels: Sequence[str], several: bool, recipe: Recipe) -> None:
-    """Before training. Raises RecipeError for a positive class that does not exist, or costs of no yes-or-no target."""
+    """Before training. Raises RecipeError for a positive class that does not exist, costs of no yes-or-no target, or a
+    score that these labels do not have."""
     positive(labels, recipe.evaluate.positive)
     if several:
         money.refuse(recipe, "a row may have several labels")
@@ -66,6 +68,7 @@ def check(labels: Sequence[str], several: bool, recipe: Recipe) -> None:
         expression.refuse(recipe.evaluate.metrics, ("chance",), "no class is evaluate.positive")
     if several:
         expression.refuse(recipe.evaluate.metrics, ("score",), "a row may have several labels")
+    _check_score(labels, several, recipe)
 
 
 def scores_of_one(answers: Sequence[Json], truths: Sequence[Json], recipe: Recipe) -> dict[str, Score]:
@@ -132,6 +135,32 @@ def by_class(answers: Sequence[Json], truths: Sequence[Json]) -> list[dict[str, 
         for label, (said, true) in zip(labels, pairs, strict=True)
     ]
     return sorted(found, key=lambda row: -int(row["n"]))
+
+
+def _check_score(labels: Sequence[str], several: bool, recipe: Recipe) -> None:
+    """Asks the scores themselves, by rows made up of every label (of very many the first: more make no difference)."""
+    wanted, shown = recipe.evaluate.score, labels[: MOST + 1]
+    if wanted is None:
+        return
+    chances = dict.fromkeys(shown, 1 / max(1, len(shown)))
+    answers = [{"label": label, "labels": [label], "scores": chances} for label in shown]
+    made = scores_of_several(answers, [[label] for label in shown], recipe) if several else {}
+    made = made or scores_of_one(answers, shown, recipe)
+    if wanted in made:
+        return
+    curves = () if "auc" in made else ("auc", "average_precision")  # made where they are asked for
+    there = ", ".join(dict.fromkeys([*made, *curves]))
+    key = "evaluate.costs" if wanted == "profit" else "evaluate.positive"
+    lacks = not several and len(labels) == 2 and wanted in ("profit", *OF_POSITIVE)
+    what = "a row may have several labels" if several else f"there are {len(labels)} classes"
+    raise RecipeError(
+        f"evaluate.score is {wanted!r}; there is none where {f'{key} is not named' if lacks else what}. "
+        f"{f'Name {key}, or take' if lacks else 'Take'} one of: {there}.",
+        where="evaluate.score",
+        expected=there,
+        got=wanted,
+        fix=f"name {key}" if lacks else "evaluate: {score: f1}",
+    )
 
 
 def _of_two(

@@ -16,21 +16,13 @@ from feilun.core.recipe import Recipe
 from feilun.core.task import Task
 from feilun.core.work import Made, Work
 from feilun.parts import dataset
-from feilun.stages.data import (
-    builtin,
-    clean,
-    cleaning,
-    findings,
-    hashing,
-    near,
-    picture_files,
-    raw,
-    sources,
-    split_columns,
-    splits,
-    survey,
-    wanted,
-)
+from feilun.stages.data import cleaning, wanted
+from feilun.stages.data.alike import hashing, near
+from feilun.stages.data.cells import clean
+from feilun.stages.data.dealing import split_columns, splits
+from feilun.stages.data.looking import survey
+from feilun.stages.data.reading import builtin, picture_files, raw, sources
+from feilun.stages.data.telling import findings, spellings
 
 ID = raw.RESERVED
 TRAIN = dataset.SPLITS.index("train")
@@ -50,7 +42,7 @@ class Assembled:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Rows:
-    """Clean rows before they are dealt. given: the file's split or DEALT; found: what the survey saw."""
+    """Clean rows, with ids, before they are dealt. given: the file's split or DEALT; found: what the survey saw."""
 
     table: pa.Table
     given: np.ndarray
@@ -75,14 +67,14 @@ def rows_of(recipe: Recipe, task: Task, base: Path, frame: Any, say: Say) -> Ass
     table, given, dropped = _without_copies(rows, recipe)
     keys = hashing.rows(table, rows.wanted.identity)
     looked = recipe.data.near != "ignore"
-    alike = near.find(table, rows.wanted.identity, rows.wanted.kinds, keys) if looked else near.Near(keys=keys)
+    alike = near.find(table, rows.wanted.identity, rows.wanted.kinds, keys) if looked else near.not_looked_for(keys)
     if recipe.data.near == "drop" and alike.rows:
         stays = _firsts(table, alike.keys, rows.wanted.targets, given)
         dropped["dropped_near"] = int((~stays).sum())
         table, given, keys = table.filter(pa.array(stays)), given[stays], keys[stays]
-        alike = near.Near(keys=alike.keys[stays], templates=alike.templates, looked=alike.looked)
+        alike = alike.only(stays)
     targets, kinds = rows.wanted.targets, rows.wanted.kinds
-    sides = split_columns.sides(table, recipe, targets, kinds, alike.keys if alike.looked else None)
+    sides = split_columns.sides(table, recipe, targets, kinds, alike)
     coded = split_columns.labels(table, targets, kinds)
     dealt = splits.deal(keys, given, recipe.data.split, recipe.seed, coded[0] if coded else None, sides)
     facts: dict[str, Any] = {**rows.facts, **dropped, **dealt.facts}
@@ -92,10 +84,9 @@ def rows_of(recipe: Recipe, task: Task, base: Path, frame: Any, say: Say) -> Ass
     notes = [*rows.found.notes, *rows.notes, *cleaning.said(facts), *found.notes]
     for note in notes:
         say.line(note)
-    identified = table.append_column(ID, _ids(table, rows.wanted, rows.found, recipe))
-    facts["disagreement"] = _named(found.disagreement, identified)
+    facts["disagreement"] = _named(found.disagreement, table)
     stays = of_rows >= 0
-    table, of_rows = (identified if stays.all() else identified.filter(pa.array(stays))), of_rows[stays]
+    table, of_rows = (table if stays.all() else table.filter(pa.array(stays))), of_rows[stays]
     profile = rows.found.columns
     facts = {
         "rows": table.num_rows,
@@ -126,10 +117,12 @@ def count(of_rows: np.ndarray) -> dict[str, int]:
 def _clean(recipe: Recipe, task: Task, base: Path, frame: Any) -> _Rows:
     """Read, strip, look at the columns, bring them to their kinds, and leave out rows without a target."""
     splits.check(recipe.data.split)
-    whole = survey.prepared(recipe, sources.read(recipe, base, frame))  # stripped, with windows
+    read = sources.read(recipe, base, frame)
+    ids = hashing.ids(hashing.contents(read.table))  # as it came: no setting of inputs or cleaning renames a row
+    whole = survey.prepared(recipe, read)  # stripped, with windows
     stripped = whole.table
     found = survey.of(recipe, whole, stripped)
-    asked = wanted.by_task(task, recipe)
+    asked = wanted.by_task(task, recipe, whole.units)
     raw.require(asked.columns, stripped.column_names, whole.name)
     kept = list(dict.fromkeys([*asked.columns, *wanted.beside(recipe, stripped.column_names)]))
     if builtin.is_task(recipe.data.source):
@@ -137,9 +130,12 @@ def _clean(recipe: Recipe, task: Task, base: Path, frame: Any) -> _Rows:
     images = [name for name, kind in asked.kinds.items() if kind == "image"]
     folder = getattr(whole, "folder", None) or Path(whole.name).parent
     loaded = picture_files.load(stripped.select(kept), images, [folder, base])
-    cleaned = clean.to_kinds(loaded, asked.kinds, asked.targets, whole.name, survey.day_first(recipe))
-    table, given, without = _with_target(cleaned.table, whole, asked.targets)
-    lines = cleaning.of_missing(loaded, cleaned.table, asked.kinds, asked.targets)
+    kinds = {**_beside(recipe, loaded, found, kept), **asked.kinds}
+    cleaned = clean.to_kinds(loaded, kinds, asked.targets, whole.name, survey.day_first(recipe))
+    said, lines = _one_spelling(cleaned.table.append_column(ID, ids), recipe, asked)
+    lines = [*whole.lines, *lines]
+    table, given, without = _with_target(said, whole, asked.targets)
+    lines += cleaning.of_missing(loaded, cleaned.table, asked.kinds, asked.targets)
     if without:
         target = ", ".join(asked.targets)
         lines.append(cleaning.line("rows without a target", without, "left out", "nothing to learn", column=target))
@@ -152,6 +148,32 @@ def _clean(recipe: Recipe, task: Task, base: Path, frame: Any) -> _Rows:
         lines=tuple(lines),
         facts={"without_target": without},
     )
+
+
+def _beside(recipe: Recipe, table: pa.Table, found: survey.Survey, kept: Sequence[str]) -> dict[str, str]:
+    """Kinds of the columns that groups and metrics are told by: numbers are compared as numbers, not as text.
+
+    The column of the split stays as it came: what it means is decided where rows are dealt.
+    """
+    kinds = {entry["column"]: entry["kind"] for entry in found.columns}
+    numbers = {name for name in kept if clean.number_share(table.column(name))[0] == 1}
+    plain = {name: "number" if name in numbers and kinds.get(name) != "category" else kinds.get(name) for name in kept}
+    return {
+        name: kind
+        for name, kind in plain.items()
+        if kind in ("number", "category", "time") and name != recipe.data.split.column
+    }
+
+
+def _one_spelling(table: pa.Table, recipe: Recipe, asked: wanted.Wanted) -> tuple[pa.Table, list[cleaning.Line]]:
+    """With target.spellings: join, labels that differ in case, width or spaces alone as most rows write them."""
+    lines: list[cleaning.Line] = []
+    for name in asked.targets if recipe.target and recipe.target.spellings == "join" else ():
+        if asked.kinds.get(name) == "labels" and clean.is_text(table.schema.field(name).type):
+            column, told = spellings.joined(name, table.column(name))
+            table = table.set_column(table.column_names.index(name), name, column)
+            lines += told
+    return table, lines
 
 
 def _without_copies(rows: _Rows, recipe: Recipe) -> tuple[pa.Table, np.ndarray, dict[str, int]]:
@@ -191,14 +213,6 @@ def _without_outliers(
         )
     facts["left_out_outliers"] = int(drops.sum())
     return np.where(drops, OUTLIER, of_rows).astype(np.int8), list(beyond.lines)
-
-
-def _ids(table: pa.Table, asked: wanted.Wanted, found: survey.Survey, recipe: Recipe) -> pa.Array:
-    """Names of the rows by what the task reads: columns that are kept beside it rename nobody."""
-    beside = set(wanted.beside(recipe, [entry["column"] for entry in found.columns])) - set(asked.columns)
-    if builtin.is_task(recipe.data.source):
-        beside = set()
-    return hashing.ids(hashing.rows(table, [name for name in table.column_names if name not in beside]))
 
 
 def _named(disagreement: dict[str, Any], table: pa.Table) -> dict[str, Any]:

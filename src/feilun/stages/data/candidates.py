@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from feilun.core.recipe import Recipe
-from feilun.stages.data import options, resolve, survey
+from feilun.stages.data import options, resolve
+from feilun.stages.data.looking import survey
 
 TINY = 1000  # rows up to which a table is too small for much more than a straight line
 MANY_TEXTS = 20_000  # rows from which a transformer is worth its time
@@ -35,8 +36,12 @@ def candidates(recipe: Recipe, base: Path, frame: Any = None) -> list[Recipe]:
 def _trained_on(recipe: Recipe) -> float:
     """Share of the rows that is learnt from."""
     split = recipe.data.split
+    if split.folds:
+        in_time = split.by == "time"  # windows that grow
+        others = (split.fold + 1) / (split.folds + 1) if in_time else 1 - 1 / split.folds
+        return others * (1 - split.validation) * split.part
     test = 0.0 if recipe.data.test else split.test
-    return max(0.1, 1 - split.validation - split.gate - test)
+    return max(0.1, 1 - split.validation - split.gate - test) * split.part
 
 
 def _tries(recipe: Recipe, rows: int) -> list[Try]:

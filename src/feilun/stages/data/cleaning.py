@@ -45,7 +45,7 @@ def of_missing(before: pa.Table, after: pa.Table, kinds: Mapping[str, str], targ
 
 def of_sides(facts: Mapping[str, int], by: str, *, looked: bool) -> list[Line]:
     """Lines about rows that were moved or left out when they were dealt. looked: for near-duplicates."""
-    equal = f"they equal rows that are judged{', or nearly' if looked else ''}"
+    equal = f"they equal rows that are judged{', nearly, or share a long text or a picture' if looked else ''}"
     apart = f"their {'times' if by == 'time' else 'groups'} differ, and those come first"
     whys = {
         "left_out_equal_to_given": (
@@ -81,6 +81,12 @@ def of_sides(facts: Mapping[str, int], by: str, *, looked: bool) -> list[Line]:
         ),
         "too_few_to_deal_by_hash": ("few rows", "dealt in turn", "rows that come later may move others", "add rows"),
         "apart_across_groups": ("equal rows", "on several sides", apart, "data.split.by: hash"),
+        "shared_on_several_sides": (
+            "shared texts or pictures",
+            "on several sides",
+            "groups, times and given files come first, and what most rows share describes what they have in common",
+            "data.split.by: hash",
+        ),
     }
     return [
         line(what, facts[name], done, why, key=key)

@@ -11,7 +11,11 @@ from feilun.core import manifest
 from feilun.core.errors import DataError
 from feilun.core.work import Made, Work
 from feilun.parts import dataset
-from feilun.stages.data import assemble, clean, cleaning, hashing, near, raw, survey, wanted
+from feilun.stages.data import assemble, cleaning, wanted
+from feilun.stages.data.alike import hashing, near
+from feilun.stages.data.cells import clean
+from feilun.stages.data.looking import survey
+from feilun.stages.data.reading import raw
 
 TRAIN, HELD = dataset.SPLITS.index("train"), dataset.SPLITS.index("held")
 
@@ -52,11 +56,11 @@ def make(work: Work) -> Made:
 
 
 def _keys(old: pa.Table, new: pa.Table, asked: wanted.Wanted, *, look: bool) -> np.ndarray:
-    """uint64: identities of old rows and then of new ones, equal where rows are equal or, if looked for, nearly so."""
+    """uint64: of old rows and then of new ones, equal where rows are equal or, if looked for, share what is near."""
     names = list(asked.identity)
     both = pa.concat_tables([old.select(names), new.select(names)], promote_options="permissive")
     keys = hashing.rows(both, names)
-    return near.find(both, names, asked.kinds, keys).keys if look else keys
+    return near.find(both, names, asked.kinds, keys).shared if look else keys
 
 
 def _data_folder(run: Path) -> Path:

@@ -9,9 +9,9 @@ from typing import Any
 
 from feilun.core import discover
 from feilun.core.errors import RecipeError
-from feilun.core.recipe import Recipe
+from feilun.core.recipe import AUTO, Recipe
 
-AUTO, OWN = "auto", "own"  # models that are no family: tried out, and the user's
+OWN = "own"  # the user's model, which is no family
 
 
 def check(recipe: Recipe) -> None:

@@ -13,23 +13,33 @@ from typing import Any
 from feilun.core import discover
 from feilun.core.errors import DataError
 from feilun.core.recipe import Recipe
-from feilun.stages.data import builtin, options, survey, targets
+from feilun.parts.features import mixed
+from feilun.stages.data import options
+from feilun.stages.data.looking import survey, targets
+from feilun.stages.data.reading import builtin
 
 # By columns of one kind; every other mix: mlp
 MODELS = {frozenset({"image"}): "cnn", frozenset({"text"}): "gru", frozenset({"sequence"}): "lstm"}
 
-ENCODED: dict[str, dict[str, dict[str, Any]]] = {"bag": {"text": {"tokens": "grams"}}}  # model -> kind -> options
+ENCODED: dict[str, dict[str, dict[str, Any]]] = {  # model -> kind -> options
+    "bag": {"text": {"tokens": "grams"}},
+    options.OWN: {"number": {"transform": "standard"}},  # a column stays one number, whatever the number of rows
+}
 
 
-def resolve(recipe: Recipe, base: Path, frame: Any = None) -> Recipe:
-    """The whole recipe. Raises RecipeError for a wrong key or value, DataError for a source that does not fit."""
+def resolve(recipe: Recipe, base: Path, frame: Any = None, found: survey.Survey | None = None) -> Recipe:
+    """The whole recipe. Raises RecipeError for a wrong key or value, DataError for a source that does not fit.
+
+    found: what a look at this recipe found, where somebody had one already.
+    """
     recipe = _named(recipe)
     if recipe.task is not None:
-        recipe = _set(recipe, task=_task_name(recipe.task))
+        task = _task_name(recipe.task)
+        recipe, found = _set(recipe, task=task), found if task == recipe.task else None
     if builtin.is_task(recipe.data.source) and frame is None:
-        recipe = _with_example(recipe)
+        recipe, found = _with_example(recipe), None
     if not _is_complete(recipe):
-        recipe = _with_data(recipe, survey.take(recipe, base, frame))
+        recipe = _with_data(recipe, found or survey.take(recipe, base, frame))
     window = recipe.data.window  # windows overlap: dealt by chance, near-copies would stand on both sides
     if window is not None and window.by and "by" not in recipe.data.split.model_fields_set:
         by_time = recipe.with_settings({"data.split.by": "time", "data.split.column": window.by})
@@ -48,8 +58,22 @@ def resolve(recipe: Recipe, base: Path, frame: Any = None) -> Recipe:
 def encoded(recipe: Recipe) -> Recipe:
     """With the input options that the model goes best with, where the user set none."""
     asked = ENCODED.get(str(recipe.model.name), {})
+    said = {  # for one column of a kind that is encoded together, it is said for all of them
+        (column.kind, option)
+        for column in recipe.inputs.values()
+        if column.kind in mixed.TOGETHER
+        for option in column.options
+    }
     inputs = {
-        name: {**asked.get(column.kind, {}), **column.model_dump(mode="json")} for name, column in recipe.inputs.items()
+        name: {
+            **{
+                option: value
+                for option, value in asked.get(column.kind, {}).items()
+                if (column.kind, option) not in said
+            },
+            **column.model_dump(mode="json"),
+        }
+        for name, column in recipe.inputs.items()
     }
     return _set(recipe, inputs=inputs) if asked else recipe
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from feilun.core.manifest import hash_json
 from feilun.core.recipe import Recipe
 from feilun.core.work import Made, Work
+
+if TYPE_CHECKING:
+    from feilun.stages.data.looking import survey
 
 USES = ("task", "seed", "data", "inputs", "target", "evaluate.groups")
 CODE = ("features",)
@@ -18,8 +21,8 @@ def resolve(recipe: Recipe, base: Path, frame: Any = None) -> Recipe:
 
     Reads a bounded sample, and nothing where nothing is missing. Raises RecipeError or DataError.
     """
-    from feilun.stages.data import consistent
     from feilun.stages.data import resolve as filling
+    from feilun.stages.data.dealing import consistent
 
     whole = filling.resolve(recipe, base, frame)
     consistent.check(whole)
@@ -38,10 +41,21 @@ def profile(recipe: Recipe, base: Path, frame: Any = None) -> list[dict[str, Any
 
     warning is empty, or what a person should look at; rows: how many rows the source has.
     """
-    from feilun.stages.data import survey
+    from feilun.stages.data.looking import survey
+
+    return _columns(survey.take(recipe, base, frame))
+
+
+def look(recipe: Recipe, base: Path, frame: Any = None) -> tuple[Recipe, list[dict[str, Any]]]:
+    """`resolve` and `profile` from one look at the rows."""
+    from feilun.stages.data import resolve as filling
+    from feilun.stages.data.dealing import consistent
+    from feilun.stages.data.looking import survey
 
     found = survey.take(recipe, base, frame)
-    return [{**entry, "rows": found.rows} for entry in found.columns]
+    whole = filling.resolve(recipe, base, frame, found)
+    consistent.check(whole)
+    return whole, _columns(found)
 
 
 def check_rows(recipe: Recipe, base: Path, frame: Any = None) -> dict[str, Any]:
@@ -75,8 +89,13 @@ def depends(recipe: Recipe, base: Path, lap: Path | None, frame: Any) -> str:
     return hash_json([outside, named]) if named else outside
 
 
+def _columns(found: survey.Survey) -> list[dict[str, Any]]:
+    return [{**entry, "rows": found.rows} for entry in found.columns]
+
+
 def _outside(recipe: Recipe, base: Path, lap: Path | None, frame: Any) -> str:
-    from feilun.stages.data import frames, hashing, sources
+    from feilun.stages.data.alike import hashing
+    from feilun.stages.data.reading import frames, sources
 
     if lap is not None:
         return hashing.of_path(lap)

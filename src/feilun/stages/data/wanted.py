@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields, replace
 
 from feilun.core.errors import RecipeError
 from feilun.core.protocols import Feature
 from feilun.core.recipe import Recipe
 from feilun.core.task import Task
 from feilun.parts.metrics import expression
+from feilun.parts.ops.measured import Unit
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,9 +29,12 @@ class Wanted:
         return list(dict.fromkeys([*self.kinds, *self.targets, *self.identity]))
 
 
-def by_task(task: Task, recipe: Recipe) -> Wanted:
-    """The columns the task's features read, with their kinds, and what makes two rows the same."""
-    features = task.features(recipe)
+def by_task(task: Task, recipe: Recipe, units: Mapping[str, Unit] | None = None) -> Wanted:
+    """The columns the task's features read, with their kinds, and what makes two rows the same.
+
+    units: {column: unit that was taken off its numbers}.
+    """
+    features = {name: _told(feature, recipe, units or {}) for name, feature in task.features(recipe).items()}
     inputs = {name: feature for name, feature in features.items() if name not in task.targets}
     found = {column: feature.kind for feature in inputs.values() for column in feature.columns}
     found |= {name: column.kind for name, column in recipe.inputs.items() if name not in found}
@@ -47,6 +51,14 @@ def by_task(task: Task, recipe: Recipe) -> Wanted:
         identity=tuple(identity),
         features=features,
     )
+
+
+def _told(feature: Feature, recipe: Recipe, units: Mapping[str, Unit]) -> Feature:
+    """The feature, knowing what counts as missing and which units to take off: that goes with it into the bundle."""
+    own = {column: asdict(units[column]) for column in feature.columns if column in units}
+    knows = {field.name for field in fields(feature)}  # type: ignore[arg-type]
+    told = {"missing": recipe.data.missing, "units": own}
+    return replace(feature, **{name: value for name, value in told.items() if name in knows})  # type: ignore[type-var]
 
 
 def beside(recipe: Recipe, there: Sequence[str]) -> list[str]:

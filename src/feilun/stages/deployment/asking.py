@@ -26,14 +26,16 @@ NUMBER = re.compile(r"[+-]?[\d.,]+([eE][+-]?\d+)?", re.ASCII)
 
 
 def predict(bundle: Bundle, source: Any, options: Mapping[str, Any], out: Path | None) -> list[Any]:
-    """Answers in order; with `out` (.jsonl or .csv) they are written there, and `[{file, rows}]` is returned.
+    """Answers in order; with `out` (.jsonl or .csv) they are written there, and `[{file, rows}]` is returned, with
+    `short_windows` where windows were made of the rows and some have fewer steps.
 
     Raises DataError naming file and row where one cannot be answered, InputError if there are no rows at all.
     """
     checks.options(options, bundle.task.options)
     if out is not None:
         _require_place(out)
-    blocks = _answered(bundle, rows_of(source, bundle.signature, bundle.recipe), options, source)
+    told: dict[str, int] = {}
+    blocks = _answered(bundle, rows_of(source, bundle.signature, bundle.recipe, told), options, source)
     first = next(blocks, None)
     if first is None:
         called = row_files.called(source) or "What was given"
@@ -49,7 +51,7 @@ def predict(bundle: Bundle, source: Any, options: Mapping[str, Any], out: Path |
         return list(answers)
     named = row_files.names(source, bundle.signature)
     with_names = ({"file": name, **_parts(answer)} for name, answer in zip(named, answers, strict=True))
-    return [{"file": str(out), "rows": _write(out, with_names if named else answers)}]
+    return [{"file": str(out), "rows": _write(out, with_names if named else answers), **told}]
 
 
 def _answered(bundle: Bundle, rows: Iterator[Row], options: Mapping[str, Any], source: Any) -> Iterator[list[Json]]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from feilun.core.errors import DataError, InputError, MissingExtraError
 from feilun.core.recipe import Recipe
 from feilun.parts.delimited import archive, encoding, npz, objects
-from feilun.stages.deployment import typed_tables
+from feilun.stages.deployment import typed_tables, windowed
 
 if TYPE_CHECKING:
     from feilun.core.task import Row
@@ -27,10 +28,16 @@ FORMATS = (
 )
 
 
-def rows_of(source: Any, signature: Mapping[str, Mapping[str, Any]], recipe: Recipe | None = None) -> Iterator[Row]:
+def rows_of(
+    source: Any,
+    signature: Mapping[str, Mapping[str, Any]],
+    recipe: Recipe | None = None,
+    told: dict[str, int] | None = None,
+) -> Iterator[Row]:
     """Rows with the model's columns only, from a path, JSON text, one row, or an iterable of rows.
 
-    recipe: how the training data was written, and which words mean that a value is missing.
+    recipe: how the training data was written, and which words mean that a value is missing.  told: gets what must be
+    said of the rows, such as how many had a short window.
     """
     path = _path(source)
     if path is None:
@@ -38,7 +45,7 @@ def rows_of(source: Any, signature: Mapping[str, Mapping[str, Any]], recipe: Rec
         return
     place = _place(path)
     try:
-        yield from _rows(place, signature, recipe or Recipe())
+        yield from _rows(place, signature, recipe or Recipe(), {} if told is None else told)
     except DataError as error:
         raise archive.renamed(error, place, str(path)) if place != path else error from error
 
@@ -85,13 +92,24 @@ def _place(path: Path) -> Path:
         raise _forbidden(path) from error
 
 
-def _rows(path: Path, signature: Mapping[str, Mapping[str, Any]], recipe: Recipe) -> Iterator[Row]:
+def _rows(
+    path: Path, signature: Mapping[str, Mapping[str, Any]], recipe: Recipe, told: dict[str, int]
+) -> Iterator[Row]:
     if path.is_dir() and not _are_rows(path, signature):
         path = _table_in(path) or path
     if path.is_dir() or path.suffix.lower() in PICTURES or _is_one_text(path, signature):
         yield from _files(path, signature, recipe)
         return
-    for place, row in _file(path, signature, recipe):
+    window, found = recipe.data.window, _file(path, signature, recipe)
+    if window is not None and window.column in signature:
+        first = next(found, None)
+        if first is not None and isinstance(first[1], Mapping) and window.column not in first[1]:
+            plain = windowed.asked(signature, window)
+            steps = [(place, _taken(row, plain, path, place)) for place, row in _file(path, plain, recipe)]
+            found = windowed.rows(steps, recipe, window, path, told)
+        elif first is not None:
+            found = chain([first], found)
+    for place, row in found:
         yield _taken(row, signature, path, place)
 
 

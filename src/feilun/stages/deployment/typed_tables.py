@@ -9,8 +9,8 @@ from typing import Any
 
 from feilun.core.errors import DataError
 from feilun.core.recipe import Data, Recipe
-from feilun.parts.delimited import numerals
 from feilun.parts.delimited import spelling as spellings
+from feilun.parts.ops import numerals
 
 NUMBERED = ("number", "category")  # kinds whose values training read as numbers where they look like them
 
@@ -75,10 +75,10 @@ def _marks(
         if name in signature and signature[name]["kind"] in NUMBERED
     }
     here = numerals.agreed(seen.values())
-    known = data.decimal or here
-    marks = {name: numerals.mark(each, known, spelling.delimiter) for name, each in seen.items()}
+    marks = {name: numerals.mark(each, data.decimal, here, spelling.delimiter) for name, each in seen.items()}
     for name, each in seen.items():
-        untold = known is None and each.are_numbers and each.unclear
+        untold = each.is_open and data.decimal is None and here is None
+        untold = untold or bool(each.unclear and each.has_points and marks[name] == ",")  # 3.5 says that 4,998 is 4998
         # 1.234 in a file that shows no decimal comma, for a model whose training file had them
         other = marks[name] == "," and each.plain == each.values and here is None and spelling.delimiter != ";"
         if (untold or other) and signature[name]["kind"] == "number":

@@ -34,15 +34,18 @@ SMALLEST = 1e-6  # probabilities are kept this far from 0 and 1
 _PIECE = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]|[^\s\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]+\s*|\s+")
 
 
-def of_rows(model: Model, rows: Rows, answers: Sequence[Json], train: Rows) -> list[dict[str, Any]]:
+def of_rows(
+    model: Model, rows: Rows, answers: Sequence[Json], train: Rows, first: Sequence[str] = ()
+) -> list[dict[str, Any]]:
     """Per row {column: {tokens: [[text, weight]]} | {heat: base64 PNG} | {weight, instead}}; {} where nothing can be.
 
-    train: training rows, for what is usual in a column.
+    train: training rows, for what is usual in a column.  first: columns to take first where there are many.
     """
     found: list[dict[str, Any]] = [{} for _ in answers]
     if not answers or strength(answers[0], answers[0]) is None:
         return found
     columns = [column for column in model.columns() if column in rows]
+    columns.sort(key=lambda column: first.index(column) if column in first else len(first))
     for column in columns[:COLUMNS]:
         kind = model.recipe.inputs[column].kind if column in model.recipe.inputs else ""
         if kind == "text":

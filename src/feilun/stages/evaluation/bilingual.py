@@ -14,7 +14,6 @@ from markupsafe import Markup, escape
 from feilun.core import yaml12
 from feilun.parts.metrics import wording
 
-LANGUAGES = ("en", "zh")
 FILE = "chinese.yaml"  # beside this file
 LONGEST = 700  # letters of a sentence that is looked up; what is longer is a person's text, not ours
 HOLE = re.compile(r"\\\{(\w+)(?::[^}]*)?\\\}")
@@ -22,6 +21,8 @@ SPAN = re.compile(r'<span class="en">(?P<en>.*?)</span><span class="zh" lang="zh
 DRAWN = re.compile(r'(<text [^>]*) data-l="(?P<lang>en|zh)">(?P<text>.*?)</text>', re.DOTALL)
 # Holes whose content is our own word or sentence; what fills any other hole is data and stays as it is.
 OURS = frozenset({"baseline", "score", "words", "by", "moved", "kind", "looks", "reason", "first", "second", "how"})
+HAN = re.compile("[一-鿿]")
+POINTS = re.compile(r"(?<=\()([-+]?[\d.]+) points(?=\))")
 LEAST = 4  # letters of its own below which a template would fit anything
 
 
@@ -79,6 +80,11 @@ def term(name: str) -> Phrase:
     return Phrase(escape(english), escape(chinese if chinese is not None else english))
 
 
+def opening(phrase: Phrase) -> Phrase:
+    """The same at the beginning of a sentence."""
+    return Phrase(Markup(wording.opening(str(phrase.en))), phrase.zh)
+
+
 def verbatim(text: Any) -> Phrase:
     """Something of the user's: never translated."""
     return Phrase(escape(str(text)), escape(str(text)))
@@ -111,19 +117,39 @@ def only(html: str, language: str) -> str:
 
 
 def _filled(template: str, values: Mapping[str, Said], language: str) -> Markup:
+    if language == "zh":
+        template = _close(template, values)
     return Markup(escape(template)).format(
         **{name: getattr(value, language) if isinstance(value, Phrase) else value for name, value in values.items()}
     )
 
 
+def _close(template: str, values: Mapping[str, Said]) -> str:
+    """Chinese sets a space between Chinese and Latin letters, none within Chinese: a word of ours may be either."""
+    for name, value in values.items():
+        if isinstance(value, Phrase) and value.zh:
+            if HAN.match(value.zh[0]):
+                template = re.sub(rf"(?<={HAN.pattern}) (?={{{name}\b)", "", template)
+            if HAN.match(value.zh[-1]):
+                template = re.sub(rf"({{{name}}}) (?={HAN.pattern})", r"\1", template)
+    return template
+
+
 def _matched(text: str) -> Markup:
+    first, cut, second = text.partition(". ")
+    if cut:  # two sentences, each known by itself; else a template may hold both
+        apart = known(f"{first}."), known(second)
+        if all(one.zh != one.en for one in apart):
+            return Markup("").join(one.zh for one in apart)
     for template, pattern in _patterns():
         found = pattern.fullmatch(text)
         if found:
             filled = {n: known(v).zh if n in OURS else escape(v) for n, v in found.groupdict().items()}
+            if "columns" in filled:  # names of the user's with differences of ours
+                filled["columns"] = Markup(POINTS.sub(r"\1 个百分点", filled["columns"]))
             plain = re.sub(r"\{(\w+):[^}]*\}", r"{\1}", sentences()[template])  # the number is written already
             return _filled(plain, filled, "zh")
-    for between, chinese in ((". ", "。"), ("; ", ";")):
+    for between, chinese in ((". ", "。"), ("; ", "；")):
         first, cut, second = text.partition(between)
         sides = (known(first + between.strip() if between == ". " else first), known(second)) if cut else ()
         if any(side.zh != side.en for side in sides):
@@ -143,4 +169,11 @@ def _patterns() -> list[tuple[str, re.Pattern[str]]]:
     """Templates with holes, those with most letters of their own first: the most particular one wins."""
     own = {template: len(re.findall(r"[A-Za-z]", re.sub(r"\{.*?\}", "", template))) for template in sentences()}
     holed = sorted((template for template in own if "{" in template and own[template] >= LEAST), key=lambda t: -own[t])
-    return [(template, re.compile(HOLE.sub(r"(?P<\1>.+?)", re.escape(template)), re.DOTALL)) for template in holed]
+    return [(template, re.compile(HOLE.sub(_hole, re.escape(template)), re.DOTALL)) for template in holed]
+
+
+def _hole(found: re.Match[str]) -> str:
+    """What fits a hole: anything; in that of a score one of its names first, since `mAP at 50 62 %` splits anywhere."""
+    name = found[1]
+    titles = sorted({wording.title(word) for word in terms()}, key=len, reverse=True) if name == "score" else []
+    return f"(?P<{name}>{'|'.join([*map(re.escape, titles), '.+?'])})"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +11,7 @@ import numpy as np
 from feilun.core.task import Score
 from feilun.parts.metrics import expression, values
 from feilun.parts.metrics.expression import Expression
-from feilun.parts.metrics.intervals import bootstrap
-from feilun.stages.evaluation.drawing import Draw, known
+from feilun.parts.metrics.resampling import Draw
 
 if TYPE_CHECKING:
     from feilun.core.recipe import Recipe
@@ -36,20 +34,21 @@ def described(
     for name, text in recipe.evaluate.metrics.items():
         read = expression.read(text, name)
         score = Score(statistic=expression.statistic(read, given), better="", unit=_unit(read))
-        ends = bootstrap(score, draw.seed, draw.resamples, draw.n, draw.groups)
-        words = NOTHING if math.isnan(ends[0]) else ""
+        ends = draw.ends(score)
+        words = NOTHING if ends["value"] is None else ""
         about = {"better": "", "unit": score.unit, "of": "business", "expression": text, "words": words}
-        found[name] = {**known(*ends), **about}
+        found[name] = {**ends, **about}
     return found
 
 
 def _given(recipe: Recipe, rows: Rows, answers: Sequence[Json], truths: Sequence[Json]) -> dict[str, np.ndarray]:
     """The language's names as far as this task's answers have them, and the columns that a metric reads."""
     wanted = {name for text in recipe.evaluate.metrics.values() for name in expression.columns(text)}
-    made: dict[str, Sequence[Any]] = {column: rows[column] for column in sorted(wanted & set(rows))}
+    columns = {expression.key(column): rows[column] for column in sorted(wanted & set(rows))}
+    made: dict[str, Sequence[Any]] = dict(columns)
     made |= {"actual": [_true(one) for one in truths], "predicted": [_said(one) for one in answers]}
     made |= {"score": [_sure(one) for one in answers], "chance": _chances(recipe, answers)}
-    said = {name: column for name, column in made.items() if name in wanted or any(one is not None for one in column)}
+    said = {name: column for name, column in made.items() if name in columns or any(one is not None for one in column)}
     return {name: values.column(column) for name, column in said.items()}
 
 

@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from feilun.core import manifest, yaml12
 from feilun.parts.metrics import wording
-from feilun.stages.evaluation import judged, judging, reading
+from feilun.stages.evaluation import judged, judging, reading, studied
+from feilun.stages.evaluation.bilingual import Said, known, listed, opening, term
+from feilun.stages.evaluation.markdown import as_it_is, escaped, marked, written
 from feilun.stages.evaluation.phrases import cut
 
 if TYPE_CHECKING:
     from feilun.core.recipe import Recipe
 
 FILE = "card.md"
-NOT_STATED = "not stated"
+NOT_STATED = marked("not stated")
+UNTIL = (
+    "Not stated. Until its owner says more: not for decisions about people without a person who checks them, and not "
+    "for data unlike the training rows."
+)
+PRIVACY = (
+    "Trained without differential privacy: no ε was counted, so nothing bounds what answers tell of a training row."
+)
 PIPELINES = {  # the hub's words for tasks, where it has one
     "translation": "translation",
     "image_generation": "unconditional-image-generation",
@@ -32,32 +41,32 @@ def text(
     scores: Mapping[str, Any],
     lineage: Mapping[str, Any],
     later: Mapping[str, Any] | None = None,
+    lang: str = "en",
 ) -> str:
     """The card. stages: finished ones.  lineage: {version, parent, lap}; empty fields say so.
 
-    later: {folds, learning, variants, dates}: what is known only after evaluation.
+    later: {folds, learning, variants, dates}: what is known only after evaluation.  lang: en or zh; the header is the
+    hub's and stays as it is.
     """
-    data, purpose = reading.data(stages), reading.purpose(recipe).of("en")
+    data, purpose = reading.data(stages), reading.purpose(recipe)
     made = {stage: found for stage, folder in stages.items() if (found := manifest.read(folder)) is not None}
-    parts = [
-        _header(recipe, scores),
-        f"# {recipe.name}@{lineage['version']}\n\n{purpose}",
-        _section("Purpose", [purpose, f"Intended use by its owner: {NOT_STATED}."]),
-        _section(
-            "Not for",
-            [
-                f"{NOT_STATED[0].upper()}{NOT_STATED[1:]}. Until its owner says more: not for decisions",
-                "about people without a person who checks them, and not for data unlike the training rows.",
-            ],
-        ),
-        _section("Owner", [NOT_STATED]),
-        _section("Score", [*_score_lines(scores), *_later_lines(later or {})]),
-        _section("Three weakest slices", _weak_lines(scores)),
-        _section("Groups", _group_lines(scores)),
-        _section("Data", _data_lines(recipe, data, (later or {}).get("dates", ""))),
-        _section("Lineage", _lineage_lines(recipe, lineage, made)),
+    parts: list[tuple[Said, list[Said]]] = [
+        (marked("Purpose"), [purpose, marked("Intended use by its owner: {words}.", words=NOT_STATED)]),
+        (marked("Not for"), [marked(UNTIL)]),
+        (marked("Owner"), [NOT_STATED]),
+        (marked("Score"), [*_score_lines(scores), *_later_lines(later or {})]),
+        (marked("Three weakest slices"), _weak_lines(scores)),
+        (marked("Groups"), _group_lines(scores)),
+        (marked("Data"), _data_lines(recipe, data, (later or {}).get("dates", ""))),
+        (marked("Privacy"), [marked(PRIVACY)]),
+        (marked("Lineage"), _lineage_lines(recipe, lineage, made)),
     ]
-    return "\n\n".join(parts) + "\n"
+    name = f"# {escaped(str(recipe.name))}@{lineage['version']}"
+    sections = [
+        f"## {written(title, lang)}\n\n" + "\n".join(written(line, lang) for line in lines).strip()
+        for title, lines in parts
+    ]
+    return "\n\n".join([_header(recipe, scores), name, written(purpose, lang), *sections]) + "\n"
 
 
 def of_run(
@@ -66,6 +75,7 @@ def of_run(
     made: Mapping[str, manifest.Manifest],
     recipe: Recipe,
     scores: Mapping[str, Any],
+    lang: str = "en",
 ) -> str:
     """The card of a finished run, with what only its later stages know."""
     parent = next((Path(item.parent) for item in made.values() if item.parent), None)
@@ -81,14 +91,14 @@ def of_run(
         "variants": reading.json_of(stages, "optimization", "variants.json"),
         "dates": reading.made_on(stages),
     }
-    return text(recipe, stages, scores, lineage, later)
+    return text(recipe, stages, scores, lineage, later, lang)
 
 
 def _header(recipe: Recipe, scores: Mapping[str, Any]) -> str:
     """YAML that model hubs read."""
     main = scores["main"]
     pipeline = pipeline_tag(recipe)
-    metric = {"type": main, "name": wording.title(main), "value": _number(scores["scores"][main]["value"])}
+    metric = {"type": main, "name": wording.title(main), "value": _short(scores["scores"][main]["value"])}
     content = {
         "library_name": "feilun",
         "tags": ["feilun", "onnx", str(recipe.task)],
@@ -122,102 +132,160 @@ def pipeline_tag(recipe: Recipe) -> str:
     return ""
 
 
-def _score_lines(scores: Mapping[str, Any]) -> list[str]:
-    main = scores["main"]
-    lines = [
-        f"{wording.title(main)} on {scores['n']:,} test rows that decided nothing, with 95 % bootstrap interval "
-        f"({scores['resamples']:,} resamples):",
+def _score_lines(scores: Mapping[str, Any]) -> list[Said]:
+    main = term(scores["main"])
+    lines: list[Said] = [
+        marked(
+            "{score} on {count:,} test rows that decided nothing, with its 95 % interval:",
+            score=opening(main),
+            count=scores["n"],
+        ),
         "",
-        f"| | {wording.title(main)} | against this model |",
-        "|---|---|---|",
-        f"| this model | {wording.full(scores['scores'][main])} | |",
+        marked("| | {score} | against this model |", score=main),
+        as_it_is("|---|---|---|"),
+        marked("| this model | {value} | |", value=_number(scores["scores"][scores["main"]])),
     ]
     for name, found in scores["baselines"].items():
         gap = scores["against"][name]
-        words = f"{judging.against_words(gap['words'])} ({judging.span(gap)})"
-        lines.append(f"| {_cell(wording.title(name))} | {wording.full(found[main])} | {words} |")
+        lines.append(
+            marked(
+                "| {baseline} | {value} | {words} ({span}) |",
+                baseline=term(name),
+                value=_number(found[scores["main"]]),
+                words=known(judging.against_words(gap["words"])),
+                span=as_it_is(judging.span(gap)),
+            )
+        )
     others = [
-        f"{wording.title(name)} {wording.full(found)}" for name, found in scores["scores"].items() if name != main
+        marked("{score} {value}", score=judged.score_title(name, found), value=_number(found))
+        for name, found in scores["scores"].items()
+        if name != scores["main"]
     ]
-    return [*lines, "", scores["verdict"]["words"], *(["", f"Also: {'; '.join(others)}."] if others else [])]
+    also: list[Said] = ["", marked("Also: {words}.", words=as_it_is(listed(others)))] if others else []
+    return [*lines, "", known(scores["verdict"]["words"]), *also]
 
 
-def _later_lines(later: Mapping[str, Any]) -> list[str]:
+def _later_lines(later: Mapping[str, Any]) -> list[Said]:
     """Cross-validation, what more rows would bring, and the variant that serves."""
-    lines = []
+    lines: list[Said] = []
     if folds := later.get("folds"):
-        value, name = wording.full({"unit": "", **folds}), wording.title(folds["score"])
-        lines.append(f"Cross-validation over {len(folds['folds'])} folds, {folds['n']:,} rows: {name} {value}.")
+        lines.append(
+            marked(
+                "Cross-validation over {count} folds, {n:,} rows: {score} {value}.",
+                count=len(folds["folds"]),
+                n=folds["n"],
+                score=term(folds["score"]),
+                value=_number({"unit": "", **folds}),
+            )
+        )
+        lines += map(known, studied.chosen(folds["folds"]))
     if words := ((later.get("learning") or {}).get("more") or {}).get("words"):
-        lines.append(f"More rows: {words}")
+        lines.append(marked("More rows: {words}", words=known(words)))
     if (variants := later.get("variants")) and variants["chosen"] != "fp32":
         name = variants["chosen"]
-        served = wording.full(variants["variants"][name]["score"])
-        lines.append(f"Served is the {name} variant: {wording.title(variants['score'])} {served} on the test rows.")
-    return [line for words in lines for line in ("", words)]
+        served = _number(variants["variants"][name]["score"])
+        lines.append(
+            marked(
+                "Served is the {variant} variant: {score} {value} on the test rows.",
+                variant=name,
+                score=term(variants["score"]),
+                value=served,
+            )
+        )
+    return _apart(lines)
 
 
-def _weak_lines(scores: Mapping[str, Any]) -> list[str]:
+def _weak_lines(scores: Mapping[str, Any]) -> list[Said]:
     found = judged.weakest(scores)
     if not found:
-        return [f"{NOT_STATED[0].upper()}{NOT_STATED[1:]}: no groups and no classes were scored."]
-    return [f"- {_cell(cut(name, 80))}: {score} ({rows:,} rows)" for name, rows, score in found]
+        return [marked("Not stated: no groups and no classes were scored.")]
+    lines: list[Said] = [
+        marked("- {where}: {value} ({n:,} rows)", where=where, value=as_it_is(score), n=rows)
+        for where, rows, score in found
+    ]
+    return [*lines, "", spots["head"]] if (spots := judged.weak_spots(scores)) else lines
 
 
-def _group_lines(scores: Mapping[str, Any]) -> list[str]:
+def _group_lines(scores: Mapping[str, Any]) -> list[Said]:
     found = scores.get("groups") or []
+    silent = [
+        marked("{column}: {words}.", column=cut(str(row["column"]), judged.LABEL), words=known(row["words"]))
+        for row in scores.get("silent_groups") or []
+    ]
     if not found:
-        return ["None were asked for (`evaluate.groups`)."]
-    main = wording.title(scores["main"])
-    lines = [f"| group | rows | {main} | against all other rows |", "|---|---|---|---|"]
+        return _apart(silent) or [marked("None were asked for (`evaluate.groups`).")]
+    lines: list[Said] = [
+        marked("| group | rows | {score} | against all other rows |", score=term(scores["main"])),
+        as_it_is("|---|---|---|---|"),
+    ]
     for row in found[:GROUPS]:
-        gap = row.get("gap") or {}
-        name = _cell(cut(f"{row['column']} = {row['value']}", 80))
-        lines.append(f"| {name} | {row['n']:,} | {wording.full(row['score'])} | {gap.get('words', '')} |")
-    return lines + ([f"\nand {len(found) - GROUPS:,} more"] if len(found) > GROUPS else [])
+        lines.append(
+            marked(
+                "| {column} | {n:,} | {value} | {words} |",
+                column=judged.where(str(row["column"]), str(row["value"])),
+                n=row["n"],
+                value=_number(row["score"]),
+                words=known((row.get("gap") or {}).get("words", "")),
+            )
+        )
+    more = [marked("and {count:,} more", count=len(found) - GROUPS)] if len(found) > GROUPS else []
+    return [*lines, *_apart([*more, *silent])]
 
 
-def _data_lines(recipe: Recipe, data: Mapping[str, Any], dates: str) -> list[str]:
-    counts = ", ".join(f"{split} {count:,}" for split, count in data["splits"].items()) or NOT_STATED
-    lines = [f"- Source: {_source(recipe)}", f"- Rows: {counts}", f"- Read on: {dates or NOT_STATED}"]
-    lines.append(f"- Collected when and by whom: {NOT_STATED}")
+def _data_lines(recipe: Recipe, data: Mapping[str, Any], dates: str) -> list[Said]:
+    counts = listed([marked("{kind} {count:,}", kind=term(split), count=n) for split, n in data["splits"].items()])
+    lines: list[Said] = [
+        marked("- Source: {value}", value=_source(recipe) or NOT_STATED),
+        marked("- Rows: {words}", words=as_it_is(counts) if data["splits"] else NOT_STATED),
+        marked("- Read on: {value}", value=dates or NOT_STATED),
+        marked("- Collected when and by whom: {words}", words=NOT_STATED),
+    ]
     if data["feedback"]:
-        lines.append(f"- From feedback: {data['feedback']:,} rows")
-    lines += [f"- {what[0].upper()}{what[1:]}: {said}" for what, said in data["facts"] if what]
+        lines.append(marked("- From feedback: {count:,} rows", count=data["feedback"]))
+    lines += [
+        marked("- {kind}: {value}", kind=opening(known(what)), value=said) for what, said in data["facts"] if what
+    ]
     if data["drift"]:
         columns = ", ".join(row["column"] for row in data["drift"][:5])
-        lines.append(f"- Training and test rows differ most in: {_cell(columns)}")
+        lines.append(marked("- Training and test rows differ most in: {value}", value=columns))
     return [
         *lines,
-        "- The test rows decided nothing: no stopping, no threshold, no variant. A lap scores the same rows again.",
+        marked(
+            "- The test rows decided nothing: no stopping, no threshold, no variant. A lap scores the same rows again."
+        ),
     ]
 
 
-def _lineage_lines(recipe: Recipe, lineage: Mapping[str, Any], made: Mapping[str, manifest.Manifest]) -> list[str]:
-    grown = f"{lineage['parent']} with the feedback of lap {lineage['lap']}" if lineage.get("parent") else "none"
+def _lineage_lines(recipe: Recipe, lineage: Mapping[str, Any], made: Mapping[str, manifest.Manifest]) -> list[Said]:
+    grown: Said = marked("none")
+    if lineage.get("parent"):
+        grown = marked("{value} with the feedback of lap {count}", value=lineage["parent"], count=lineage["lap"])
     versions = next((item.versions for item in reversed(list(made.values()))), {})
     return [
-        f"- Parent: {grown}",
-        f"- Model: {recipe.model.name or NOT_STATED}; seed {recipe.seed}",
-        f"- Versions: {', '.join(f'{name} {number}' for name, number in versions.items()) or NOT_STATED}",
-        f"- Recipe SHA-256: {reading.recipe_hash(recipe)}",
-        *(f"- {what} SHA-256: {digest}" for what, digest in reading.hashes(made)),
+        marked("- Parent: {words}", words=grown),
+        marked("- Model: {value}; seed {seed}", value=recipe.model.name or NOT_STATED, seed=recipe.seed),
+        marked("- Promoted by: {words}", words=NOT_STATED),
+        marked(
+            "- Versions: {words}",
+            words=", ".join(f"{name} {number}" for name, number in versions.items()) or NOT_STATED,
+        ),
+        marked("- Recipe SHA-256: {value}", value=reading.recipe_hash(recipe)),
+        *(marked("- {what} SHA-256: {value}", what=known(what), value=digest) for what, digest in reading.hashes(made)),
     ]
 
 
 def _source(recipe: Recipe) -> str:
-    """Where the rows come from, without a name or a password in an address."""
-    return re.sub(r"//[^/@]*@", "//", recipe.data.source) if recipe.data.source else NOT_STATED
+    """Where the rows come from, without a name or a password in an address; "" if unknown."""
+    return re.sub(r"//[^/@]*@", "//", recipe.data.source) if recipe.data.source else ""
 
 
-def _section(title: str, lines: list[str]) -> str:
-    return f"## {title}\n\n" + "\n".join(lines)
+def _apart(paragraphs: Sequence[Said]) -> list[Said]:
+    return [line for paragraph in paragraphs for line in ("", paragraph)]
 
 
-def _cell(text: str) -> str:
-    """Text that cannot break out of a table's cell."""
-    return text.replace("|", "\\|").replace("\n", " ")
+def _number(score: Mapping[str, Any]) -> Said:
+    return as_it_is(judged.stated(score))
 
 
-def _number(value: float) -> float:
+def _short(value: float) -> float:
     return float(f"{value:.6g}")

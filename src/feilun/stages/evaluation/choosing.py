@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from feilun.core import discover, manifest
+from feilun.core.recipe import AUTO
 from feilun.parts.bundle.answering import answer_rows, by_row
 from feilun.parts.dataset import Table
 from feilun.parts.engine import trained
 from feilun.parts.engine.runner import TorchRunner
+from feilun.parts.metrics.resampling import Draw, drawn
 from feilun.parts.metrics.wording import full, title
 from feilun.stages.evaluation import judging
 
@@ -50,7 +52,13 @@ def choose(
     return {"score": main, "rows": draw.n, "models": rows, "chosen": chosen, "lines": _lines(main, draw.n, rows)}
 
 
-def _judged(recipe: Recipe, stages: Mapping[str, Path]) -> tuple[dict[str, Score], judging.Draw]:
+def chosen(asked: Recipe, evaluation: Path) -> dict[str, str]:
+    """{model: the one that was chosen for this evaluation}; {} unless the recipe asked for `auto`."""
+    found = manifest.read(evaluation)
+    return {"model": str(found.recipe["model"]["name"])} if found and asked.model.name == AUTO else {}
+
+
+def _judged(recipe: Recipe, stages: Mapping[str, Path]) -> tuple[dict[str, Score], Draw]:
     """Scores over the validation rows, and how intervals over them are drawn."""
     task = discover.task(str(recipe.task))
     table = Table.open(stages["data"])
@@ -61,10 +69,10 @@ def _judged(recipe: Recipe, stages: Mapping[str, Path]) -> tuple[dict[str, Score
     state = task.settle(runner, seen, table.features, recipe) if task.settle else {}
     answers: list[Json] = answer_rows(task, runner, table.features, state, seen["validation"])
     truths = [task.truth(row, recipe) for row in by_row(seen["validation"])]
-    return task.scores(answers, truths, recipe), judging.drawn(recipe, len(truths), seen["validation"])
+    return task.scores(answers, truths, recipe), drawn(recipe, len(truths), seen["validation"])
 
 
-def _within(score: Score, best: Score, draw: judging.Draw, *, up: int) -> bool:
+def _within(score: Score, best: Score, draw: Draw, *, up: int) -> bool:
     """Whether a score is no more than one standard error of the difference behind the best."""
     if score is best:
         return True

@@ -10,7 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from feilun.stages.evaluation.phrases import cut
+
 BINS, CHOICES = 20, 12
+NAMED = 3  # values that stand under a histogram
 
 
 def histogram(values: Sequence[Any], kind: str) -> tuple[list[int], list[str]]:
@@ -26,6 +29,15 @@ def histogram(values: Sequence[Any], kind: str) -> tuple[list[int], list[str]]:
         most = Counter(str(value) for value in there).most_common(CHOICES)
         return [count for _, count in most], [value[:60] for value, _ in most]
     return [], []
+
+
+def ends(labels: Sequence[str], kind: str) -> str:
+    """What stands under the histogram: the least and the most, or the most frequent values."""
+    if not labels:
+        return ""
+    if kind in ("number", "text"):
+        return f"{labels[0].partition(' to ')[0]} – {labels[-1].partition(' to ')[2]}"
+    return ", ".join(cut(label, 12) for label in labels[:NAMED]) + ("…" if len(labels) > NAMED else "")
 
 
 def _bins(numbers: list[float], unit: str) -> tuple[list[int], list[str]]:

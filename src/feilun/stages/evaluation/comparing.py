@@ -12,10 +12,10 @@ import numpy as np
 from feilun.core import discover, manifest
 from feilun.core.errors import DataError, InputError
 from feilun.core.recipe import Recipe
-from feilun.parts.metrics.intervals import bootstrap, of_all
+from feilun.parts.metrics.intervals import of_all
+from feilun.parts.metrics.resampling import Draw
 from feilun.parts.metrics.wording import full, shown, title
-from feilun.stages.evaluation import judging
-from feilun.stages.evaluation.drawing import Draw, known
+from feilun.stages.evaluation import choosing, judging
 
 if TYPE_CHECKING:
     from feilun.core.task import Score
@@ -27,6 +27,7 @@ Line = Mapping[str, Any]
 def compare(first: Path, second: Path) -> dict[str, Any]:
     """{main, n, scores: {name: {first, second, difference: {difference, low, high, words, ...}}}, words, notes, lines}.
 
+    Only rows that tested both count: one that tests the first and taught the second has no answer of the second.
     The difference is the second less the first, on the same resampled rows. Raises InputError if the two answered no
     row in common or are of different tasks.
     """
@@ -59,9 +60,11 @@ def compare(first: Path, second: Path) -> dict[str, Any]:
 
 
 def pool(recipe: Recipe, evaluations: Sequence[Path | Mapping[str, Path]]) -> dict[str, Any]:
-    """folds.json: {score, better, unit, n, value, low, high, folds: [{fold, n, value}], baselines: {name: {...}}}.
+    """folds.json: {score, better, unit, n, value, low, high, scores: {name: {...}}, folds: [{fold, n, value}],
+    baselines: {name: {...}}, against: {name: {...}}}.
 
-    The score is that of all answers together, not the mean of the folds'; the interval is over all rows.
+    The scores are those of all answers together, not the mean of the folds'; the interval is over all rows. recipe: as
+    asked; with `model: auto` a fold also has the model that it chose.
     Raises DataError if a row was answered by two folds.
     """
     folders = [Path(one["evaluation"]) if isinstance(one, Mapping) else Path(one) for one in evaluations]
@@ -83,15 +86,20 @@ def pool(recipe: Recipe, evaluations: Sequence[Path | Mapping[str, Path]]) -> di
     main = judging.main_score(made, recipe)
     names = [name for name in lines[0].get("baselines", {}) if all(name in line["baselines"] for line in lines)]
     beside = {name: [line["baselines"][name] for line in lines] for name in names}
+    scores = judging.described(made, draw, main, judging.BESIDE)
     return {
         "score": main,
-        "better": made[main].better,
-        "unit": made[main].unit,
         "n": len(lines),
-        **_ends(made[main], draw),
+        **scores[main],
+        "scores": scores,
         "folds": [
-            {"fold": number, "n": len(part), "value": _alone(task, recipe, part, main)}
-            for number, part in enumerate(parts)
+            {
+                "fold": number,
+                "n": len(part),
+                "value": _alone(task, recipe, part, main),
+                **choosing.chosen(recipe, folder),
+            }
+            for number, (part, folder) in enumerate(zip(parts, folders, strict=True))
         ],
         "baselines": {
             name: _ends(task.scores(answers, truths, recipe)[main], draw) for name, answers in beside.items()
@@ -139,7 +147,7 @@ def _beside(one: Score, two: Score, draw: Draw) -> dict[str, Any]:
 
 
 def _ends(score: Score, draw: Draw) -> dict[str, Any]:
-    return known(*bootstrap(score, draw.seed, draw.resamples, draw.n, draw.groups))
+    return draw.ends(score)
 
 
 def _alone(task: Any, recipe: Recipe, part: Sequence[Line], main: str) -> float | None:
@@ -165,7 +173,8 @@ def _notes(count: int, each: Sequence[int], changed: int) -> list[str]:
     notes = []
     if count < max(each):
         notes.append(
-            f"The test rows differ: first answered {each[0]:,}, second {each[1]:,}; judged on {count:,} common ones."
+            f"The test rows differ: first answered {each[0]:,}, second {each[1]:,}; judged on {count:,} common ones. "
+            "The others taught one of them, or were not among its rows."
         )
     if changed:
         notes.append(f"{changed:,} common rows have another truth now; they are left out.")
@@ -192,12 +201,12 @@ def _apart(first: Path, second: Path, recipe: Recipe, other: Recipe) -> InputErr
     what = (
         f"one is {recipe.task}, the other {other.task}"
         if recipe.task != other.task
-        else "they answered no test row in common: their data differ"
+        else "they answered no test row in common: their data, seed, split or inputs differ"
     )
     return InputError(
         f"{first.parent} and {second.parent} cannot be compared: {what}. Compare versions of one data set.",
         where=str(second),
         expected="test rows that both answered",
         got=what,
-        fix="run both recipes on the same data with the same split and seed",
+        fix="run both on the same data and seed, with test rows of their own (data.test) or split by time or group",
     )

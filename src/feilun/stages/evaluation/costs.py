@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from feilun.core.manifest import Manifest
 from feilun.parts.metrics import wording
-from feilun.stages.evaluation import charts, plots
+from feilun.stages.evaluation import charts, plots, studied
 from feilun.stages.evaluation.bilingual import Phrase, joined, known, tell, term, verbatim
 from feilun.stages.evaluation.phrases import cut
 
@@ -129,7 +129,8 @@ def folds(found: Any) -> dict[str, Any]:
         {"label": label, "value": wording.full({"unit": unit, **row}), "svg": svg}
         for (label, row), svg in zip(named, drawn, strict=True)
     ]
-    each = [(row["fold"], f"{row['n']:,}", wording.shown(row["value"], unit)) for row in found["folds"]]
+    words = joined([words, *map(known, studied.chosen(found["folds"]))])
+    each = [(row["fold"] + 1, f"{row['n']:,}", wording.shown(row["value"], unit)) for row in found["folds"]]
     return {"words": words, "rows": rows, "folds": each}
 
 
@@ -147,7 +148,8 @@ def learning(found: Any) -> dict[str, Any]:
     )
     more = found.get("more") or {}
     rows = [(f"{row['rows']:,}", wording.full({"unit": unit, **row})) for row in points]
-    return {"chart": chart, "words": known(more["words"]) if more.get("words") else "", "rows": rows, "name": name}
+    said = [*map(known, [more["words"]] if more.get("words") else []), *map(known, studied.chosen(points))]
+    return {"chart": chart, "words": joined(said) if said else "", "rows": rows, "name": name}
 
 
 def variants(found: Any) -> dict[str, Any]:
@@ -177,6 +179,7 @@ def spent(made: Mapping[str, Manifest]) -> list[dict[str, Any]]:
             "stage": term(stage),
             "seconds": f"{item.seconds:,.1f}",
             "share": f"{100 * item.seconds / most:.0f}",
+            "worked": f"{item.cpu_seconds:,.1f}" if item.cpu_seconds else "",
             "memory": f"{item.peak_memory_mb:,.0f} MB",
         }
         for stage, item in made.items()

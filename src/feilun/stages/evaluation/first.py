@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from feilun.parts.metrics import wording
 from feilun.stages.evaluation import charts, judging, reading
-from feilun.stages.evaluation.bilingual import Phrase, joined, known, tell, term, verbatim
+from feilun.stages.evaluation.bilingual import Phrase, joined, known, opening, tell, term, verbatim
 
 if TYPE_CHECKING:
     from feilun.core.recipe import Recipe
@@ -63,7 +63,7 @@ def dots(scores: Any, variants: Any, recipe: Recipe) -> list[dict[str, Any]]:
 def about_dots(scores: Any, variants: Any) -> list[Phrase]:
     """What stands under the dots: what is drawn, on how many rows, of which variant."""
     main = scores["scores"][scores["main"]]
-    said = [tell(BETTER[main["better"]], score=term(scores["main"]), count=scores["n"])]
+    said = [tell(BETTER[main["better"]], score=opening(term(scores["main"])), count=scores["n"])]
     resampled = str(scores.get("resampled") or main.get("resampled") or "")
     if resampled.startswith("groups of "):
         column = verbatim(resampled.removeprefix("groups of "))
@@ -72,7 +72,8 @@ def about_dots(scores: Any, variants: Any) -> list[Phrase]:
         )
     said.append(
         tell(
-            "Bars are 95 % intervals ({count:,} bootstrap resamples, seed {seed}); differences are taken row by row.",
+            "Bars are 95 % intervals: of a share Wilson's, else {count:,} bootstrap resamples, seed {seed}; "
+            "differences are taken row by row.",
             count=scores["resamples"],
             seed=scores["seed"],
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+import struct
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,8 @@ SMALL = 64  # pixels: pictures up to this are enlarged with their pixels showing
 TOKENS, TOKEN, CELLS, TEXT = 300, 40, 12, 400  # of one card
 LABEL = 80  # letters of a column's name
 FELT = 0.2  # of the strongest: what is weaker is not marked
+SAID = ("answer", "truth")
+NARROW = 20  # letters of a value beside which another card still fits on a phone
 ROWS = 12  # cards of a group
 PICTURES = 24  # that a task drew
 TEXTS = re.compile(r"<text (?P<attributes>[^>]*)>(?P<text>[^<]*)</text>")
@@ -53,7 +56,10 @@ def examples(groups: Any, budget: Budget) -> list[dict[str, Any]]:
         rows = [_example(row, budget) for row in (groups or {}).get(group, [])[:ROWS]]
         if rows:
             only = all(cell["png"] and not cell["boxes"] for row in rows for cell in row["cells"])
-            found.append({"group": group, "title": tell(title), "rows": rows, "pictures_only": only})
+            compact = all(_is_compact(row) for row in rows)
+            found.append(
+                {"group": group, "title": tell(title), "rows": rows, "pictures_only": only, "compact": compact}
+            )
     return found
 
 
@@ -76,6 +82,22 @@ def pictures(drawn: Any, budget: Budget, labels: Collection[str] = ()) -> dict[s
     return found
 
 
+def moved_threshold(groups: Any) -> bool:
+    """Whether an answer of two is shown that is the less probable one, which asks for a word."""
+    answers = [row["answer"] for rows in (groups or {}).values() for row in rows]
+    return any(
+        len(answer.get("scores") or ()) == 2 and isinstance(answer.get("score"), float) and answer["score"] < 0.5
+        for answer in answers
+        if isinstance(answer, dict)
+    )
+
+
+def is_small(png: str) -> bool:
+    """Whether this base64 PNG has so few pixels that they should show."""
+    head = base64.b64decode(png[:32])
+    return head.startswith(phrases.SIGNATURES[0]) and max(struct.unpack(">II", head[16:24])) <= SMALL
+
+
 def is_picture(text: str) -> bool:
     """Whether this is base64 of a PNG or JPEG, and nothing that could end an attribute."""
     try:
@@ -94,13 +116,19 @@ def _spoken(svg: str, labels: Collection[str]) -> str:
     return TEXTS.sub(both, svg)
 
 
+def _is_compact(row: Mapping[str, Any]) -> bool:
+    """Whether two such cards stand side by side on a phone."""
+    texts = [str(cell["text"]) for cell in row["cells"]] + [str(phrases.said(row[word][0])) for word in SAID]
+    return all(len(text) <= NARROW for text in texts) and not any(cell["tokens"] for cell in row["cells"])
+
+
 def _example(row: Mapping[str, Any], budget: Budget) -> dict[str, Any]:
     why = row.get("why") or {}
     most = max((abs(_weight(about)) for about in why.values()), default=0.0)
     cells = [_cell(cell, why.get(cell["name"]) or {}, row, budget) for cell in row["columns"][:CELLS]]
     for cell in cells:
         cell.update(_felt(_weight(why.get(cell["name"])), most))
-    shown = {word: (row[word], _answer_picture(row[word], budget)) for word in ("answer", "truth")}
+    shown = {word: (row[word], _answer_picture(row[word], budget)) for word in SAID}
     more = row.get("more", 0) + max(0, len(row["columns"]) - CELLS)
     return {"id": row["id"], "cells": cells, "more": more, **shown}
 

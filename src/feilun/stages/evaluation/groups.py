@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from feilun.core.errors import RecipeError
-from feilun.parts.metrics.intervals import bootstrap, of_all, of_part, resampled
-from feilun.stages.evaluation.drawing import Draw, known
+from feilun.parts.metrics.intervals import of_all, of_part, resampled
+from feilun.parts.metrics.resampling import Draw
 
 if TYPE_CHECKING:
     from feilun.core.recipe import Recipe
@@ -23,6 +23,8 @@ MOST = 20  # values of a column; the rest are judged together
 FEWEST = 10  # rows of a value that are worth a score
 DISTINCT = 12  # numbers with more values are cut into quarters
 RESAMPLES = 500  # two scores per group: fewer resamples than for the score of all rows
+ALL_ONE = "all judged rows have the same value, so nothing can be compared"
+TOO_FEW = "fewer than two values have {fewest} judged rows, so nothing can be compared"
 MISSING, REST = "(missing)", "(others)"
 
 
@@ -35,9 +37,9 @@ def described(recipe: Recipe, rows: Rows, main: Score, draw: Draw) -> list[dict[
     for column in recipe.evaluate.groups:
         if column not in rows:
             raise _missing(column, [name for name in rows if name != "_id"])
-        named = _named(rows[column])
-        values = [value for value in dict.fromkeys(named) if value is not None]
-        parts = [np.array([name == value for name in named], bool) for value in values]
+        parts_of = named(rows[column])
+        values = [value for value in dict.fromkeys(parts_of) if value is not None]
+        parts = [np.array([name == value for name in parts_of], bool) for value in values]
         several = len(parts)
         for value, part in sorted(zip(values, parts, strict=True), key=lambda pair: -int(pair[1].sum())):
             if several > 1:
@@ -45,12 +47,38 @@ def described(recipe: Recipe, rows: Rows, main: Score, draw: Draw) -> list[dict[
     return found
 
 
+def named(values: Sequence[Any]) -> list[str | None]:
+    """The name of each row's group: the value, a quarter of the numbers; rare values together; None: too few."""
+    numbers = [float(value) for value in values if isinstance(value, int | float) and value == value]
+    if len(set(numbers)) > DISTINCT:
+        names: list[str] = _quarters(values, numbers)
+    else:
+        names = [_spelled(value) for value in values]
+    counts = Counter(names)
+    kept = {name for name, count in counts.most_common(MOST) if count >= FEWEST}
+    rest = sum(count for name, count in counts.items() if name not in kept)
+    other = REST if rest >= FEWEST else None
+    return [name if name in kept else other for name in names]
+
+
+def silent(recipe: Recipe, rows: Rows) -> list[dict[str, str]]:
+    """[{column, words}] of the columns of `evaluate.groups` that tell no groups apart, and why."""
+    found = []
+    for column in recipe.evaluate.groups:
+        names = named(rows[column]) if column in rows else []
+        values = {name for name in names if name is not None}
+        if len(values) > 1 or not names:
+            continue
+        is_one = len({_spelled(value) for value in rows[column]}) == 1
+        found.append({"column": column, "words": ALL_ONE if is_one else TOO_FEW.format(fewest=FEWEST)})
+    return found
+
+
 def _judged(main: Score, part: np.ndarray, draw: Draw, several: int) -> dict[str, Any]:
     inside, outside = np.flatnonzero(part), np.flatnonzero(~part)
     ours, theirs = of_part(main, inside), of_part(main, outside)
     mine = draw.of(inside, RESAMPLES)
-    ends = bootstrap(ours, mine.seed, mine.resamples, mine.n, mine.groups)
-    score = {**known(*ends), "better": main.better, "unit": main.unit}
+    score = {**mine.ends(ours), "better": main.better, "unit": main.unit}
     gap = _gap((ours, mine), (theirs, draw.of(outside, RESAMPLES)), several)
     return {"n": len(inside), "score": score, "gap": {**gap, "better": main.better, "unit": main.unit}}
 
@@ -86,23 +114,9 @@ def _if_alike(one: tuple[Score, Draw], other: tuple[Score, Draw]) -> float:
     return float(rows.std() * (1 / one[1].n + 1 / other[1].n) ** 0.5)
 
 
-def _named(values: Sequence[Any]) -> list[str | None]:
-    """The name of each row's group: the value, a quarter of the numbers; rare values together; None: too few."""
-    numbers = [float(value) for value in values if isinstance(value, int | float) and value == value]
-    if len(set(numbers)) > DISTINCT:
-        names: list[str] = _quarters(values, numbers)
-    else:
-        names = [_spelled(value) for value in values]
-    counts = Counter(names)
-    kept = {name for name, count in counts.most_common(MOST) if count >= FEWEST}
-    rest = sum(count for name, count in counts.items() if name not in kept)
-    other = REST if rest >= FEWEST else None
-    return [name if name in kept else other for name in names]
-
-
 def _quarters(values: Sequence[Any], numbers: Sequence[float]) -> list[str]:
     cuts = np.unique(np.quantile(numbers, (0, 0.25, 0.5, 0.75, 1)))
-    titles = [f"{low:.4g} to {high:.4g}" for low, high in pairwise(cuts)]
+    titles = [f"{low:.4g} – {high:.4g}" for low, high in pairwise(cuts)]
     return [
         titles[int(np.clip(np.searchsorted(cuts, value, side="right") - 1, 0, len(titles) - 1))]
         if isinstance(value, int | float) and value == value

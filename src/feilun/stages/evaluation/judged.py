@@ -7,9 +7,13 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from feilun.core import discover
+from feilun.core.recipe import Costs
 from feilun.parts.metrics import wording
+from feilun.parts.metrics.money import ALWAYS, NEVER, break_even
 from feilun.stages.evaluation import charts, judging, plots
-from feilun.stages.evaluation.bilingual import Phrase, known, listed, tell, term, verbatim
+from feilun.stages.evaluation import groups as parts
+from feilun.stages.evaluation.bilingual import Phrase, joined, known, listed, tell, term, verbatim
 from feilun.stages.evaluation.phrases import cut
 
 if TYPE_CHECKING:
@@ -44,14 +48,20 @@ def money(scores: Any, recipe: Recipe) -> dict[str, Any]:
         hint = "evaluate: {costs: {false_positive: 1, false_negative: 5}}"
         return {"hint": hint} if two else {}
     per_row, threshold = found["per_row"], found["threshold"]
-    words = tell(
-        "Say {label} from a probability of {threshold} on: that makes the most of your costs, {value} {interval} a "
-        "row on the test rows. The threshold was found on validation rows.",
-        label=cut(str(found.get("positive", "")), LABEL),
-        threshold=f"{threshold:.3g}",
-        value=wording.shown(per_row["value"], sign=True),
-        interval=wording.interval(per_row.get("low"), per_row.get("high"), sign=True),
+    words = joined(
+        [
+            *_rule(threshold, break_even(Costs.model_validate(found["costs"])), str(found.get("positive", ""))),
+            tell(
+                "On the test rows it makes {value} {interval} a row.",
+                value=wording.shown(per_row["value"], sign=True),
+                interval=wording.interval(per_row.get("low"), per_row.get("high"), sign=True),
+            ),
+        ]
     )
+    best = max(found.get("others", {}).items(), key=lambda item: float(item[1]), default=("", float("-inf")))
+    if best[1] > per_row["value"]:
+        more = tell("On these test rows the rule “{words}” would have made more.", words=known(best[0]))
+        words = joined([words, more])
     line = [(float(x), float(y)) for x, y in found.get("curve", ()) if charts.known(x) and charts.known(y)]
     chart = plots.curves(
         {tell("profit per row"): line},
@@ -60,13 +70,48 @@ def money(scores: Any, recipe: Recipe) -> dict[str, Any]:
     )
     rows = [(tell("this threshold"), wording.shown(per_row["value"], sign=True))]
     rows += [(known(name), wording.shown(value, sign=True)) for name, value in found.get("others", {}).items()]
+    rows += [
+        (
+            tell("{baseline} from {threshold} on", baseline=term(name), threshold=f"{one['threshold']:.3g}"),
+            wording.shown(one["value"], sign=True),
+        )
+        for name, one in found.get("baselines", {}).items()
+    ]
     costs = listed([tell("{score} {value}", score=term(name), value=f"{x:g}") for name, x in found["costs"].items()])
     return {"chart": chart, "words": words, "rows": rows, "costs": costs}
+
+
+def _rule(threshold: float, even: float, positive: str) -> list[Phrase]:
+    """When to say yes, and how that was found."""
+    label, at = cut(positive, LABEL), f"{threshold:.3g}"
+    if threshold <= ALWAYS or threshold >= NEVER:
+        said = (
+            tell("Always say {label}.", label=label) if threshold <= ALWAYS else tell("Never say {label}.", label=label)
+        )
+        why = tell("By your costs the other answer never pays.")
+    else:
+        said = tell("Say {label} from a probability of {threshold} on.", label=label, threshold=at)
+        why = tell(
+            "By your costs both answers are worth the same there (break-even), and no other threshold made clearly "
+            "more on the validation rows."
+        )
+    if threshold != even:
+        why = tell(
+            "On the validation rows that made clearly more than {even}, the break-even of your costs.",
+            even=f"{even:.3g}",
+        )
+    return [said, why]
 
 
 def groups(scores: Any, recipe: Recipe) -> dict[str, Any]:
     """{tables: one per column, worst group first; worst: the sentence above them; hint: what to add to the recipe}."""
     found = (scores or {}).get("groups") or []
+    silent = [
+        tell("{column}: {words}.", column=str(row["column"]), words=known(row["words"]))
+        for row in (scores or {}).get("silent_groups") or []
+    ]
+    if not found and silent:
+        return {"tables": [], "silent": silent}
     if not found:
         column = next((name for name, item in recipe.inputs.items() if item.kind == "category"), "")
         name = column if re.fullmatch(r"[A-Za-z_]\w*", column) else json.dumps(column, ensure_ascii=False)
@@ -76,18 +121,71 @@ def groups(scores: Any, recipe: Recipe) -> dict[str, Any]:
     for row in found:
         by_column.setdefault(str(row["column"]), []).append(row)
     tables = [_group_table(column, rows, main) for column, rows in list(by_column.items())[:COLUMNS]]
-    return {"tables": tables, "worst": _worst(found), "more": len(by_column) - len(tables)}
+    return {"tables": tables, "worst": _worst(found), "more": len(by_column) - len(tables), "silent": silent}
 
 
-def weakest(scores: Any, most: int = 3) -> list[tuple[str, int, str]]:
-    """(slice, rows, score) of the groups, or else the classes, with the lowest score; small ones only say little."""
+def weak_spots(scores: Any) -> dict[str, Any]:
+    """{rows: [{where, n, score, others, svg, words}], head, title} of the slices that are answered worst."""
+    found = (scores or {}).get("slices") or {}
+    if not found.get("rows"):
+        return {}
+    unit = found["rows"][0]["score"]["unit"]
+    drawn = charts.dots([row["score"] for row in found["rows"]], ["theirs"] * len(found["rows"]))
+    rows = [
+        {
+            "where": listed([where(*pair) for pair in row["where"]]),
+            "n": row["n"],
+            "score": wording.full(row["score"]),
+            "others": wording.shown(row["others"], unit),
+            "svg": svg,
+            "words": tell("clearly worse, even as the worst of {count:,}", count=found["looked_at"])
+            if row["clear"]
+            else tell("could be the worst of {count:,} by chance", count=found["looked_at"]),
+        }
+        for row, svg in zip(found["rows"], drawn, strict=True)
+    ]
+    head = tell(
+        "The weakest of {count:,} slices of the test rows, by one column or two. They were picked because they look "
+        "worst, so on new rows expect them a little better.",
+        count=found["looked_at"],
+    )
+    return {"rows": rows, "head": head, "title": term(found["score"])}
+
+
+def where(column: str, value: str) -> Phrase:
+    """A group by its column and its part of it."""
+    return tell("{column} = {value}", column=cut(column, LABEL), value=_part(value))
+
+
+def _part(value: str) -> Phrase:
+    """A part of a column: data as it is, but for the names that are ours."""
+    ours = value in (parts.MISSING, parts.REST) or value.endswith(" characters")
+    return known(value) if ours else verbatim(cut(value, LABEL))
+
+
+def weakest(scores: Any, most: int = 3) -> list[tuple[Phrase, int, Phrase]]:
+    """(slice, rows, score) of the slices, or else the groups or the classes, with the lowest score."""
+    spots = weak_spots(scores)
+    if spots:
+        full = [tell("{score} {value}", score=spots["title"], value=row["score"]) for row in spots["rows"]]
+        return [(row["where"], row["n"], said) for row, said in zip(spots["rows"][:most], full, strict=False)]
     found = [row for row in (scores or {}).get("groups") or [] if row["n"] >= FEW]
     if found:
         lower = found[0]["score"].get("better") == "lower"
         found.sort(key=lambda row: -_value(row["score"]) if lower else _value(row["score"]))
-        return [(f"{row['column']} = {row['value']}", row["n"], wording.full(row["score"])) for row in found[:most]]
+        return [
+            (where(str(row["column"]), str(row["value"])), row["n"], verbatim(wording.full(row["score"])))
+            for row in found[:most]
+        ]
     rows = sorted((scores or {}).get("classes") or [], key=lambda row: _value(row.get("recall")))
-    return [(f"class {row['label']}", row["n"], f"recall {_full(row['recall'], '%')}") for row in rows[:most]]
+    return [
+        (
+            tell("class {label}", label=cut(str(row["label"]), LABEL)),
+            row["n"],
+            tell("{score} {value}", score=term("recall"), value=_full(row["recall"], "%")),
+        )
+        for row in rows[:most]
+    ]
 
 
 def _group_table(column: str, rows: list[Mapping[str, Any]], main: Mapping[str, Any]) -> dict[str, Any]:
@@ -102,7 +200,7 @@ def _group_table(column: str, rows: list[Mapping[str, Any]], main: Mapping[str, 
     for row, svg in zip(shown, drawn[1:], strict=True):
         listed.append(
             {
-                "value": verbatim(cut(str(row["value"]), LABEL)),
+                "value": _part(str(row["value"])),
                 "n": row["n"],
                 "score": wording.full(row["score"]),
                 "gap": _gap(row.get("gap"), row["score"]),
@@ -140,18 +238,38 @@ def _worst(found: list[Mapping[str, Any]]) -> Phrase:
     )
 
 
-def business(scores: Any) -> list[tuple[str, str, str]]:
+def business(scores: Any) -> list[tuple[str, Phrase, str]]:
     """(name, value, expression) of one's own metrics."""
     return [
-        (name, wording.full(found), str(found.get("expression", "")))
+        (name, stated(found), str(found.get("expression", "")))
         for name, found in (scores or {}).get("scores", {}).items()
         if found.get("of") == "business"
     ]
 
 
+def meanings(scores: Any) -> list[tuple[Phrase, Phrase]]:
+    """(score, what it says in one line) of every score that is shown."""
+    said = {name: line for kind in discover.names("metrics") for name, line in _lines(kind).items()}
+    return [
+        (term(name), known(said[name]))
+        for name, found in (scores or {}).get("scores", {}).items()
+        if name in said and found.get("of") != "business"
+    ]
+
+
+def _lines(kind: str) -> Mapping[str, str]:
+    lines: Mapping[str, str] = discover.find("metrics", kind).SCORES
+    return lines
+
+
 def score_title(name: str, found: Mapping[str, Any]) -> Phrase:
     """A score's name; one's own metrics keep theirs."""
     return verbatim(name) if found.get("of") == "business" else term(name)
+
+
+def stated(score: Mapping[str, Any]) -> Phrase:
+    """A score with its interval, or the words that say why there is none."""
+    return known(score["words"]) if score.get("words") else verbatim(wording.full(score))
 
 
 def _full(score: Any, unit: str) -> str:

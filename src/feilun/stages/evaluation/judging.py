@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from feilun.core.errors import RecipeError
 from feilun.parts.metrics import paired
-from feilun.parts.metrics.intervals import OfCells, bootstrap
+from feilun.parts.metrics.intervals import OfCells
 from feilun.parts.metrics.labels import by_class
+from feilun.parts.metrics.resampling import Draw, drawn, known
 from feilun.parts.metrics.wording import full, interval, shown, title
 from feilun.stages.evaluation import business, groups, money
-from feilun.stages.evaluation.drawing import Draw as Draw
-from feilun.stages.evaluation.drawing import known
 
 if TYPE_CHECKING:
     from feilun.core.recipe import Recipe
@@ -72,20 +68,11 @@ def judge(
         "against": {name: difference(ours[main], made[main], draw) for name, made in theirs.items()},
         "classes": classes(answers, truths, draw),
         "groups": groups.described(recipe, seen, ours[main], draw),
+        "silent_groups": groups.silent(recipe, seen),
     }
     if recipe.evaluate.costs is not None:
         found["money"] = money.described(recipe, answers, truths, draw)
     return {**found, "verdict": verdict(found)}
-
-
-def drawn(recipe: Recipe, count: int, rows: Rows) -> Draw:
-    """How intervals are drawn: over groups where rows were split by group and the groups are known."""
-    split = recipe.data.split
-    column = str(split.column) if split.by == "group" else ""
-    codes = None
-    if column in rows and count:
-        codes = np.unique([str(value) for value in rows[column]], return_inverse=True)[1]
-    return Draw(n=count, seed=recipe.seed, resamples=recipe.evaluate.bootstrap, groups=codes)
 
 
 def main_score(scores: Mapping[str, Score], recipe: Recipe) -> str:
@@ -115,9 +102,9 @@ def described(
     for name, score in scores.items():
         is_slow = score.statistic is not None and not isinstance(score.statistic, OfCells)
         resamples = min(draw.resamples, beside or draw.resamples) if is_slow and name != main else draw.resamples
-        ends = bootstrap(score, draw.seed, resamples, draw.n, draw.groups)
-        if name == main or len(scores) == 1 or not math.isnan(ends[0]):
-            found[name] = {**known(*ends), "better": score.better, "unit": score.unit}
+        ends = draw.ends(score, resamples)
+        if name == main or len(scores) == 1 or ends["value"] is not None:
+            found[name] = {**ends, "better": score.better, "unit": score.unit}
     return found
 
 
@@ -128,7 +115,7 @@ def classes(answers: Sequence[Json], truths: Sequence[Json], draw: Draw) -> list
         made = {name: row[name] for name in ("precision", "recall", "f1")}
         spans = {
             name: {
-                **known(*bootstrap(score, draw.seed, draw.resamples, draw.n, draw.groups)),
+                **draw.ends(score),
                 "better": score.better,
                 "unit": score.unit,
             }
@@ -143,7 +130,7 @@ def difference(ours: Score, theirs: Score, draw: Draw) -> dict[str, Any]:
 
     Paired, so that rows that are easy for both widen nothing. The words say whether the interval leaves out 0.
     """
-    value, low, high = bootstrap(paired.gap(ours, theirs), draw.seed, draw.resamples, draw.n, draw.groups)
+    value, low, high = draw.difference(paired.gap(ours, theirs))
     up, down = (BETTER, WORSE) if ours.better == "higher" else (WORSE, BETTER)
     words = up if low > 0 else down if high < 0 else EVEN
     ends = known(value, low, high)
@@ -164,10 +151,10 @@ def verdict(found: Mapping[str, Any]) -> dict[str, str]:
         return {"level": "even", "baseline": "", "words": "There is no baseline beside it, so nobody can say."}
     unit, better = found["scores"][main]["unit"], found["scores"][main]["better"]
     values = {name: scores[main]["value"] for name, scores in found["baselines"].items()}
-    strongest = (max if better == "higher" else min)(values, key=lambda name: values[name])
-    worst = next((name for name in against if against[name]["words"] == WORSE), strongest)
+    ahead = {name: value for name, value in values.items() if against[name]["words"] == WORSE}
+    worst = (max if better == "higher" else min)(ahead or values, key=lambda name: values[name])
     gap = against[worst]
-    by = f"{shown(abs(gap['difference']), points(unit))}, 95 % interval of the difference {span(gap)}"
+    by = f"{shown(abs(gap['difference']), points(unit))}, 95 % interval of the difference {span(_positive(gap))}"
     if gap["words"] == WORSE:
         words = f"Not yet: {title(worst)} does better on {title(main)} by {by}. Use that, or improve this model."
         return {"level": "bad", "baseline": worst, "words": words}
@@ -181,6 +168,13 @@ def verdict(found: Mapping[str, Any]) -> dict[str, str]:
 def span(gap: Mapping[str, Any]) -> str:
     """The interval of a difference, with signs."""
     return interval(gap["low"], gap["high"], points(gap["unit"]), sign=True)
+
+
+def _positive(gap: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The difference as its size is told: a lead of 3.2 has the interval [1.1, 5.3], whichever of the two leads."""
+    if gap["difference"] >= 0 or gap["low"] is None or gap["high"] is None:
+        return gap
+    return {**gap, "low": -gap["high"], "high": -gap["low"]}
 
 
 def points(unit: str) -> str:
@@ -200,6 +194,7 @@ def table(found: Mapping[str, Any], model: str) -> list[str]:
     own = {name: score for name, score in found["scores"].items() if score.get("of") == "business"}
     lines += [f"  {name} {score['words'] or full(score)}" for name, score in own.items()]
     worse = [row for row in found.get("groups", ()) if row["gap"]["words"] == WORSE]
+    lines += [f"  groups of {row['column']}: {row['words']}" for row in found.get("silent_groups", ())]
     return lines + [
         f"  {row['column']} {row['value']}: {full(row['score'])}, {row['n']:,} rows, clearly worse than the others"
         for row in worse[:WORST]

@@ -19,9 +19,9 @@ from feilun.core import discover
 from feilun.core.errors import DataError
 from feilun.parts.dataset import Table
 from feilun.parts.metrics.intervals import draws
-from feilun.parts.metrics.wording import interval, shown
-from feilun.stages.evaluation import judging
-from feilun.stages.evaluation.drawing import Draw
+from feilun.parts.metrics.resampling import Draw
+from feilun.parts.metrics.wording import interval, shown, title
+from feilun.stages.evaluation import choosing, judging
 
 if TYPE_CHECKING:
     from feilun.core.recipe import Recipe
@@ -52,10 +52,14 @@ def learning(recipe: Recipe, points: Sequence[Mapping[str, Path]]) -> dict[str, 
     gain, low, high = _gain(np.array(rows, np.float64), scores, draw, more)
     about = f"{shown(gain, unit, sign=True)} {interval(low, high, unit, sign=True)}"
     drawn = [
-        {"rows": number, "value": item["value"], "low": item["low"], "high": item["high"]}
-        for number, item in zip(rows, found, strict=True)
+        {
+            "rows": number,
+            **{key: item[key] for key in ("value", "low", "high")},
+            **choosing.chosen(recipe, stages["evaluation"]),
+        }
+        for number, item, stages in zip(rows, found, points, strict=True)
     ]
-    words = f"{more:,} more labels: about {about}"
+    words = f"{more:,} more labels would move {title(main)} by about {about}; {better} is better."
     return {
         "score": main,
         "better": better,

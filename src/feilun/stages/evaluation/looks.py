@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from feilun.parts.metrics.intervals import of_all, resampled
+from feilun.parts.metrics.resampling import drawn
 from feilun.parts.metrics.wording import shown, title
 from feilun.stages.evaluation import judging
 from feilun.stages.evaluation.asking import Model, part
@@ -41,7 +42,7 @@ def all_of(
 
 def against_chance(model: Model, seen: Seen, main: str, scores: tuple[Score, Score]) -> dict[str, Any]:
     """Whether the answers fit their own rows better than the same answers dealt anew among the rows."""
-    draw = judging.drawn(model.recipe, len(seen.truths), seen.rows)
+    draw = drawn(model.recipe, len(seen.truths), seen.rows)
     gap = judging.difference(*scores, draw.of(np.arange(draw.n), RESAMPLES))
     ok = gap["words"] == judging.BETTER
     chance = shown(of_all(scores[1], draw.n), scores[1].unit)

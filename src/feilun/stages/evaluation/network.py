@@ -177,7 +177,7 @@ def _inputs(recipe: Recipe) -> tuple[Phrase, Phrase]:
         kinds[item.kind] = kinds.get(item.kind, 0) + 1
     if len(names) == 1:
         return verbatim(cut(names[0], 24)), term(recipe.inputs[names[0]].kind)
-    said = [tell("{count} {kind}", count=count, kind=term(kind)) for kind, count in list(kinds.items())[:3]]
+    said = [tell("{count} × {kind}", count=count, kind=term(kind)) for kind, count in list(kinds.items())[:3]]
     both = listed(said)
     return tell("{count} columns", count=len(names)), both
 

@@ -11,19 +11,21 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup, escape
 
 from feilun.parts.metrics.wording import shown
+from feilun.stages.evaluation.bilingual import Phrase, tell
 
 if TYPE_CHECKING:
     from feilun.core.task import Json
 
-SAID = ("label", "labels", "value", "values", "text", "translation", "items", "boxes", "image", "answer")
+SAID = ("label", "labels", "item", "value", "values", "text", "translation", "items", "boxes", "image", "answer")
 SURE = ("confidence", "probability", "score")
 LONGEST = 200
 SIGNATURES = (b"\x89PNG\r\n", b"\xff\xd8\xff")
 
 
-def said(value: Json) -> str:
-    """One line: `yes (83 %)`, `2 dogs, 1 cat`, `51,987`."""
-    return cut(_said(value), LONGEST)
+def said(value: Json) -> str | Phrase:
+    """One line: `yes (83 %)`, `dog × 2, cat`, `51,987`; an empty answer says so."""
+    text = _said(value)
+    return cut(text, LONGEST) if text else tell("nothing")
 
 
 def cut(text: str, most: int) -> str:
@@ -64,15 +66,16 @@ def boxed(png: str, size: tuple[int, int], answer: Json, truth: Json) -> Markup:
 
 def _said(value: Json) -> str:
     if value is None:
-        return "nothing"
+        return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
         return shown(value)
     if isinstance(value, list):
         if value and all(isinstance(item, dict) and "box" in item for item in value):
-            return ", ".join(f"{count} {label}" for label, count in Counter(_label(i) for i in value).most_common())
-        return ", ".join(_said(item) for item in value[:12]) + ("…" if len(value) > 12 else "") or "nothing"
+            many = Counter(_label(item) for item in value).most_common()
+            return ", ".join(label if count == 1 else f"{label} × {count}" for label, count in many)
+        return ", ".join(_said(item) for item in value[:12]) + ("…" if len(value) > 12 else "")
     if isinstance(value, dict):
         main = next((key for key in SAID if key in value), None)
         if main is None:

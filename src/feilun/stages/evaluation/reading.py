@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -133,11 +133,17 @@ def _columns(folder: Path, table: Table) -> tuple[list[dict[str, Any]], int]:
             "why": cut(str(item.get("why") or ""), TEXT),
             "warning": cut(str(item.get("warning") or ""), TEXT),
             "override": cut(str(item.get("override") or ""), TEXT),
-            "svg": charts.bars(*columns.histogram(drawn.get(item["column"], ()), str(item.get("kind", "")))),
+            **_histogram(drawn.get(item["column"], ()), str(item.get("kind", ""))),
         }
         for item in shown
     ]
     return made, len(profile) - len(made)
+
+
+def _histogram(values: Sequence[Any], kind: str) -> dict[str, Any]:
+    """{svg, ends: what stands under it}."""
+    counts, labels = columns.histogram(values, kind)
+    return {"svg": charts.bars(counts, labels), "ends": columns.ends(labels, kind)}
 
 
 def _cleaned(row: Mapping[str, Any]) -> dict[str, Any]:

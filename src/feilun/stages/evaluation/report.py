@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ import jinja2
 from markupsafe import Markup
 
 from feilun.core import manifest
+from feilun.core.language import LANGUAGES, spoken
 from feilun.core.manifest import Manifest, write_bytes
 from feilun.parts.metrics import wording
 from feilun.stages.evaluation import (
@@ -49,7 +49,9 @@ def report(run_folder: Path, stages: Mapping[str, Path], recipe: Recipe, lang: s
         write_bytes(folder / FILE, page)
     scores = reading.json_of(stages, "evaluation", "scores.json")
     if scores:
-        write_bytes(run_folder / card.FILE, card.of_run(run_folder, stages, made, recipe, scores).encode())
+        write_bytes(
+            run_folder / card.FILE, card.of_run(run_folder, stages, made, recipe, scores, _language(lang)).encode()
+        )
     return run_folder / FILE
 
 
@@ -69,6 +71,10 @@ def inline(run_folder: Path, stages: Mapping[str, Path], recipe: Recipe, lang: s
     return bilingual.only(page, context["lang"])
 
 
+def _language(lang: str | None) -> str:
+    return lang if lang in LANGUAGES else spoken()
+
+
 def _made(stages: Mapping[str, Path]) -> dict[str, Manifest]:
     return {stage: found for stage, folder in stages.items() if (found := manifest.read(folder)) is not None}
 
@@ -84,6 +90,7 @@ def _environment() -> jinja2.Environment:
     environment.filters["thousands"] = lambda value: f"{value:,}" if isinstance(value, int) else value
     environment.filters["label"] = lambda value: phrases.cut(str(value), LABEL) if isinstance(value, str) else value
     environment.filters.update(full=wording.full, shown=wording.shown, said=phrases.said)
+    environment.filters["is_small"] = gallery.is_small
     environment.filters.update(term=bilingual.term, known=bilingual.known)
     environment.globals["t"] = bilingual.tell
     return environment
@@ -96,24 +103,28 @@ def _context(
     name = run_folder.parent.name
     scores = reading.json_of(stages, "evaluation", "scores.json")
     variants = reading.json_of(stages, "optimization", "variants.json")
+    examples = reading.json_of(stages, "evaluation", "examples.json")
     data = reading.data(stages)
     labels = {str(row["label"]) for row in (scores or {}).get("classes") or ()}
     budget = gallery.Budget(left=PICTURES_BYTES)
     return {
         "style": Markup((Path(__file__).parent / "report.css").read_text(encoding="utf-8")),
-        "lang": lang if lang in bilingual.LANGUAGES else _spoken(),
+        "lang": _language(lang),
         "name": name,
         "version": f"{name}@{run_folder.name}",
         "recipe": recipe,
         "purpose": reading.purpose(recipe),
+        "joined": bilingual.joined,
         "verdict": first.verdict(scores),
         "scores": scores,
         "score_title": judged.score_title,
+        "meanings": judged.meanings(scores),
         "dots": first.dots(scores, variants, recipe),
         "about_dots": first.about_dots(scores, variants) if scores else [],
         "facts": first.facts(scores, variants),
         "loop": loop.drawing(loop.places(made, scores, variants, data["splits"])),
-        "examples": gallery.examples(reading.json_of(stages, "evaluation", "examples.json"), budget),
+        "examples": gallery.examples(examples, budget),
+        "moved_threshold": gallery.moved_threshold(examples),
         "pictures": gallery.pictures(reading.json_of(stages, "evaluation", "pictures.json"), budget, labels),
         "budget": budget,
         **_judgement(stages, scores, recipe, data),
@@ -132,6 +143,7 @@ def _judgement(stages: Mapping[str, Path], scores: Any, recipe: Recipe, data: Ma
         "classes": judged.classes(scores),
         "money": judged.money(scores, recipe),
         "business": judged.business(scores),
+        "weak_spots": judged.weak_spots(scores),
         "certainty": certainty.asking(stages),
         "groups": judged.groups(scores, recipe),
         "why": reasons.why(reading.json_of(stages, "evaluation", "why.json"), scores, data["columns"]),
@@ -148,9 +160,3 @@ def _cost(run_folder: Path, stages: Mapping[str, Path], made: Mapping[str, Manif
         "folds": costs.folds(reading.beside(run_folder, "folds.json")),
         "learning": costs.learning(reading.beside(run_folder, "learning.json")),
     }
-
-
-def _spoken() -> str:
-    """The system's language, as the command line finds it."""
-    spoken = next((os.environ[name] for name in ("LC_ALL", "LC_MESSAGES", "LANG") if os.environ.get(name)), "")
-    return "zh" if spoken.lower().startswith("zh") else "en"

@@ -14,7 +14,8 @@ from feilun.core.work import Made, Work
 from feilun.parts.bundle import state as states
 from feilun.parts.bundle.answering import answer_rows, by_row
 from feilun.parts.dataset import Table
-from feilun.stages.evaluation import card, judging, money, why, writing
+from feilun.parts.metrics import resampling
+from feilun.stages.evaluation import card, judging, money, slices, why, writing
 from feilun.stages.evaluation.asking import Model
 from feilun.stages.evaluation.report import inline as _inline
 from feilun.stages.evaluation.report import report as _report
@@ -47,19 +48,25 @@ def make(work: Work) -> Made:
     answers = _plain(answer_rows(task, runner, table.features, state, test), "answers")
     truths = _plain([task.truth(row, recipe) for row in rows], "truths")
     train = table.columns("train")
-    others = _baselines(work, table.features, train, test)
+    others, thresholds = _baselines(work, table, test, state)
     work.say.progress("evaluation", doing="drawing intervals")
     found = judging.judge(task, recipe, truths, answers, others, test)
+    draw = resampling.drawn(recipe, len(rows), test)
     if "money" in found:
         found["money"]["threshold"] = float(state["thresholds"][0])
-    write_json(work.folder / "scores.json", found)
-    draw = judging.drawn(recipe, len(rows), test)
+        found["money"]["baselines"] = {
+            name: {"threshold": cut, "value": found["baselines"][name]["profit"]["value"]}
+            for name, cut in thresholds.items()
+        }
     writing.answers(work.folder / "answers.jsonl", writing.lines(rows, answers, truths, others, draw))
     model = Model(task=task, recipe=recipe, run=runner, features=table.features, state=state)
     work.say.progress("evaluation", doing="asking why")
     seen = why.Seen(rows=test, truths=truths, answers=answers)
-    write_json(work.folder / "why.json", why.explained(model, seen, train, found))
-    write_json(work.folder / "examples.json", writing.examples(model, seen, train))
+    told = why.explained(model, seen, train, found)
+    write_json(work.folder / "why.json", told)
+    found["slices"] = slices.described(model, seen, draw, found["main"], told["importance"])
+    write_json(work.folder / "scores.json", found)
+    write_json(work.folder / "examples.json", writing.examples(model, seen, train, told["importance"]))
     drawn = task.pictures(answers, truths, test, recipe) if task.pictures else []
     write_json(work.folder / "pictures.json", [_picture(picture) for picture in drawn])
     write_bytes(work.folder / card.FILE, card.text(recipe, work.before, found, _lineage(work)).encode())
@@ -138,17 +145,29 @@ def _settled(work: Work, table: Table) -> tuple[Any, State]:
     return runner, states.load(work.folder)
 
 
-def _baselines(work: Work, features: Features, train: Rows, test: Rows) -> dict[str, list[Json]]:
-    """{baseline: answers to the test rows}, fitted on training rows; the columns they must not see are taken out."""
+def _baselines(work: Work, table: Table, test: Rows, state: State) -> tuple[dict[str, list[Json]], dict[str, float]]:
+    """({baseline: answers to the test rows}, {baseline: its threshold, where money decides the model's own}).
+
+    Fitted on training rows; the columns they must not see are taken out.
+    """
     work.say.progress("evaluation", doing="fitting baselines")
-    fitted = work.task.baselines(train, work.recipe)
-    inputs = _inputs(work, features, test)
-    given = {}
-    for name, answer in fitted.items():
-        given[name] = _plain(answer(inputs), f"answers of {name}")
+    recipe = work.recipe
+    given: dict[str, list[Json]] = {}
+    thresholds: dict[str, float] = {}
+    seen = table.columns("validation") if recipe.evaluate.costs is not None else {}
+    truths = [work.task.truth(row, recipe) for row in by_row(seen)]
+    for name, answer in work.task.baselines(table.columns("train"), recipe).items():
+        answers = answer(_inputs(work, table.features, test))
+        if recipe.evaluate.costs is not None:
+            labels = state["labels"]
+            positive = labels[state["positive"]]
+            before = answer(_inputs(work, table.features, seen)) if truths else []
+            thresholds[name] = money.threshold(recipe, before, truths, positive)
+            answers = money.decided(answers, labels, positive, thresholds[name])
+        given[name] = _plain(answers, f"answers of {name}")
         if len(given[name]) != len(next(iter(test.values()))):
             raise FeilunError(f"Baseline {name!r} gave {len(given[name])} answers; there is one test row each.")
-    return given
+    return given, thresholds
 
 
 def _inputs(work: Work, features: Features, rows: Rows) -> Rows:

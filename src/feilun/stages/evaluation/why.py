@@ -11,11 +11,10 @@ import numpy as np
 
 from feilun.core.errors import FeilunError
 from feilun.core.task import Score
-from feilun.parts.metrics.intervals import bootstrap
-from feilun.parts.metrics.wording import shown, title
+from feilun.parts.metrics.resampling import Draw, drawn, known
+from feilun.parts.metrics.wording import opening, shown, title
 from feilun.stages.evaluation import judging, looks
 from feilun.stages.evaluation.asking import Model, part
-from feilun.stages.evaluation.drawing import Draw, known
 
 if TYPE_CHECKING:
     from feilun.core.task import Json, Rows
@@ -77,7 +76,7 @@ def importance(model: Model, seen: Seen, main: str) -> tuple[list[dict[str, Any]
     ours = model.task.scores(seen.answers, seen.truths, model.recipe).get(main)
     if ours is None:  # such as AUC, where the rows that are looked at are all of one class
         return [], []
-    draw = judging.drawn(model.recipe, len(seen.truths), seen.rows)
+    draw = drawn(model.recipe, len(seen.truths), seen.rows)
     draw = Draw(n=draw.n, seed=draw.seed, resamples=min(draw.resamples, RESAMPLES), groups=draw.groups)
     random = np.random.default_rng(model.recipe.seed)
     started = time.monotonic()
@@ -90,8 +89,7 @@ def importance(model: Model, seen: Seen, main: str) -> tuple[list[dict[str, Any]
             order = random.permutation(draw.n)
             answers = model.answers_to(model.shuffled(arrays, rows, column, order))
             dealt.append(model.task.scores(answers, seen.truths, model.recipe)[main])
-        ends = bootstrap(_drop(ours, dealt), draw.seed, draw.resamples, draw.n, draw.groups)
-        found.append({"input": column, **known(*ends)})
+        found.append({"input": column, **known(*draw.difference(_drop(ours, dealt)))})
     return _ordered(found), []
 
 
@@ -105,7 +103,7 @@ def words(matters: Sequence[Mapping[str, Any]], main: str, unit: str, left: Sequ
         said += "Columns that say the same can stand in for each other."
     else:
         listed = ", ".join(f"{row['input']} ({shown(row['value'], unit)})" for row in helps[:3])
-        said = f"What {title(main)} loses most by when a column is shuffled: {listed}."
+        said = f"{opening(title(main))} suffers most when one of these columns is shuffled: {listed}."
         idle = [str(row["input"]) for row in matters if row not in helps]
         if idle:
             more = f" and {len(idle) - 5} more" if len(idle) > 5 else ""

@@ -16,7 +16,7 @@ from feilun.stages.evaluation.asking import Model, part
 
 if TYPE_CHECKING:
     from feilun.core.task import Json, Row, Rows
-    from feilun.stages.evaluation.drawing import Draw
+    from feilun.parts.metrics.resampling import Draw
     from feilun.stages.evaluation.why import Seen
 
 
@@ -41,14 +41,19 @@ def answers(path: Path, lines: Sequence[Mapping[str, Any]]) -> None:
     write_bytes(path, ("\n".join(json.dumps(line, ensure_ascii=False) for line in lines) + "\n").encode())
 
 
-def examples(model: Model, seen: Seen, train: Rows) -> dict[str, Any]:
-    """examples.json: rows answered well and badly, each with `why`."""
+def examples(model: Model, seen: Seen, train: Rows, matters: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """examples.json: rows answered well and badly, each with `why`.
+
+    matters: the importance of columns; of many columns those that matter most are shown.
+    """
     scores = model.task.scores(seen.answers, seen.truths, model.recipe)
     main = judging.main_score(scores, model.recipe)
     first = model.task.paired if model.task.paired in scores else main
     groups = choosing.chosen(scores, first, model.recipe.seed)
     columns = {name: item.kind for name, item in model.recipe.inputs.items()}
     columns = columns or {name: "" for name in seen.rows if name != "_id"}
+    order = [str(row["input"]) for row in matters if row["input"] in columns]
+    columns = dict(sorted(columns.items(), key=lambda item: order.index(item[0]) if item[0] in order else len(order)))
     return {group: _shown(model, seen, places, columns, train) for group, places in groups.items()}
 
 
@@ -59,5 +64,5 @@ def _shown(model: Model, seen: Seen, places: np.ndarray, columns: Mapping[str, s
     given = [seen.answers[place] for place in places]
     by_row: list[Row] = [dict(zip(rows, values, strict=True)) for values in zip(*rows.values(), strict=True)]
     shown = choosing.shown(by_row, columns, given, [seen.truths[place] for place in places])
-    reasons = attributions.of_rows(model, rows, given, train)
+    reasons = attributions.of_rows(model, rows, given, train, list(columns))
     return [{**one, "why": reason} for one, reason in zip(shown, reasons, strict=True)]

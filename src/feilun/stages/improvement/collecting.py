@@ -134,7 +134,7 @@ def _rows(recipe: Recipe, table: Table, fresh: list[dict[str, Any]]) -> tuple[li
     for entry in fresh:
         try:
             row = _sound(task.correct(entry["row"], entry["correction"], recipe))
-            stored = values.stored({**row, "_id": entry["id"]}, table.rows.features)
+            stored = values.stored({**row, **_read(row, table), "_id": entry["id"]}, table.rows.features)
             values.require_fit(stored, table.rows.features)
             for feature in table.features.values():  # such as a label that the champion does not know
                 feature.encode({column: [stored[column]] for column in feature.columns})
@@ -146,6 +146,17 @@ def _rows(recipe: Recipe, table: Table, fresh: list[dict[str, Any]]) -> tuple[li
             rows.append(stored)
             splits.append(split)
     return rows, splits, left_out
+
+
+def _read(row: Row, table: Table) -> Row:
+    """The row's numbers as they were understood when they were asked: 1e3, -999 for a missing one."""
+    found: Row = {}
+    for feature in table.features.values():
+        for column in feature.columns if hasattr(feature, "read") and feature.kind == "number" else ():
+            if column in row:
+                number = float(feature.read(column, [row[column]])[0])
+                found = {**found, column: None if number != number else number}
+    return found
 
 
 def _sound(row: Row) -> Row:

@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from feilun.parts.bundle.answering import answer_rows
-from feilun.parts.metrics.intervals import bootstrap
+from feilun.parts.metrics.resampling import drawn
 
 if TYPE_CHECKING:
     from feilun.core.protocols import Runner
     from feilun.core.recipe import Recipe
-    from feilun.core.task import Features, Json, Row, State, Task
+    from feilun.core.task import Features, Json, Row, Rows, State, Task
 
 CALLS = 30  # single rows
 BATCHES, BATCH = 5, 32
@@ -33,11 +33,11 @@ def latency(answer: Callable[[list[Row]], Any], rows: Sequence[Row]) -> dict[str
     }
 
 
-def score(task: Task, recipe: Recipe, name: str, answers: list[Json], truths: list[Json]) -> dict[str, Any]:
-    """The score of this name with its 95 % interval."""
+def score(task: Task, recipe: Recipe, name: str, answers: list[Json], truths: list[Json], rows: Rows) -> dict[str, Any]:
+    """The score of this name with its 95 % interval, over the same groups of rows as everywhere."""
     made = task.scores(answers, truths, recipe)[name]
-    value, low, high = bootstrap(made, recipe.seed, recipe.evaluate.bootstrap, len(truths))
-    return {"name": name, "value": value, "low": low, "high": high, "better": made.better, "unit": made.unit}
+    ends = drawn(recipe, len(truths), rows).ends(made)
+    return {"name": name, **ends, "better": made.better, "unit": made.unit}
 
 
 def agreement(answers: Sequence[Json], reference: Sequence[Json]) -> float:

@@ -58,7 +58,7 @@ def choose(validation: Mapping[str, Mapping[str, Any]], tolerance: float) -> tup
     """(variant, why), from scores on validation rows {variant: {value, better}}; test rows decide nothing."""
     if INT8 not in validation:
         return FP32, "There is no int8 variant."
-    fp32, int8 = validation[FP32]["value"], validation[INT8]["value"]
+    fp32, int8 = (np.nan if one is None else one for one in (validation[name]["value"] for name in (FP32, INT8)))
     fall = fp32 - int8 if validation[FP32]["better"] == "higher" else int8 - fp32
     unit = str(validation[FP32].get("unit", ""))
     by = shown(abs(fall), "points" if unit == "%" else unit)
@@ -149,11 +149,13 @@ def _measured(
         found[name] = {
             "size_bytes": _size(work, name, described),
             **measuring.latency(answer, single),
-            "score": measuring.score(task, recipe, main, answers, test.truths),
+            "score": measuring.score(task, recipe, main, answers, test.truths, test.rows),
             "agreement": measuring.agreement(answers, reference),
         }
         if name != "torch" and validation.truths:
-            values[name] = measuring.score(task, recipe, main, answer(validation.rows), validation.truths)
+            values[name] = measuring.score(
+                task, recipe, main, answer(validation.rows), validation.truths, validation.rows
+            )
             found[name]["validation"] = values[name]["value"]
     chosen, why = choose(values, recipe.optimize.tolerance)
     if chosen == INT8 and found[INT8]["size_bytes"] >= found[FP32]["size_bytes"]:

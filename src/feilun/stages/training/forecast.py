@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from feilun.core import discover
 from feilun.core.errors import DataError
 from feilun.core.progress import Quiet
-from feilun.core.recipe import Recipe
+from feilun.core.recipe import AUTO, Recipe
 from feilun.core.work import Work
 from feilun.parts.dataset import Table
 from feilun.parts.engine.batches import MEMORY_BYTES, gatherer
@@ -27,7 +27,6 @@ from feilun.parts.engine.randomness import initialised
 from feilun.parts.ops.ragged import Ragged
 from feilun.stages.training.draw import augmentation
 
-AUTO = "auto"
 ROWS, PICTURES = 2_000, 200  # looked at; a picture takes as long as many rows of a table
 WARM, STEPS, BUDGET_S = 2, 5, 1.0  # steps before the clock runs, and at least so many more, for about so long
 # Measured on nine runs of recipes/: evaluation, optimization and deployment take 1 to 2 s and, per row that is judged,

@@ -1,0 +1,1 @@
+"""Which rows are equal or nearly equal."""

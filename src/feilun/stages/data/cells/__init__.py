@@ -1,0 +1,1 @@
+"""From cells as they came to values of a kind."""

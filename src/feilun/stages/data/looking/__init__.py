@@ -1,0 +1,1 @@
+"""What the columns are: kinds, targets, leaks, windows."""
