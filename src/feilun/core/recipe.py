@@ -136,17 +136,22 @@ class Train(Frozen):
 
     epochs: int = Field(30, ge=1, description="passes over the training rows, at most")
     batch_size: int = Field(64, ge=1, description="rows per step")
-    optimizer: Literal["sgd", "momentum", "rmsprop", "adam", "adamw"] = Field("adamw", description="the update rule")
+    optimizer: Literal["sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw", "muon"] = Field(
+        "adamw", description="the update rule"
+    )
     learning_rate: float = Field(1e-3, gt=0, description="peak learning rate")
     momentum: float = Field(
         0.9,
         ge=0,
         lt=1,
-        description="for momentum: share of the last step kept (classical form); for rmsprop: of the mean square",
+        description="for momentum, nesterov, muon: share of the last step kept (classical form); for rmsprop: of the "
+        "mean square",
     )
     betas: tuple[float, float] = Field((0.9, 0.999), description="for adam and adamw")
     l2: float = Field(0.0, ge=0, description="adds l2/2 times the squared weights to the loss")
-    weight_decay: float = Field(0.01, ge=0, description="for adamw: decoupled decay per step, times the learning rate")
+    weight_decay: float = Field(
+        0.01, ge=0, description="for adamw and muon: decoupled decay per step, times the learning rate"
+    )
     l1: float = Field(0.0, ge=0, description="adds l1 times the absolute weights to the loss")
     warmup: float = Field(0.05, ge=0, lt=1, description="share of all steps in which the rate climbs to its peak")
     decay: Literal["cosine", "linear", "none"] = Field("cosine", description="how the rate falls after warm-up")

@@ -19,7 +19,7 @@ CLOSE = {"rtol": 1e-6, "atol": 1e-7}  # float32 arithmetic in another order
 def updated(plan: Train, start: torch.Tensor = WEIGHTS) -> list[torch.Tensor]:
     """The weights after one and after two updates with the gradients FIRST and SECOND."""
     weight = torch.nn.Parameter(start.clone())
-    optimizer = optimizers.make(plan, [weight])
+    [optimizer] = optimizers.make(plan, [weight])
     seen = []
     for gradient in (FIRST, SECOND):
         weight.grad = gradient.clone()
@@ -38,6 +38,44 @@ def test_momentum_is_the_classical_form() -> None:
     one, two = updated(Train(optimizer="momentum", learning_rate=0.1, momentum=0.8))
     torch.testing.assert_close(one, WEIGHTS - 0.1 * FIRST, **CLOSE)  # not 0.1 * (1 - 0.8)
     torch.testing.assert_close(two, one - 0.1 * (0.8 * FIRST + SECOND), **CLOSE)
+
+
+def test_nesterov_looks_ahead() -> None:
+    one, two = updated(Train(optimizer="nesterov", learning_rate=0.1, momentum=0.8))
+    torch.testing.assert_close(one, WEIGHTS - 0.1 * (FIRST + 0.8 * FIRST), **CLOSE)
+    velocity = 0.8 * FIRST + SECOND
+    torch.testing.assert_close(two, one - 0.1 * (SECOND + 0.8 * velocity), **CLOSE)
+
+
+def test_adagrad_sums_the_squares() -> None:
+    one, two = updated(Train(optimizer="adagrad", learning_rate=0.1))
+    torch.testing.assert_close(one, WEIGHTS - 0.1 * FIRST / (FIRST.abs() + 1e-8), **CLOSE)
+    square = FIRST**2 + SECOND**2
+    torch.testing.assert_close(two, one - 0.1 * SECOND / (square.sqrt() + 1e-8), **CLOSE)
+
+
+def test_muon_steps_along_the_nearest_orthogonal_matrix() -> None:
+    start = torch.linspace(-1, 1, 12).reshape(3, 4)
+    gradient = torch.tensor([[1.0, 0.2, 0.0, 0.1], [0.0, 2.0, 0.3, 0.0], [0.5, 0.0, 1.5, 0.2]])
+    weight = torch.nn.Parameter(start.clone())
+    plan = Train(optimizer="muon", learning_rate=0.1, weight_decay=0.5, momentum=0.9)
+    [optimizer] = optimizers.make(plan, [weight])
+    weight.grad = gradient.clone()
+    optimizer.step()
+    step = (start * (1 - 0.1 * 0.5) - weight.detach()) / (0.1 * 0.2 * math.sqrt(4))
+    left, _, right = torch.linalg.svd(gradient, full_matrices=False)
+    # five Newton-Schulz steps end with singular values from 0.7 to 1.2 (Jordan et al. 2024), the directions are exact
+    within = left.T @ step @ right.T
+    assert torch.all((within.diagonal() > 0.65) & (within.diagonal() < 1.25))
+    assert (within - torch.diag(within.diagonal())).abs().max() < 0.02  # bfloat16
+
+
+def test_muon_leaves_biases_kernels_and_embeddings_to_adamw() -> None:
+    network = torch.nn.Sequential(torch.nn.Embedding(5, 4), torch.nn.Linear(4, 3))
+    muon, adamw = optimizers.make(Train(optimizer="muon"), list(network.parameters()), {id(network[0].weight)})
+    assert [id(one) for one in muon.param_groups[0]["params"]] == [id(network[1].weight)]
+    rest = {id(one) for group in adamw.param_groups for one in group["params"]}
+    assert rest == {id(network[0].weight), id(network[1].bias)}
 
 
 def test_rmsprop_updates_the_mean_square_first() -> None:
@@ -73,7 +111,8 @@ def test_adamw_decays_weights_but_not_biases() -> None:
         torch.testing.assert_close(got, expected, rtol=1e-5, atol=1e-6)
     bias = torch.nn.Parameter(torch.tensor([1.0]))
     bias.grad = torch.zeros(1)
-    optimizers.make(plan, [bias]).step()
+    [optimizer] = optimizers.make(plan, [bias])
+    optimizer.step()
     assert bias.item() == 1.0
 
 

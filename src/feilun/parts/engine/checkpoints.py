@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,26 +68,32 @@ def clear(folder: Path) -> None:
     _remove(folder, keep="")
 
 
-def optimizer_tensors(optimizers: Mapping[str, Optimizer]) -> dict[str, Tensor]:
-    """{optimizer/player/parameter number/name: tensor}: moments and step counts."""
+def optimizer_tensors(optimizers: Mapping[str, Sequence[Optimizer]]) -> dict[str, Tensor]:
+    """{optimizer/player/place/parameter number/name: tensor}: moments and step counts."""
     return {
-        f"optimizer/{player}/{number}/{name}": value.detach()
-        for player, optimizer in optimizers.items()
+        f"{prefix}/{number}/{name}": value.detach()
+        for prefix, optimizer in _each(optimizers)
         for number, values in optimizer.state_dict()["state"].items()
         for name, value in values.items()
         if value is not None
     }
 
 
-def put_optimizers(optimizers: Mapping[str, Optimizer], tensors: Mapping[str, Tensor]) -> None:
+def put_optimizers(optimizers: Mapping[str, Sequence[Optimizer]], tensors: Mapping[str, Tensor]) -> None:
     """Give the optimizers back what `optimizer_tensors` took."""
-    for player, optimizer in optimizers.items():
+    for prefix, optimizer in _each(optimizers):
         state: dict[int, dict[str, Tensor]] = {}
         for key, tensor in tensors.items():
-            if key.startswith(f"optimizer/{player}/"):
-                number, name = key.removeprefix(f"optimizer/{player}/").split("/", 1)
+            if key.startswith(f"{prefix}/"):
+                number, name = key.removeprefix(f"{prefix}/").split("/", 1)
                 state.setdefault(int(number), {})[name] = tensor
         optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def _each(optimizers: Mapping[str, Sequence[Optimizer]]) -> Iterator[tuple[str, Optimizer]]:
+    for player, own in optimizers.items():
+        for place, optimizer in enumerate(own):
+            yield f"optimizer/{player}/{place}", optimizer
 
 
 def _remove(folder: Path, keep: str) -> None:

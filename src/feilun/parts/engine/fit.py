@@ -73,7 +73,10 @@ class _Loop:
             for player in players
         }
         self.weights = {player: optimizers.weights(self.parameters[player]) for player in players}
-        self.optimizers = {player: optimizers.make(plan, self.parameters[player]) for player in players}
+        self.optimizers = {
+            player: optimizers.make(plan, self.parameters[player], _vectors(self.networks[player]))
+            for player in players
+        }
         self.learner = ""
         self.generator = torch.Generator()
         self.progress = Progress()
@@ -190,7 +193,7 @@ class _Loop:
 
     def _update(self, player: str, step: int) -> None:
         """Penalties, clipping and one step of the player's optimizer at the rate of this step."""
-        plan, optimizer = self.plan, self.optimizers[player]
+        plan = self.plan
         if plan.l1 or plan.l2:
             optimizers.add_penalties(self.weights[player], plan.l1, plan.l2)
         if plan.clip is not None:
@@ -198,10 +201,11 @@ class _Loop:
             if not math.isfinite(length):
                 self._not_a_number(length, "gradient's length")
         rate = learning_rate(plan, step, self.steps)
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
+        for optimizer in self.optimizers[player]:
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
 
     def _only(self, player: str) -> None:
         """Gradients for the player whose turn it is alone: the others' would be computed in vain and pile up."""
@@ -335,6 +339,11 @@ def _generator_restored() -> Iterator[None]:
 
 def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+def _vectors(network: nn.Module) -> set[int]:
+    """Ids of the weights that are looked up by number: a row each, no matrix that multiplies."""
+    return {id(module.weight) for module in network.modules() if isinstance(module, nn.Embedding | nn.EmbeddingBag)}
 
 
 def _parameters(networks: Mapping[str, nn.Module]) -> list[nn.Parameter]:

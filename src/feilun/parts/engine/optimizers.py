@@ -2,39 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import torch
 from torch import Tensor
-from torch.optim import SGD, Adam, AdamW, Optimizer, RMSprop
+from torch.optim import SGD, Adagrad, Adam, AdamW, Muon, Optimizer, RMSprop
 
 from feilun.core.recipe import Train
 
 EPSILON = 1e-8
+AS_ADAMW = "match_rms_adamw"  # length of muon's steps
 
 
-def make(plan: Train, parameters: Sequence[Tensor]) -> Optimizer:
-    """The optimizer of one player.
+def make(plan: Train, parameters: Sequence[Tensor], vectors: Collection[int] = ()) -> tuple[Optimizer, ...]:
+    """The optimizers of one player, each for some of its parameters. vectors: ids of embeddings' weights.
 
-    sgd       θ -= α g
+    sgd       θ -= α g.  A batch of all rows is batch gradient descent, of one row the stochastic kind
     momentum  v = β v + g, θ -= α v: the classical form (Polyak 1964), whose steps are 1/(1-β) longer in the long run
               than those of v = β v + (1-β) g
+    nesterov  v = β v + g, θ -= α (g + β v): Nesterov 1983 as Sutskever et al. 2013 write it, after one step's shift
+    adagrad   v += g², θ -= α g / (√v + ε): Duchi, Hazan & Singer 2011
     rmsprop   v = β v + (1-β) g², then θ -= α g / (√v + ε): Hinton 2012; β is `train.momentum`, 0.9 as in the lecture
     adam      Kingma & Ba 2015, algorithm 1, bias-corrected, ε outside the root
     adamw     the same with θ -= α·weight_decay·θ first: Loshchilov & Hutter 2019. Only weights decay, see `weights`
+    muon      for matrices: Nesterov's momentum, made orthogonal by five Newton-Schulz steps, 0.2 √max(rows, columns)
+              long, so that rate and decay are those of adamw (Jordan et al. 2024; Liu et al. 2025); everything else,
+              and embeddings, by adamw
     """
     rate = plan.learning_rate
     match plan.optimizer:
         case "sgd":
-            return SGD(parameters, lr=rate, fused=True)
-        case "momentum":
-            return SGD(parameters, lr=rate, momentum=plan.momentum, fused=True)
+            return (SGD(parameters, lr=rate, fused=True),)
+        case "momentum" | "nesterov":
+            return (
+                SGD(parameters, lr=rate, momentum=plan.momentum, nesterov=plan.optimizer == "nesterov", fused=True),
+            )
+        case "adagrad":
+            return (Adagrad(parameters, lr=rate, eps=EPSILON, fused=True),)
         case "rmsprop":
-            return RMSprop(parameters, lr=rate, alpha=plan.momentum, eps=EPSILON, foreach=True)
+            return (RMSprop(parameters, lr=rate, alpha=plan.momentum, eps=EPSILON, foreach=True),)
         case "adam":
-            return Adam(parameters, lr=rate, betas=plan.betas, eps=EPSILON, fused=True)
+            return (Adam(parameters, lr=rate, betas=plan.betas, eps=EPSILON, fused=True),)
         case "adamw":
-            return AdamW(_groups(plan, parameters), lr=rate, betas=plan.betas, eps=EPSILON, fused=True)
+            return (_adamw(plan, parameters),)
+        case "muon":
+            matrices = [one for one in parameters if one.ndim == 2 and id(one) not in vectors]
+            chosen = {id(one) for one in matrices}
+            others = [one for one in parameters if id(one) not in chosen]
+            decay, beta = plan.weight_decay, plan.momentum
+            muon = (
+                [Muon(matrices, lr=rate, weight_decay=decay, momentum=beta, adjust_lr_fn=AS_ADAMW)] if matrices else []
+            )
+            return (*muon, *([_adamw(plan, others)] if others else []))
 
 
 def weights(parameters: Sequence[Tensor]) -> list[Tensor]:
@@ -55,8 +74,9 @@ def add_penalties(parameters: Sequence[Tensor], l1: float, l2: float) -> None:
         torch._foreach_add_(gradients, torch._foreach_sign(held), alpha=l1)
 
 
-def _groups(plan: Train, parameters: Sequence[Tensor]) -> list[dict[str, object]]:
+def _adamw(plan: Train, parameters: Sequence[Tensor]) -> AdamW:
     decayed = weights(parameters)
     free = [parameter for parameter in parameters if parameter.ndim < 2]
     groups = [(decayed, plan.weight_decay), (free, 0.0)]
-    return [{"params": some, "weight_decay": decay} for some, decay in groups if some]
+    named: list[dict[str, object]] = [{"params": some, "weight_decay": decay} for some, decay in groups if some]
+    return AdamW(named, lr=plan.learning_rate, betas=plan.betas, eps=EPSILON, fused=True)
