@@ -6,13 +6,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from feilun.core.keys import Frozen
+from feilun.core.train import Train as Train
+
 AUTO = "auto"  # the model that is chosen from a few by trying
-
-
-class Frozen(BaseModel):
-    """A group of recipe keys: frozen, unknown keys forbidden."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
 
 class Split(Frozen):
@@ -129,42 +126,6 @@ class Model(BaseModel):
     def options(self) -> dict[str, Any]:
         """Everything but the name and the file."""
         return dict(self.model_extra or {})
-
-
-class Train(Frozen):
-    """How the network learns."""
-
-    epochs: int = Field(30, ge=1, description="passes over the training rows, at most")
-    batch_size: int = Field(64, ge=1, description="rows per step")
-    optimizer: Literal["sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw", "muon"] = Field(
-        "adamw", description="the update rule"
-    )
-    learning_rate: float = Field(1e-3, gt=0, description="peak learning rate")
-    momentum: float = Field(
-        0.9,
-        ge=0,
-        lt=1,
-        description="for momentum, nesterov, muon: share of the last step kept (classical form); for rmsprop: of the "
-        "mean square",
-    )
-    betas: tuple[float, float] = Field((0.9, 0.999), description="for adam and adamw")
-    l2: float = Field(0.0, ge=0, description="adds l2/2 times the squared weights to the loss")
-    weight_decay: float = Field(
-        0.01, ge=0, description="for adamw and muon: decoupled decay per step, times the learning rate"
-    )
-    l1: float = Field(0.0, ge=0, description="adds l1 times the absolute weights to the loss")
-    warmup: float = Field(0.05, ge=0, lt=1, description="share of all steps in which the rate climbs to its peak")
-    decay: Literal["cosine", "linear", "none"] = Field("cosine", description="how the rate falls after warm-up")
-    floor: float = Field(0.0, ge=0, le=1, description="lowest rate as a share of the peak")
-    clip: float | None = Field(1.0, gt=0, description="gradients longer than this are scaled down; null: never")
-    patience: int | None = Field(
-        5, ge=1, description="stop after so many epochs without a better validation loss; null: never"
-    )
-    checkpoint_s: float = Field(30.0, gt=0, description="seconds between checkpoints")
-    balance: Literal["none", "weights", "sampling"] = Field(
-        "none", description="rare classes count more (weights), or are drawn more often (sampling)"
-    )
-    threads: int | None = Field(None, ge=1, description="CPU threads; null: all cores")
 
 
 class Costs(Frozen):

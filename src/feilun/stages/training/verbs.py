@@ -20,10 +20,10 @@ from feilun.parts.engine.randomness import initialised
 from feilun.stages.training.balance import balanced
 from feilun.stages.training.draw import augmentation, with_share
 
-# How often a checkpoint is made does not change the result.
+# How often a checkpoint is made and how many are kept does not change the result.
 USES = (
     *("seed", "task", "inputs", "target", "model"),
-    *(f"train.{key}" for key in Train.model_fields if key != "checkpoint_s"),
+    *(f"train.{key}" for key in Train.model_fields if key not in ("checkpoint_s", "keep")),
 )
 CODE = ("models", "features")
 
