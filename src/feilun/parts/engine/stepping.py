@@ -73,7 +73,7 @@ class Stepper:
         return mean
 
     def compile(self, first: Callable[[], Batch], steps: int, folder: Path | None) -> None:
-        """Call the networks compiled from now on, if the plan says so, or if it pays over so many of batches like the first."""
+        """Call the networks compiled from now on, if the plan says so, or if it pays over so many steps."""
         if self.plan.compile == "never" or (self.plan.compile == "auto" and steps < FEW_STEPS):
             return
         placed = execution.placed(first(), self.device, last=self.channels_last)
