@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from feilun.core.keys import Frozen
+from feilun.core.train import WITHOUT_EFFECT
 from feilun.core.train import Train as Train
 
 AUTO = "auto"  # the model that is chosen from a few by trying
@@ -240,8 +241,12 @@ class Recipe(Frozen):
         return self
 
     def part(self, *keys: str) -> dict[str, Any]:
-        """These top-level keys as JSON: what a stage's result depends on. Dotted keys go one level down."""
+        """These top-level keys as JSON: what a stage's result depends on. Dotted keys go one level down.
+
+        Without those keys under `train` that change how a result is made, not the result.
+        """
         full = self.model_dump(mode="json")
+        full["train"] = {key: value for key, value in full["train"].items() if key not in WITHOUT_EFFECT}
         chosen: dict[str, Any] = {}
         for key in keys:
             head, _, rest = key.partition(".")

@@ -31,7 +31,7 @@ def find_or_begin(parent: Path, recipe: Recipe, lap: str | None) -> Path:
     """The last run, if it has this recipe and was interrupted; else the next number. lap: of the loop, its name."""
     numbers = sorted(int(path.name) for path in parent.glob("*") if path.name.isdigit())
     last = parent / str(numbers[-1]) if numbers else None
-    if last is not None and _recorded(last, finished=False) == _identity(recipe, lap):
+    if last is not None and _interrupted(last) == _what_matters(recipe, lap):
         return last
     folder = parent / str(numbers[-1] + 1 if numbers else 1)
     folder.mkdir(parents=True)
@@ -78,13 +78,20 @@ def owned(place: Path, folder: Path) -> Path:
     return mine
 
 
-def _recorded(folder: Path, *, finished: bool) -> dict[str, Any] | None:
-    """What run.json says of recipe and lap, if the run is (un)finished as asked."""
+def _interrupted(folder: Path) -> dict[str, Any] | None:
+    """What matters of an interrupted run's recipe and lap; None if it came to its end or was never recorded."""
     path = folder / "run.json"
     saved = manifest.read_json(path) if path.is_file() else None
-    if saved is None or saved["finished"] is not finished:
+    if saved is None or saved["finished"]:
         return None
-    return {"recipe": saved["recipe"], "lap": saved["lap"]}
+    try:
+        return _what_matters(Recipe.model_validate(saved["recipe"]), saved["lap"])
+    except ValueError:  # of another version of ours
+        return None
+
+
+def _what_matters(recipe: Recipe, lap: str | None) -> dict[str, Any]:
+    return {"recipe": recipe.part(*Recipe.model_fields), "lap": lap}
 
 
 def _identity(recipe: Recipe, lap: str | None) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from feilun.core.keys import Frozen
 
+WITHOUT_EFFECT = ("processes", "shard", "cluster", "checkpoint_s", "keep")  # on what comes out: how it is made
 FOUND = ("learning_rate", "batch_size")  # what may be `auto`
 
 
@@ -82,6 +83,13 @@ class Train(Frozen):
     )
     device: str = Field("auto", description="cpu, cuda, mps, ...; auto: the fastest found")
     threads: int | None = Field(None, ge=1, description="CPU threads; null: all cores")
+    processes: int = Field(1, ge=1, description="that train together, each with its part of every batch")
+    shard: bool = Field(
+        False, description="divide weights, gradients and moments among the processes (FSDP), for networks too large for one"
+    )
+    cluster: str | None = Field(
+        None, description="a Ray cluster whose machines the processes run on, such as ray://head:10001"
+    )
     checkpoint_s: float = Field(30.0, gt=0, description="seconds between checkpoints")
     keep: int = Field(
         1, ge=1, description="checkpoints that are kept while it trains, the newest; the best weights too"

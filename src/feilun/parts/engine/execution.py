@@ -67,6 +67,11 @@ def cast(plan: Train, where: torch.device) -> AbstractContextManager[Any]:
     return nullcontext() if kind is None else torch.autocast(where.type, kind)
 
 
+def layers(network: nn.Module) -> list[nn.Module]:
+    """The repeated layers of a network, and the members of its sequences, in the order in which it holds them."""
+    return [layer for module in _outermost(network) for layer in module.children()]
+
+
 def recomputed(networks: Iterable[nn.Module]) -> Callable[[], None]:
     """Let repeated layers forget their activations and compute them again on the way back (Chen et al. 2016).
 

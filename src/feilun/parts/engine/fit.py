@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from feilun.core.errors import InputError, Stopped
 from feilun.core.recipe import Train
-from feilun.parts.engine import checkpoints, divergence, interrupts, randomness, weights
+from feilun.parts.engine import checkpoints, divergence, group, interrupts, randomness, weights
 from feilun.parts.engine.averaging import Average, remeasured
 from feilun.parts.engine.batches import gatherer
 from feilun.parts.engine.plan import Batch, Fitted, Index, Learning, Progress, Run
@@ -66,12 +66,14 @@ class _Loop:
         plan: Train,
         run: Run,
     ) -> None:
-        self.networks, self.index, self.learning, self.plan, self.run = dict(networks), index, learning, plan, run
+        self.index, self.learning, self.plan, self.run = index, learning, plan, run
+        self.group = group.current()
         self.gather = gatherer(arrays)
         self.row_weights = None if index.weights is None else torch.from_numpy(index.weights.astype(np.float32))
         self.steps_per_epoch = math.ceil(len(index.train) / plan.batch_size)
         self.steps = self.steps_per_epoch * plan.epochs
-        self.stepper = Stepper(self.networks, learning, plan)
+        self.stepper = Stepper(dict(networks), learning, plan, self.group)
+        self.networks = self.stepper.networks
         self.average = Average(plan, self.networks)
         self.generator = torch.Generator()
         self.progress = Progress()
@@ -82,7 +84,8 @@ class _Loop:
 
     def resume(self) -> None:
         """Take over the checkpoint, if there is one."""
-        found = checkpoints.read(self.run.folder, self.run.say) if self.run.folder else None
+        likes = checkpoints.likes(self.networks, self.stepper.optimizers) if self.plan.shard else {}
+        found = checkpoints.read(self.run.folder, self.run.say, likes) if self.run.folder else None
         if found is None:
             return
         tensors, progress = found
@@ -123,9 +126,10 @@ class _Loop:
             if tick - drawn >= DRAWN_EVERY_S or now.step == self.steps:
                 drawn = tick
                 self._draw((tick - started) / (now.step - first))
-            if stop.asked:
+            stopped, due = self.group.anywhere(stop.asked, tick - checkpointed >= self.plan.checkpoint_s)
+            if stopped:
                 self._stop()
-            if self.run.folder and tick - checkpointed >= self.plan.checkpoint_s:
+            if self.run.folder and due:
                 self._checkpoint()
                 checkpointed = tick = time.monotonic()
 
@@ -162,9 +166,11 @@ class _Loop:
         player = self.learning.turns[step % len(self.learning.turns)]
         rows = self._rows(step)
         batch = self._batch(step, rows)
-        randomness.seed_networks(self.run.seed, step)
+        randomness.seed_networks(self.run.seed, step, self.group.rank)
+        counts = self._counts(rows[self.group.part(len(rows))])
+        spread = len(rows) * self.group.holders(len(rows))
         try:
-            loss = self.stepper.step(player, batch, self._counts(rows), self._rate(step))
+            loss = self.stepper.step(player, batch, counts, self._rate(step), spread)
         except NotFiniteError as error:
             raise divergence.not_finite(error.what, error.value, self.progress, self.plan) from None
         self.average.after_step(step + 1)
@@ -197,15 +203,17 @@ class _Loop:
         return None if self.row_weights is None else self.row_weights[rows]
 
     def _batch(self, step: int, rows: Tensor) -> Batch:
-        """These examples, with noise and augmentation of this step."""
-        batch = self.gather(rows)
+        """Our part of these examples, with noise and augmentation of this step, drawn for all of them."""
+        part = self.group.part(len(rows))
+        noise: Batch = {}
         if self.learning.noise:
             self.generator.manual_seed(randomness.mix(self.run.seed, Stream.NOISE, step))
-            batch.update(randomness.noise(self.learning.noise, len(rows), self.generator))
-        if self.learning.augment is not None:
-            self.generator.manual_seed(randomness.mix(self.run.seed, Stream.AUGMENTATION, step))
-            batch = self.learning.augment(batch, self.generator)
-        return batch
+            noise = randomness.noise(self.learning.noise, len(rows), self.generator)
+        if self.learning.augment is None:
+            return self.gather(rows[part]) | {name: tensor[part] for name, tensor in noise.items()}
+        self.generator.manual_seed(randomness.mix(self.run.seed, Stream.AUGMENTATION, step))
+        batch = self.learning.augment(self.gather(rows) | noise, self.generator)
+        return {name: tensor[part] for name, tensor in batch.items()}
 
     def _end_epoch(self) -> None:
         self._count()
@@ -244,11 +252,12 @@ class _Loop:
             for number in range(min(NORM_BATCHES, self.steps_per_epoch)):
                 step = self.progress.step - self.steps_per_epoch + number
                 rows = self._rows(step)
-                randomness.seed_networks(self.run.seed, step)
+                randomness.seed_networks(self.run.seed, step, self.group.rank)
                 for player in self.stepper.parameters:
                     self.stepper.losses(player, self._batch(step, rows), None)
 
         remeasured(self.networks, run)
+        self.group.share(self.stepper.buffers)
 
     def _validate(self) -> float | None:
         """Mean loss of the validation rows in eval mode, with the same noise every time; None where it says nothing."""
@@ -259,14 +268,16 @@ class _Loop:
             network.eval()
         total = 0.0
         with torch.no_grad():
-            for number, part in enumerate(torch.split(rows, max(256, self.plan.batch_size))):
-                batch = self.gather(part)
+            for number, whole in enumerate(torch.split(rows, max(256, self.plan.batch_size))):
+                mine, times = self.group.part(len(whole)), self.group.holders(len(whole))
+                batch = self.gather(whole[mine])
                 self.generator.manual_seed(randomness.mix(self.run.seed, Stream.VALIDATION, number))
-                batch.update(randomness.noise(self.learning.noise, len(part), self.generator))
+                noise = randomness.noise(self.learning.noise, len(whole), self.generator)
+                batch.update({name: tensor[mine] for name, tensor in noise.items()})
                 torch.default_generator.manual_seed(randomness.mix(self.run.seed, Stream.VALIDATION, number))
                 for player in self.stepper.parameters:
-                    total += self.stepper.losses(player, batch, self._counts(part)).sum().item()
-        loss = total / len(rows) / len(self.stepper.parameters)
+                    total += self.stepper.losses(player, batch, self._counts(whole[mine])).sum().item() / times
+        loss = self.group.total(total) / len(rows) / len(self.stepper.parameters)
         if not math.isfinite(loss):
             raise divergence.not_finite("validation loss", loss, self.progress, self.plan)
         return loss
@@ -305,20 +316,18 @@ class _Loop:
         live = weights.named(self.networks)
         if self.run.folder is None or now.step == now.saved:
             return
-        if not all(bool(torch.isfinite(tensor).all()) for tensor in live.values()):
+        if self.group.anywhere(not weights.finite(live))[0]:
             raise divergence.not_finite("weights", math.nan, now, self.plan)
         now.averaged = self.average.count
         now.scaler = self.stepper.scaler.state_dict() if self.stepper.scaler is not None else {}
         tensors = {f"weights/{name}": tensor.detach().contiguous() for name, tensor in live.items()}
         tensors |= {f"best/{name}": tensor for name, tensor in now.best.items()}
         tensors |= {f"average/{name}": tensor for name, tensor in self.average.tensors.items()}
-        checkpoints.write(
-            self.run.folder,
-            now.step,
-            tensors | checkpoints.optimizer_tensors(self.stepper.optimizers),
-            now.to_json(),
-            self.plan.keep,
-        )
+        tensors |= checkpoints.optimizer_tensors(self.stepper.optimizers)
+        if self.plan.shard:
+            checkpoints.write_parts(self.run.folder, now.step, tensors, now.to_json(), self.plan.keep)
+        elif self.group.writes:
+            checkpoints.write(self.run.folder, now.step, tensors, now.to_json(), self.plan.keep)
         now.saved = now.step
 
 

@@ -10,20 +10,39 @@ from dataclasses import dataclass
 from types import FrameType
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Stop:
     """Whether somebody asked to stop."""
 
     asked: bool = False
 
 
+_watching: list[Stop] = []
+
+
+def ask() -> None:
+    """Ask what is being watched in this process to stop, as the first Ctrl-C does; from any thread."""
+    for stop in _watching:
+        stop.asked = True
+
+
 @contextmanager
 def watched() -> Iterator[Stop]:
-    """Catch both signals inside. Python delivers signals to the main thread only: elsewhere nothing is caught."""
+    """Catch both signals inside. Python delivers signals to the main thread only: elsewhere only `ask` is heard."""
     stop = Stop()
-    if threading.current_thread() is not threading.main_thread():
-        yield stop
-        return
+    _watching.append(stop)
+    try:
+        if threading.current_thread() is threading.main_thread():
+            with _caught(stop):
+                yield stop
+        else:
+            yield stop
+    finally:
+        _watching.remove(stop)
+
+
+@contextmanager
+def _caught(stop: Stop) -> Iterator[None]:
 
     def handle(number: int, frame: FrameType | None) -> None:
         if stop.asked:
@@ -32,7 +51,7 @@ def watched() -> Iterator[Stop]:
 
     before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield stop
+        yield
     finally:
         for number, handler in before.items():
             # None stands for a handler that was not installed from Python and cannot be put back

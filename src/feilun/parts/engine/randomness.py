@@ -55,9 +55,12 @@ def noise(shapes: Mapping[str, tuple[int, ...]], rows: int, generator: torch.Gen
     return {name: torch.randn((rows, *shapes[name]), generator=generator) for name in sorted(shapes)}
 
 
-def seed_networks(seed: int, step: int) -> None:
-    """Seed what networks draw from. Through the generator: `torch.manual_seed` takes about 100 times as long."""
-    torch.default_generator.manual_seed(mix(seed, Stream.NETWORK, step))
+def seed_networks(seed: int, step: int, rank: int = 0) -> None:
+    """Seed what networks draw from, in each of several processes otherwise, as their rows are others.
+
+    Through the generator: `torch.manual_seed` takes about 100 times as long.
+    """
+    torch.default_generator.manual_seed(mix(seed, Stream.NETWORK, step, *((rank,) if rank else ())))
 
 
 @contextmanager

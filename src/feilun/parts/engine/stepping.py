@@ -13,7 +13,9 @@ from torch.nn.utils import clip_grad_norm_
 
 from feilun.core.errors import FeilunError
 from feilun.core.recipe import Train
-from feilun.parts.engine import compiling, execution, optimizers
+from feilun.parts.engine import compiling, execution, optimizers, weights
+from feilun.parts.engine.gradients import Gradients
+from feilun.parts.engine.group import Group
 from feilun.parts.engine.plan import Batch, Learning
 
 FEW_STEPS = 1000  # too few to win back what compiling takes
@@ -30,14 +32,19 @@ class NotFiniteError(Exception):
 class Stepper:
     """The networks as they learn, and their optimizers. A class because every step needs the same dozen things."""
 
-    def __init__(self, networks: Mapping[str, nn.Module], learning: Learning, plan: Train) -> None:
-        self.networks, self.learning, self.plan = networks, learning, plan
+    def __init__(self, networks: Mapping[str, nn.Module], learning: Learning, plan: Train, group: Group) -> None:
+        self.given, self.learning, self.plan, self.group = networks, learning, plan, group
         self.device = execution.device(plan.device)
         self.channels_last = execution.channels_last(plan, networks.values(), self.device)
         for network in networks.values():
             network.to(self.device)
             if self.channels_last:
                 network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if plan.shard:
+            from feilun.parts.engine import sharding  # a second of imports
+
+            networks = sharding.sharded(networks, plan, self.device)
+        self.networks = networks
         self.called: Mapping[str, Callable[..., Any]] = networks
         self.undo = execution.recomputed(networks.values()) if plan.recompute else None
         self.parameters = {
@@ -49,32 +56,45 @@ class Stepper:
             player: optimizers.make(plan, own, optimizers.vectors(networks[player]))
             for player, own in self.parameters.items()
         }
+        together = group.size > 1 and not plan.shard  # divided networks add up their gradients themselves
+        self.gradients = {player: Gradients(own) for player, own in self.parameters.items()} if together else {}
         self.scaler = torch.amp.GradScaler(self.device.type) if plan.precision == "fp16" else None
         self.waits = self.device.type != "cpu"  # asking a GPU for a number makes it wait
         self.learner = ""
+        self.buffers = [
+            tensor
+            for tensor in weights.named(networks).values()
+            if not isinstance(tensor, nn.Parameter) and tensor.is_floating_point()
+        ]
 
-    def step(self, player: str, batch: Batch, counts: Tensor | None, rate: float) -> Tensor:
-        """Learn from one batch at this rate; the mean loss, a tensor of no axes.
+    def step(self, player: str, batch: Batch, counts: Tensor | None, rate: float, rows: int) -> Tensor:
+        """Learn from our part of one batch at this rate; the mean loss of the whole batch, a tensor of no axes.
 
-        counts: float (B,), how many times each row's loss counts.  Raises NotFiniteError.
+        counts: float (B,), how many times each row's loss counts.  rows: of the batch in all processes together.
+        Raises NotFiniteError.
         """
         if len(self.parameters) > 1 and player != self.learner:
             self._only(player)
-        rows = len(next(iter(batch.values())))
         mean = torch.zeros((), device=self.device)
-        for part, counted in _parts(batch, counts, min(self.plan.accumulate, rows)):
+        parts = min(self.plan.accumulate, rows // self.group.size)
+        for number, (part, counted) in enumerate(_parts(batch, counts, parts), 1):
             losses = self.losses(player, part, counted)
             loss = losses.mean() if len(losses) == rows else losses.sum() / rows
-            if not self.waits and not math.isfinite(loss.item()):
-                raise NotFiniteError("loss", loss.item())
+            if self.group.size == 1:
+                self._check(loss)
+            if number == parts and self.gradients:
+                self.gradients[player].listen()
             (loss if self.scaler is None else self.scaler.scale(loss)).backward()  # type: ignore[no-untyped-call]
             mean += loss.detach()
+        if self.group.size > 1:
+            self._together(player, mean)
         self._update(player, rate)
         return mean
 
     def compile(self, first: Callable[[], Batch], steps: int, folder: Path | None) -> None:
         """Call the networks compiled from now on, if the plan says so, or if it pays over so many steps."""
-        if self.plan.compile == "never" or (self.plan.compile == "auto" and steps < FEW_STEPS):
+        auto = self.plan.compile == "auto"
+        if self.plan.compile == "never" or (auto and (steps < FEW_STEPS or self.plan.shard)):
             return
         placed = execution.placed(first(), self.device, last=self.channels_last)
 
@@ -83,7 +103,7 @@ class Stepper:
                 each = [self.learning.objective(called, placed, player).mean() for player in self.parameters]
             return torch.stack(each).sum()
 
-        if self.plan.compile == "always" or compiling.pays(self.networks, loss, steps, folder):
+        if not auto or self.group.decided(lambda: compiling.pays(self.networks, loss, steps, folder)):
             self.called = compiling.compiled(self.networks)
 
     def losses(self, player: str, batch: Batch, counts: Tensor | None) -> Tensor:
@@ -102,11 +122,26 @@ class Stepper:
         for parameters in self.parameters.values():
             for parameter in parameters:
                 parameter.requires_grad_(True)
-        for network in self.networks.values():
+        if self.plan.shard:
+            from feilun.parts.engine import sharding
+
+            sharding.gather(self.networks, self.given)
+        for network in self.given.values():
             network.to("cpu")
             if self.channels_last:
                 network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
             network.eval()
+
+    def _check(self, loss: Tensor) -> None:
+        if not self.waits and not math.isfinite(loss.item()):
+            raise NotFiniteError("loss", loss.item())
+
+    def _together(self, player: str, mean: Tensor) -> None:
+        """What several processes have found becomes one: gradients, loss, and buffers such as running means."""
+        if self.gradients:
+            self.gradients[player].add_up()
+        self._check(self.group.add(mean))
+        self.group.share(self.buffers)
 
     def _update(self, player: str, rate: float) -> None:
         """Penalties, clipping and one step of the player's optimizers."""
@@ -118,6 +153,7 @@ class Stepper:
             optimizers.add_penalties(self.weights[player], plan.l1, plan.l2)
         if plan.clip is not None:
             length = clip_grad_norm_(self.parameters[player], plan.clip)
+            length = getattr(length, "full_tensor", lambda: length)()  # of divided gradients
             if not self.waits and scaler is None and not math.isfinite(length.item()):
                 raise NotFiniteError("gradient's length", length.item())
         for optimizer in self.optimizers[player]:

@@ -54,6 +54,12 @@ def put(networks: Mapping[str, nn.Module], tensors: Mapping[str, Tensor], where:
             tensor.copy_(tensors[name])
 
 
+def finite(tensors: Mapping[str, Tensor]) -> bool:
+    """Whether every value is a number: in our part of it, where a tensor is divided among processes."""
+    parts = (getattr(tensor, "to_local", lambda tensor=tensor: tensor)() for tensor in tensors.values())
+    return all(bool(torch.isfinite(part).all()) for part in parts)
+
+
 def save(networks: Mapping[str, nn.Module], path: Path) -> None:
     """Write the weights, atomically."""
     write_bytes(path, safetensors.torch.save(copies(networks)))

@@ -13,18 +13,15 @@ from feilun.core.manifest import read_json, write_json
 from feilun.core.recipe import Recipe, Train
 from feilun.core.work import Made, Work
 from feilun.parts.dataset import Table
-from feilun.parts.engine import checkpoints, weights
+from feilun.parts.engine import checkpoints, group, weights
 from feilun.parts.engine.fit import fit
 from feilun.parts.engine.plan import Fitted, Index, Learning, Run
 from feilun.parts.engine.randomness import initialised
+from feilun.stages.training import processes
 from feilun.stages.training.balance import balanced
 from feilun.stages.training.draw import augmentation, with_share
 
-# How often a checkpoint is made and how many are kept does not change the result.
-USES = (
-    *("seed", "task", "inputs", "target", "model"),
-    *(f"train.{key}" for key in Train.model_fields if key not in ("checkpoint_s", "keep")),
-)
+USES = ("seed", "task", "inputs", "target", "model", "train")
 CODE = ("models", "features")
 
 
@@ -35,6 +32,15 @@ def depends(recipe: Recipe, base: Path, lap: Path | None, frame: Any) -> str:
 
 def make(work: Work) -> Made:
     """Train from the start, from a checkpoint, or in a lap from the champion's weights."""
+    plan = work.recipe.train
+    together = plan.processes > 1 or plan.shard or plan.cluster is not None
+    facts = processes.train(work) if together else train(work)
+    checkpoints.clear(work.folder)
+    return Made(facts=facts)
+
+
+def train(work: Work) -> dict[str, Any]:
+    """What every process of a training does; the first one writes the result. Returns the facts of the stage."""
     task, recipe = work.task, work.recipe
     table = Table.open(work.before["data"])
     arrays: Mapping[str, Any] = table.arrays
@@ -56,10 +62,10 @@ def make(work: Work) -> Made:
     run = Run(seed=recipe.seed, folder=work.folder, say=work.say, again=_again(work))
     index = balanced(_index(work, table, rows), arrays, table.features, recipe)
     fitted = fit(networks, arrays, index, learning, _plan(work), run)
-    weights.save(networks, work.folder / weights.FILE)
-    write_json(work.folder / "curves.json", list(fitted.curves))
-    checkpoints.clear(work.folder)
-    return Made(facts=_facts(fitted))
+    if group.current().writes:
+        weights.save(networks, work.folder / weights.FILE)
+        write_json(work.folder / "curves.json", list(fitted.curves))
+    return _facts(fitted) | {"processes": group.current().size}
 
 
 def forecast(recipe: Recipe, base: Path, splits: Mapping[str, int] | None = None) -> dict[str, Any]:
