@@ -66,6 +66,9 @@ def run(
     target: Sequence[str] | None = None,
     settings: Sequence[str] | None = None,
     fail_under: Sequence[str] | None = None,
+    processes: int | None = None,
+    shard: bool = False,
+    cluster: str | None = None,
 ) -> Result:
     """Train, score, pack; skip what is made, go on where it was interrupted."""
     from feilun import lifecycle
@@ -84,7 +87,9 @@ def run(
             where="--target",
             got=target[0],
         )
-    recipe = reading.read_recipe(path, settings or ())
+    together = {"processes": processes, "shard": "true" if shard else None, "cluster": cluster}
+    given = [f"train.{key}={value}" for key, value in together.items() if value is not None]
+    recipe = reading.read_recipe(path, [*(settings or ()), *given])
     thresholds.early(wanted, recipe)
     finished = lifecycle.run_recipe(recipe, home=context.home, base=path.resolve().parent, say=context.say)
     return _finished(context, finished, wanted)
@@ -199,6 +204,11 @@ SETTINGS = argument(
     help="change a recipe key for this time, such as train.epochs=3; may be repeated",
 )
 _TARGET = argument("--target", metavar="COLUMN", nargs="+", help="the column to predict; several for several labels")
+_TOGETHER = (
+    argument("--processes", metavar="N", type=int, help="train in so many processes, each with its part of every batch"),
+    argument("--shard", action="store_true", help="divide the weights among them too, for a network too large for one"),
+    argument("--cluster", metavar="URL", help="on the machines of a Ray cluster, such as ray://head:10001"),
+)
 
 VERBS = (
     Verb(
@@ -244,6 +254,7 @@ VERBS = (
             _TARGET,
             SETTINGS,
             thresholds.FAIL_UNDER,
+            *_TOGETHER,
         ),
         example="feilun run my.yaml --set train.epochs=3",
     ),

@@ -85,7 +85,8 @@ class Train(Frozen):
     threads: int | None = Field(None, ge=1, description="CPU threads; null: all cores")
     processes: int = Field(1, ge=1, description="that train together, each with its part of every batch")
     shard: bool = Field(
-        False, description="divide weights, gradients and moments among the processes (FSDP), for networks too large for one"
+        False,
+        description="divide weights, gradients and moments among the processes (FSDP), for networks too large for one",
     )
     cluster: str | None = Field(
         None, description="a Ray cluster whose machines the processes run on, such as ray://head:10001"

@@ -86,6 +86,7 @@ class _Loop:
         """Take over the checkpoint, if there is one."""
         likes = checkpoints.likes(self.networks, self.stepper.optimizers) if self.plan.shard else {}
         found = checkpoints.read(self.run.folder, self.run.say, likes) if self.run.folder else None
+        self._same_everywhere(found[1]["step"] if found else 0)
         if found is None:
             return
         tensors, progress = found
@@ -101,6 +102,19 @@ class _Loop:
         if self.progress.step % self.steps_per_epoch:
             self._start_epoch()
         self.run.say.line(f"Going on from step {self.progress.step:,} of {self.steps:,}.")
+
+    def _same_everywhere(self, step: int) -> None:
+        """Raises InputError where processes found different checkpoints."""
+        first = self.group.decided(lambda: step)
+        if self.group.anywhere(first != step)[0]:
+            raise InputError(
+                f"The first process found the checkpoint of step {first}, and another one did not. {self.run.folder} "
+                "must be one folder that all machines share.",
+                where=str(self.run.folder),
+                expected="a folder shared by all machines",
+                got="different checkpoints",
+                fix="name a shared folder with --home",
+            )
 
     def compile(self) -> None:
         """Compile the networks where that pays, which a batch of the first rows tells."""
@@ -328,6 +342,7 @@ class _Loop:
             checkpoints.write_parts(self.run.folder, now.step, tensors, now.to_json(), self.plan.keep)
         elif self.group.writes:
             checkpoints.write(self.run.folder, now.step, tensors, now.to_json(), self.plan.keep)
+        self.group.wait()
         now.saved = now.step
 
 

@@ -36,7 +36,8 @@ class Gradients:
         self.next = 0  # bucket to be sent: every process sends them in the same order
         for bucket in self.buckets:
             for place, parameter in enumerate(bucket.parameters):
-                parameter.register_post_accumulate_grad_hook(self._hook(bucket, place))
+                listen: Any = parameter.register_post_accumulate_grad_hook
+                listen(self._hook(bucket, place))
 
     def listen(self) -> None:
         """The next way back is the last one of this step: send what is complete."""

@@ -60,13 +60,17 @@ class Group:
         distributed.broadcast_object_list(said)
         return said[0]
 
+    def wait(self) -> None:
+        """Until all processes are here."""
+        self.anywhere(False)
+
     def share(self, tensors: Sequence[Tensor]) -> None:
         """Overwrite these tensors, all of one kind, by those of the first process."""
         if self.size == 1 or not tensors:
             return
         flat = torch.cat([tensor.detach().flatten() for tensor in tensors])
         distributed.broadcast(flat, 0)
-        for tensor, piece in zip(tensors, flat.split([tensor.numel() for tensor in tensors]), strict=True):
+        for tensor, piece in zip(tensors, torch.split(flat, [tensor.numel() for tensor in tensors]), strict=True):
             tensor.detach().copy_(piece.view_as(tensor))
 
     def add(self, tensor: Tensor) -> Tensor:

@@ -29,16 +29,16 @@ def make(plan: Train, parameters: Sequence[Tensor], looked_up: Collection[int] =
               long, so that rate and decay are those of adamw (Jordan et al. 2024; Liu et al. 2025); everything else,
               and embeddings, by adamw
     """
-    rate = plan.learning_rate
+    rate, fused = plan.learning_rate, not plan.shard  # torch fuses only Adam and AdamW for divided weights
     match plan.optimizer:
         case "sgd":
-            return (SGD(parameters, lr=rate, fused=True),)
+            return (SGD(parameters, lr=rate, fused=fused),)
         case "momentum" | "nesterov":
             return (
-                SGD(parameters, lr=rate, momentum=plan.momentum, nesterov=plan.optimizer == "nesterov", fused=True),
+                SGD(parameters, lr=rate, momentum=plan.momentum, nesterov=plan.optimizer == "nesterov", fused=fused),
             )
         case "adagrad":
-            return (Adagrad(parameters, lr=rate, eps=EPSILON, fused=True),)
+            return (Adagrad(parameters, lr=rate, eps=EPSILON, fused=fused),)
         case "rmsprop":
             return (RMSprop(parameters, lr=rate, alpha=plan.momentum, eps=EPSILON, foreach=True),)
         case "adam":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -80,7 +81,9 @@ def load(folder: Path, likes: Mapping[str, Tensor]) -> dict[str, Tensor]:
             like = likes.get(name)
             fits = isinstance(like, DTensor) and like.shape == meta.size
             found[name] = torch.zeros_like(like) if fits and like is not None else empty
-    checkpoint.load(dict(found), storage_reader=FileSystemReader(folder), no_dist=True)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "torch.distributed is disabled")  # each process reads for itself
+        checkpoint.load(dict(found), storage_reader=FileSystemReader(folder), no_dist=True)
     return found
 
 
@@ -93,19 +96,21 @@ def _sum_not_mean(divided: FSDPModule) -> None:
 def _refuse(networks: Mapping[str, nn.Module], plan: Train) -> None:
     """What cannot be trained in parts, with the reason."""
     if plan.optimizer == "muon":
-        raise _error("muon makes whole matrices orthogonal", "train.optimizer", plan.optimizer, "adamw")
+        raise _error("muon needs whole matrices, to make them orthogonal", "train.optimizer", plan.optimizer, "adamw")
     if plan.precision == "fp16":
-        raise _error("losses are not scaled for parts of weights", "train.precision", plan.precision, "bf16")
+        raise _error(
+            "the scaled losses of fp16 are not watched over divided weights", "train.precision", plan.precision, "bf16"
+        )
     if len(networks) > 1:
-        raise _error("players that take turns share no schedule of their layers", "train.shard", "true", "false")
+        why = f"the {len(networks)} networks of this task take turns, and a divided one learns at every step"
+        raise _error(why, "train.shard", "true", "false")
 
 
 def _error(why: str, key: str, got: str, instead: str) -> RecipeError:
     return RecipeError(
-        f"train.shard does not go with {key}: {got}, since {why}. Write {key}: {instead}.",
+        f"train.shard cannot be used here: {why}. Write {key}: {instead}.",
         where=key,
         expected=instead,
         got=got,
         fix=f"{key}: {instead}",
     )
-

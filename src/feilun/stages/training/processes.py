@@ -142,7 +142,9 @@ def _check_devices(work: Work) -> None:
     if device.type not in ("cpu", "cuda"):
         raise _device_error(f"several processes work on cpu or cuda, and this is {device.type}", plan.device)
     if device.type == "cuda" and plan.processes > torch.cuda.device_count():
-        raise _device_error(f"{plan.processes} processes need as many GPUs; here are {torch.cuda.device_count()}", "cuda")
+        raise _device_error(
+            f"{plan.processes} processes need as many GPUs; here are {torch.cuda.device_count()}", "cuda"
+        )
 
 
 def _device_error(why: str, got: str) -> RecipeError:

@@ -50,7 +50,9 @@ def work_on(folder: Path) -> bool:
         job = read_json(folder / JOB)
         own = discover.own_model(discover.python_file(Path(job["own"]))) if job["own"] else nullcontext()
         with own:
-            facts = discover.stage_verb("training", "train")(_work(job, _Telling(folder / SAID) if here.writes else Quiet()))
+            facts = discover.stage_verb("training", "train")(
+                _work(job, _Telling(folder / SAID) if here.writes else Quiet())
+            )
     except BaseException as error:  # whatever it is, the parent tells it
         write_json(folder / f"error-{here.rank}.json", _told(error))
         return False
