@@ -153,7 +153,7 @@ def test_every_way_of_training_goes_on_bit_for_bit(tmp_path: Path, ways: dict[st
     expected, fitted = worked.train(None, plan)
     for step in (7, 20):  # counted from where it goes on: in the middle of the second and in the last epoch
         with pytest.raises(Stopped):
-            worked.train(tmp_path, plan, interrupted_at(step))
+            worked.train(tmp_path, plan, interrupted_at(step * plan.accumulate))
     got, again = worked.train(tmp_path, plan)
     assert same(got, expected)
     assert untimed(again.curves) == untimed(fitted.curves)

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import pytest
+import torch
+from torch import Tensor, nn
 
 from feilun.core.recipe import Train
+from feilun.parts.engine.fit import fit
+from feilun.parts.engine.plan import Index, Learning
 from feilun.parts.engine.schedule import cuts, learning_rate
 
 
@@ -21,8 +28,6 @@ def test_one_cycle_rises_for_a_third_and_ends_near_nothing() -> None:
 
 
 def test_one_cycle_is_the_shape_of_torch() -> None:
-    import torch
-
     weight = torch.nn.Parameter(torch.zeros(1))
     optimizer = torch.optim.SGD([weight], lr=1.0)
     cycle = torch.optim.lr_scheduler.OneCycleLR(
@@ -56,3 +61,17 @@ def test_a_plateau_is_two_epochs_without_a_better_loss(losses: list[float], expe
 def test_a_plateau_halves_the_rate_down_to_the_floor() -> None:
     plan = Train(decay="plateau", learning_rate=1.0, floor=0.2, warmup=0.0)
     assert [learning_rate(plan, 5, 10, cut) for cut in range(4)] == [1.0, 0.5, 0.25, 0.2]
+
+
+def test_the_loop_halves_the_rate_where_nothing_gets_better() -> None:
+    arrays = {"x": np.ones((8, 1), np.float32)}
+    plan = Train(epochs=6, batch_size=4, decay="plateau", learning_rate=1.0, warmup=0.0, patience=None)
+    index = Index(train=np.arange(4), validation=np.arange(4, 8))
+    done = fit({"main": nn.Linear(1, 1)}, arrays, index, Learning(objective=_flat), plan)
+    assert [point["learning_rate"] for point in done.curves] == [1.0, 1.0, 1.0, 0.5, 0.5, 0.25]
+
+
+def _flat(networks: Any, batch: Any, player: str) -> Tensor:
+    """A loss without a slope."""
+    made: Tensor = networks[player](batch["x"])[:, 0] * 0 + 1
+    return made
