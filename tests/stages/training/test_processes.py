@@ -15,8 +15,8 @@ from safetensors.torch import load_file
 
 from feilun import lifecycle
 from feilun.core import discover
-from feilun.core.errors import FeilunError, InputError, RecipeError, Stopped
-from feilun.core.manifest import read_json
+from feilun.core.errors import InputError, RecipeError, Stopped
+from feilun.core.manifest import read_json, write_json
 from feilun.core.progress import Quiet
 from feilun.core.recipe import Recipe
 from feilun.core.work import Work
@@ -136,12 +136,21 @@ def test_a_killed_process_ends_the_others_and_two_go_on(made: Any, tmp_path: Pat
         verbs.make(work)
     step = read_json(work.folder / "checkpoint.json")["step"]
     assert 30 <= step <= 40
-    how.write_text("raise")
-    with pytest.raises(FeilunError, match="ValueError: a mistake in the user's network") as told:
-        verbs.make(work)
-    assert "forward" in told.value.__notes__[0]
-    assert verbs.make(work).facts == {**verbs.make(work).facts, "processes": 2, "epochs": 10}
+    assert verbs.make(work).facts["processes"] == 2
     assert [point["epoch"] for point in read_json(work.folder / "curves.json")] == list(range(1, 11))
+
+
+def test_a_mistake_in_the_users_network_is_told_with_its_trace(made: Any, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setenv("RANK", "1")
+    how = tmp_path / "how"
+    how.write_text("raise")
+    work = own(made(tmp_path / "home", epochs=10), how)
+    (tmp_path / "log").touch()
+    write_json(tmp_path / worker.JOB, worker.job(work, tmp_path / "home" / "models" / "abc.py"))
+    assert not worker.work_on(tmp_path)
+    error = processes.failure(work, tmp_path)
+    assert str(error) == "ValueError: a mistake in the user's network"
+    assert "in forward" in error.__notes__[0]
 
 
 def test_a_network_from_python_is_refused(made: Any, tmp_path: Path) -> None:

@@ -42,10 +42,36 @@ def train(work: Work) -> dict[str, Any]:
     try:
         _launch(work, folder)
         if not (folder / worker.MADE).is_file():
-            raise _failure(work, folder)
+            raise failure(work, folder)
         return dict(read_json(folder / worker.MADE))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def failure(work: Work, folder: Path) -> FeilunError:
+    """Why there is no result: the first error of ours, else the first of any kind, else that a process was lost."""
+    told = sorted((read_json(path) for path in folder.glob("error-*.json")), key=lambda one: float(one["at"]))
+    causes = [one for one in told if not one["lost"]]
+    ours = [one for one in causes if "code" in one]
+    for one in ours or causes:
+        kind = getattr(errors, one["kind"], FeilunError)
+        fields = {name: one.get(name, "") for name in ("where", "expected", "got", "fix")}
+        made: FeilunError = kind(one["message"], **fields)
+        made.add_note(str(one["trace"]))
+        return made
+    name, log = work.recipe.name, (folder / "log").read_text(encoding="utf-8", errors="replace")
+    saved = (work.folder / checkpoints.FILE).is_file()
+    error = InputError(
+        f"One of the {work.recipe.train.processes} training processes was lost: killed, perhaps for want of memory, or "
+        f"its machine is gone. {'The newest checkpoint is whole; t' if saved else 'T'}ype the same command again "
+        f"(feilun run {name}){' to go on from there' if saved else ''}.",
+        where="train.processes",
+        expected="processes that live to the end",
+        got=log[-300:].strip(),
+        fix=f"feilun run {name}",
+    )
+    error.add_note(log)
+    return error
 
 
 def _launch(work: Work, folder: Path) -> None:
@@ -155,29 +181,3 @@ def _device_error(why: str, got: str) -> RecipeError:
         got=got,
         fix="train.device: cpu",
     )
-
-
-def _failure(work: Work, folder: Path) -> FeilunError:
-    """Why there is no result: the first error of ours, else the first of any kind, else that a process was lost."""
-    told = sorted((read_json(path) for path in folder.glob("error-*.json")), key=lambda one: float(one["at"]))
-    causes = [one for one in told if not one["lost"]]
-    ours = [one for one in causes if "code" in one]
-    for one in ours or causes:
-        kind = getattr(errors, one["kind"], FeilunError)
-        fields = {name: one.get(name, "") for name in ("where", "expected", "got", "fix")}
-        made: FeilunError = kind(one["message"], **fields)
-        made.add_note(str(one["trace"]))
-        return made
-    name, log = work.recipe.name, (folder / "log").read_text(encoding="utf-8", errors="replace")
-    saved = (work.folder / checkpoints.FILE).is_file()
-    error = InputError(
-        f"One of the {work.recipe.train.processes} training processes was lost: killed, perhaps for want of memory, or "
-        f"its machine is gone. {'The newest checkpoint is whole; t' if saved else 'T'}ype the same command again "
-        f"(feilun run {name}){' to go on from there' if saved else ''}.",
-        where="train.processes",
-        expected="processes that live to the end",
-        got=log[-300:].strip(),
-        fix=f"feilun run {name}",
-    )
-    error.add_note(log)
-    return error
