@@ -20,7 +20,7 @@ CAPABILITIES = (
 TESTED = (  # those with a test in test_promises.py
     *("train", "exact resume", "intervals and baseline", "cross-validation", "explanation", "groups"),
     *("quantize", "ONNX parity"),
-    *("serve without torch", "feedback → retrain → promote"),
+    *("serve without torch", "feedback → retrain → promote", "two processes"),
 )
 Table = dict[str, dict[str, str]]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import json
 import math
 import signal
@@ -224,6 +225,33 @@ def test_feedback_retrain_promote(life: Life, tmp_path: Path) -> None:
     assert [version["champion"] for version in versions].count(True) == 1
     assert lifecycle.call("improvement", "champion", home, name) == (number if told["decision"] == "promote" else 1)
     assert lifecycle.load(told["challenger"], home=home).predict(life.requests("test", 2))
+
+
+@pytest.mark.promise("two processes")
+def test_two_processes(life: Life, tmp_path: Path) -> None:
+    """Two processes learn what one does: the same losses to 1e-6, and weights to what rounding makes of that.
+
+    What makes rows depend on others, or on the process that drew, is switched off: batch norm and dropout.
+    """
+    recipe = life.run.recipe
+    keys = {field.name for field in dataclasses.fields(discover.find("models", str(recipe.model.name)).MODEL)}
+    off = {key: value for key, value in {"dropout": 0.0, "norm": "group"}.items() if key in keys}
+    made = {}
+    for processes in (1, 2):
+        train = {**recipe.train.model_dump(), "epochs": 2, "processes": processes}
+        alike = recipe.but(model={**recipe.model.model_dump(), **off}, train=train)
+        folder = life.copy(tmp_path / str(processes)) / NAME / "together"
+        given = lifecycle.Given(base=tmp_path, say=Quiet())
+        made[processes] = lifecycle.make_stages(alike, STAGES[:2], folder, given)[0]["training"]
+    told = manifest.read(made[2])
+    assert told is not None and told.facts["processes"] == 2
+    curves = [json.loads((made[number] / "curves.json").read_text(encoding="utf-8")) for number in (1, 2)]
+    for one, two in zip(*curves, strict=True):
+        for loss in ("loss", "validation_loss") if life.task.early_stop else ("loss",):
+            assert two[loss] == pytest.approx(one[loss], rel=1e-6, abs=1e-6)
+    one, two = (load_file(made[number] / "weights.safetensors") for number in (1, 2))
+    for name, weight in one.items():
+        assert np.abs(weight - two[name]).max() < 1e-4, name
 
 
 def assert_alike(ours: Any, theirs: Any, where: str = "answer") -> None:

@@ -205,7 +205,9 @@ SETTINGS = argument(
 )
 _TARGET = argument("--target", metavar="COLUMN", nargs="+", help="the column to predict; several for several labels")
 _TOGETHER = (
-    argument("--processes", metavar="N", type=int, help="train in so many processes, each with its part of every batch"),
+    argument(
+        "--processes", metavar="N", type=int, help="train in so many processes, each with its part of every batch"
+    ),
     argument("--shard", action="store_true", help="divide the weights among them too, for a network too large for one"),
     argument("--cluster", metavar="URL", help="on the machines of a Ray cluster, such as ray://head:10001"),
 )

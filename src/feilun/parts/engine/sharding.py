@@ -10,8 +10,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, distributed, nn
-from torch.distributed import checkpoint
-from torch.distributed.checkpoint import CheckpointException, FileSystemReader, FileSystemWriter
+from torch.distributed.checkpoint import state_dict_loader, state_dict_saver
+from torch.distributed.checkpoint.api import CheckpointException
+from torch.distributed.checkpoint.filesystem import FileSystemReader, FileSystemWriter
 from torch.distributed.checkpoint.metadata import TensorStorageMetadata
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FSDPModule, fully_shard
@@ -67,7 +68,7 @@ def divided_as(tensor: Tensor, like: Tensor | None) -> Tensor:
 def save(folder: Path, tensors: Mapping[str, Tensor]) -> None:
     """Every process writes its parts into the folder, each file down to the disk. Raises OSError."""
     try:
-        checkpoint.save(dict(tensors), storage_writer=FileSystemWriter(folder, sync_files=True))
+        state_dict_saver.save(dict(tensors), storage_writer=FileSystemWriter(folder, sync_files=True))
     except CheckpointException as error:  # some process could not
         raise OSError(str(next(iter(error.failures.values()))[0])) from error
 
@@ -83,7 +84,7 @@ def load(folder: Path, likes: Mapping[str, Tensor]) -> dict[str, Tensor]:
             found[name] = torch.zeros_like(like) if fits and like is not None else empty
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "torch.distributed is disabled")  # each process reads for itself
-        checkpoint.load(dict(found), storage_reader=FileSystemReader(folder), no_dist=True)
+        state_dict_loader.load(dict(found), storage_reader=FileSystemReader(folder), no_dist=True)
     return found
 
 

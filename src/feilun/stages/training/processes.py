@@ -59,7 +59,8 @@ def failure(work: Work, folder: Path) -> FeilunError:
         made: FeilunError = kind(one["message"], **fields)
         made.add_note(str(one["trace"]))
         return made
-    name, log = work.recipe.name, (folder / "log").read_text(encoding="utf-8", errors="replace")
+    name, path = work.recipe.name, folder / worker.LOG
+    log = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
     saved = (work.folder / checkpoints.FILE).is_file()
     error = InputError(
         f"One of the {work.recipe.train.processes} training processes was lost: killed, perhaps for want of memory, or "
@@ -102,7 +103,7 @@ def _torchrun(folder: Path, processes: int) -> Iterator[Callable[[], bool]]:
     detached: dict[str, Any] = {"start_new_session": True}  # Ctrl-C is ours to pass on
     if os.name == "nt":
         detached = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}  # type: ignore[attr-defined]
-    with (folder / "log").open("wb") as log:
+    with (folder / worker.LOG).open("wb") as log:
         process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,

@@ -30,7 +30,7 @@ from feilun.core.recipe import Recipe
 from feilun.core.work import Work
 from feilun.parts.engine import group, interrupts
 
-JOB, SAID, STOP, MADE = "job.json", "said.jsonl", "stop", "made.json"
+JOB, SAID, STOP, MADE, LOG = "job.json", "said.jsonl", "stop", "made.json", "log"
 LOOKED_FOR_S = 0.2  # how often a wish to stop is looked for
 
 
@@ -75,6 +75,11 @@ def job(work: Work, own: Path | None) -> dict[str, Any]:
     }
 
 
+def backends(*, gpus: bool) -> str:
+    """How processes talk: numbers on the CPU through gloo, tensors on GPUs through nccl."""
+    return "cpu:gloo,cuda:nccl" if gpus else "gloo"
+
+
 @dataclass(frozen=True, slots=True)
 class _Telling:
     """A Say whose words the parent says."""
@@ -111,11 +116,11 @@ def _work(job: dict[str, Any], say: Say) -> Work:
 
 @contextmanager
 def _joined(folder: Path) -> Iterator[None]:
-    """The process group that torchrun's environment describes: gloo for the CPU, nccl for GPUs, one each."""
+    """The process group that torchrun's environment describes; where there are GPUs, one for each process."""
     gpu = torch.cuda.is_available() and read_json(folder / JOB)["recipe"]["train"]["device"] != "cpu"
     if gpu:
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    distributed.init_process_group("cpu:gloo,cuda:nccl" if gpu else "gloo")
+    distributed.init_process_group(backends(gpus=gpu))
     yield
     distributed.destroy_process_group()
 
