@@ -47,7 +47,7 @@ def test_streamed_batches_are_those_of_memory(tmp_path: Path) -> None:
     assert isinstance(streamed, Streamed) and streamed.buffer is not None
     order = epoch_order(np.arange(0, ROWS, 2), 7, 0, None, streamed.buffer)
     for done in (0, 64 * 99):  # from the start, and as after a resume
-        streamed.follow(order, done)
+        streamed.follow(order, done, streamed.buffer)
         parts = [*torch.split(order[done:], BATCH), torch.arange(1, ROWS, 501)]  # then validation rows
         for part in parts:
             expected, found = held(part), streamed(part)

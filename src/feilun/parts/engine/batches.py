@@ -23,8 +23,8 @@ class Gatherer(Protocol):
     def __call__(self, index: Tensor) -> dict[str, Tensor]:
         """Any rows in any order; fast in the order of `follow`."""
 
-    def follow(self, order: Tensor, done: int) -> None:
-        """From now on batches come in this order, int64 (N,), of which so many rows are done."""
+    def follow(self, order: Tensor, done: int, buffer: Buffer | None) -> None:
+        """From now on batches come in this order, int64 (N,), of which so many rows are done; buffer: its making."""
 
 
 def gatherer(arrays: Mapping[str, Any], memory_bytes: int | None = None) -> Gatherer:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from feilun.parts.engine import stored
+from feilun.parts.engine.randomness import Buffer
 from feilun.parts.ops.ragged import Ragged, collate, take
 
 
@@ -34,7 +35,7 @@ class Held:
             batch.update({name: torch.from_numpy(array) for name, array in taken.items()})
         return batch
 
-    def follow(self, order: Tensor, done: int) -> None:
+    def follow(self, order: Tensor, done: int, buffer: Buffer | None) -> None:
         """Nothing to prepare."""
 
 

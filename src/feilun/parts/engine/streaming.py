@@ -49,14 +49,18 @@ class Streamed:
         self.buffer = buffer_of(sum(row_bytes(array) for array in arrays.values()), memory_bytes)
         self.pool = ThreadPoolExecutor(1, "rows")
         self.order = np.zeros(0, np.int64)
+        self.rows = self.buffer.rows
         self.read = 0  # rows of the order that are in a buffer, or will be
         self.now: _Filled | None = None
         self.coming: Future[_Filled] | None = None
 
-    def follow(self, order: Tensor, done: int) -> None:
-        """Buffers are filled in this order, from the one that its row number `done` is in."""
-        self.order, self.now = order.numpy(), None
-        self.read = done - done % self.buffer.rows
+    def follow(self, order: Tensor, done: int, buffer: Buffer | None) -> None:
+        """Buffers are filled in this order, from the one that its row number `done` is in.
+
+        An order that was begun with more or less memory is gone through in the buffers that it was made of.
+        """
+        self.order, self.now, self.rows = order.numpy(), None, (buffer or self.buffer).rows
+        self.read = done - done % self.rows
         self._fill()
 
     def __call__(self, index: Tensor) -> dict[str, Tensor]:
@@ -77,7 +81,7 @@ class Streamed:
 
     def _fill(self) -> None:
         """Begin with the next buffer, if there is one."""
-        part = self.order[self.read : self.read + self.buffer.rows]
+        part = self.order[self.read : self.read + self.rows]
         self.read += len(part)
         self.coming = self.pool.submit(self._filled, part) if len(part) else None
 
