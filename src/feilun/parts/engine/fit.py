@@ -47,6 +47,8 @@ def fit(
     if not len(index.train):
         raise InputError("There are no training rows. Give more data, or smaller shares in data.split.", where="data")
     loop = _Loop(networks, arrays, index, learning, plan, run)
+    if loop.gather.buffer is not None:
+        run.say.line("The rows are more than train.memory_mb: they are streamed from disk.")
     with _threads(plan.threads), _generator_restored(), interrupts.watched() as stop:
         loop.resume()
         loop.compile()

@@ -19,7 +19,7 @@ from feilun.parts.engine.held import Held, row_bytes
 from feilun.parts.engine.randomness import Buffer
 from feilun.parts.ops.ragged import take
 
-BLOCK_ROWS = 2_000  # read together; see benchmarks/streaming.py
+BLOCK_ROWS = 2_000  # read together: from cold disk random rows cost six times as much
 BLOCKS = 32  # at least so many in a buffer, so that a batch has rows from everywhere
 HELD = 2  # buffers at a time
 
