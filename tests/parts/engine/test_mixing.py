@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,9 +14,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from feilun.core.errors import Stopped
 from feilun.core.recipe import Train
 from feilun.parts.engine import mixing
-from feilun.parts.engine.plan import Batch, Learning
+from feilun.parts.engine.fit import fit
+from feilun.parts.engine.plan import Batch, Fitted, Index, Learning, Objective, Run
+from feilun.parts.engine.randomness import initialised
 
 DRAW = torch.Generator().manual_seed(0)
 BATCH = {
@@ -142,3 +148,63 @@ def test_the_seed_decides() -> None:
     one, same, other = (mixed(Train(mixup=1.0, cutmix=1.0), seed, "picture")[0] for seed in (3, 3, 4))
     assert all(torch.equal(one[name], same[name]) for name in one)
     assert not torch.equal(one["picture"], other["picture"])
+
+
+def fitted(
+    folder: Path | None, plan: Train, step: Objective = objective, dropout: float = 0.2
+) -> tuple[nn.Module, Fitted]:
+    """A network of three classes on 60 rows, with dropout and weights of rows."""
+    drawn = np.random.default_rng(0)
+    classes = drawn.integers(0, 3, 60)
+    points = (drawn.normal(size=(60, 3)) + 2 * np.eye(3)[classes]).astype(np.float32)
+    with initialised(0):
+        network = Named(nn.Linear(3, 16), nn.Tanh(), nn.Dropout(dropout), nn.Linear(16, 3))
+    index = Index(train=np.arange(50), validation=np.arange(50, 60), weights=drawn.uniform(0.5, 2, 60))
+    what = Learning(objective=step, inputs=("x",), targets=("target",))
+    return network, fit({"main": network}, {"x": points, "target": classes}, index, what, plan, Run(folder=folder))
+
+
+class Named(nn.Sequential):
+    """A sequence whose argument is called x."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        for layer in self:
+            x = layer(x)
+        return x
+
+
+PLAN = Train(epochs=4, batch_size=8, learning_rate=0.01, mixup=0.4)
+
+
+def test_an_interrupted_mixed_training_goes_on_bit_for_bit(tmp_path: Path) -> None:
+    expected, whole = fitted(None, PLAN)
+    steps = iter(range(1000))
+
+    def interrupted(networks: Any, batch: Any, player: str) -> Tensor:
+        if next(steps) == 21:
+            os.kill(os.getpid(), signal.SIGINT)
+        return objective(networks, batch, player)
+
+    with pytest.raises(Stopped):
+        fitted(tmp_path, PLAN, interrupted)
+    got, again = fitted(tmp_path, PLAN)
+    assert again.steps == whole.steps == 28
+    assert all(torch.equal(one, other) for one, other in zip(got.parameters(), expected.parameters(), strict=True))
+
+
+def test_a_batch_is_mixed_before_it_is_taken_in_parts() -> None:
+    plans = [PLAN.model_copy(update={"accumulate": parts}) for parts in (1, 4)]
+    one, other = (fitted(None, plan, dropout=0.0)[0] for plan in plans)  # dropout is drawn for each part
+    for a, b in zip(one.parameters(), other.parameters(), strict=True):
+        torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-4)  # sums in another order
+
+
+def test_validation_rows_are_never_mixed_and_training_rows_are() -> None:
+    seen: dict[bool, int] = {True: 0, False: 0}
+
+    def watching(networks: Any, batch: Any, player: str) -> Tensor:
+        seen[torch.is_grad_enabled()] += 1
+        return objective(networks, batch, player)
+
+    fitted(None, PLAN.model_copy(update={"epochs": 1}), watching)
+    assert seen == {True: 14, False: 1}, "seven batches, each asked for both targets, and one of validation rows"

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from feilun.core.errors import FeilunError
 from feilun.core.recipe import Train
 from feilun.parts.engine.plan import Batch, Learning, Objective
 
@@ -89,6 +90,8 @@ class _Once:
 
 
 def _counted(each: Tensor, counts: Tensor | None) -> Tensor:
+    if each.ndim != 1:
+        raise FeilunError(f"The objective must return one loss per row, (B,); it returned {tuple(each.shape)}.")
     return each if counts is None else each * counts.to(each.device)
 
 
