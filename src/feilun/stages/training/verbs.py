@@ -46,7 +46,7 @@ def make(work: Work) -> Made:
     what = learning.of(recipe, task, table.features)
     with initialised(recipe.seed):
         networks = task.build(recipe, table.features)
-        if recipe.train.initialisation != "default" and work.parent is None:
+        if recipe.train.initialisation != "default":
             initialisation.start(networks, recipe.train.initialisation)
     if work.parent is not None:
         weights.load(networks, _trained(work.parent) / weights.FILE)
