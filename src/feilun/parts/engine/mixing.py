@@ -51,9 +51,9 @@ def losses(
     counts: Tensor | None,
 ) -> Tensor:
     """The objective's loss of every row times how often it counts, (B,); of a mixed batch λ own + (1 - λ) partner's."""
-    own = {name: value for name, value in batch.items() if not name.startswith(PARTNER)}
-    if len(own) == len(batch):
+    if SHARE not in batch:
         return _counted(objective(networks, batch, player), counts)
+    own = {name: value for name, value in batch.items() if not name.startswith(PARTNER)}
     about = (*own, SHARE, COUNTS)
     other = {name.removeprefix(PARTNER): value for name, value in batch.items() if name not in about}
     once = {name: _Once(network) for name, network in networks.items()}
