@@ -40,9 +40,7 @@ class Transformer(nn.Module):
         super().__init__()
         self.token, self.place = nn.Embedding(TOKENS, WIDTH), nn.Embedding(CONTEXT, WIDTH)
         layer: dict[str, Any] = {"dropout": 0.0, "activation": "gelu", "batch_first": True, "norm_first": True}
-        self.layers = nn.ModuleList(
-            nn.TransformerEncoderLayer(WIDTH, 8, 4 * WIDTH, **layer) for _ in range(LAYERS)
-        )
+        self.layers = nn.ModuleList(nn.TransformerEncoderLayer(WIDTH, 8, 4 * WIDTH, **layer) for _ in range(LAYERS))
         self.last = nn.Linear(WIDTH, TOKENS)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -83,6 +83,12 @@ class Train(Frozen):
     )
     device: str = Field("auto", description="cpu, cuda, mps, ...; auto: the fastest found")
     threads: int | None = Field(None, ge=1, description="CPU threads; null: all cores")
+    memory_mb: int | None = Field(
+        None,
+        ge=1,
+        description="most memory for encoded rows: more than that is streamed from disk; null: a quarter of what the "
+        "machine or its container allows",
+    )
     processes: int = Field(1, ge=1, description="that train together, each with its part of every batch")
     shard: bool = Field(
         False,

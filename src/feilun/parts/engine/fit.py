@@ -14,11 +14,11 @@ from torch import Tensor, nn
 
 from feilun.core.errors import InputError, Stopped
 from feilun.core.recipe import Train
-from feilun.parts.engine import checkpoints, divergence, group, interrupts, randomness, weights
+from feilun.parts.engine import checkpoints, divergence, group, interrupts, memory, mixing, randomness, weights
 from feilun.parts.engine.averaging import Average, remeasured
 from feilun.parts.engine.batches import gatherer
 from feilun.parts.engine.plan import Batch, Fitted, Index, Learning, Progress, Run
-from feilun.parts.engine.randomness import Stream
+from feilun.parts.engine.randomness import Buffer, Stream
 from feilun.parts.engine.schedule import cuts, learning_rate
 from feilun.parts.engine.stepping import NotFiniteError, Stepper
 
@@ -47,6 +47,8 @@ def fit(
     if not len(index.train):
         raise InputError("There are no training rows. Give more data, or smaller shares in data.split.", where="data")
     loop = _Loop(networks, arrays, index, learning, plan, run)
+    if loop.gather.buffer is not None:
+        run.say.line("The rows are more than train.memory_mb: they are streamed from disk.")
     with _threads(plan.threads), _generator_restored(), interrupts.watched() as stop:
         loop.resume()
         loop.compile()
@@ -68,7 +70,7 @@ class _Loop:
     ) -> None:
         self.index, self.learning, self.plan, self.run = index, learning, plan, run
         self.group = group.current()
-        self.gather = gatherer(arrays)
+        self.gather = gatherer(arrays, self.group.decided(lambda: memory.for_rows(plan.memory_mb)))
         self.row_weights = None if index.weights is None else torch.from_numpy(index.weights.astype(np.float32))
         self.steps_per_epoch = math.ceil(len(index.train) / plan.batch_size)
         self.steps = self.steps_per_epoch * plan.epochs
@@ -76,7 +78,7 @@ class _Loop:
         self.networks = self.stepper.networks
         self.average = Average(plan, self.networks)
         self.generator = torch.Generator()
-        self.progress = Progress()
+        self.progress = Progress(buffer=self.gather.buffer)
         self.order = torch.zeros(0, dtype=torch.int64)
         self.cuts = 0
         self.waiting: list[tuple[str, Tensor, int]] = []  # losses that the GPU has not been asked for
@@ -93,6 +95,7 @@ class _Loop:
         weights.put(self.networks, _under("weights/", tensors), str(self.run.folder))
         checkpoints.put_optimizers(self.stepper.optimizers, tensors)
         self.progress = Progress(**progress, best=_under("best/", tensors), saved=progress["step"])
+        self.progress.buffer = self.progress.buffer and Buffer(*self.progress.buffer)
         self.average.tensors = {
             name: tensor.to(self.stepper.device) for name, tensor in _under("average/", tensors).items()
         }
@@ -170,8 +173,10 @@ class _Loop:
         )
 
     def _start_epoch(self) -> None:
-        epoch = self.progress.step // self.steps_per_epoch
-        self.order = randomness.epoch_order(self.index.train, self.run.seed, epoch, self.index.chances)
+        epoch, number = divmod(self.progress.step, self.steps_per_epoch)
+        buffer = self.progress.buffer
+        self.order = randomness.epoch_order(self.index.train, self.run.seed, epoch, self.index.chances, buffer)
+        self.gather.follow(self.order, number * len(self.order) // self.steps_per_epoch, buffer)
         self.cuts = cuts([point["validation_loss"] or point["loss"] for point in self.progress.curves])
         for network in self.networks.values():
             network.train()
@@ -179,9 +184,9 @@ class _Loop:
     def _step(self, step: int) -> None:
         player = self.learning.turns[step % len(self.learning.turns)]
         rows = self._rows(step)
-        batch = self._batch(step, rows)
-        randomness.seed_networks(self.run.seed, step, self.group.rank)
+        batch = self._batch(step, rows, mix=bool(self.plan.mixup or self.plan.cutmix))
         counts = self._counts(rows[self.group.part(len(rows))])
+        randomness.seed_networks(self.run.seed, step, self.group.rank)
         spread = len(rows) * self.group.holders(len(rows))
         try:
             loss = self.stepper.step(player, batch, counts, self._rate(step), spread)
@@ -216,17 +221,21 @@ class _Loop:
     def _counts(self, rows: Tensor) -> Tensor | None:
         return None if self.row_weights is None else self.row_weights[rows]
 
-    def _batch(self, step: int, rows: Tensor) -> Batch:
-        """Our part of these examples, with noise and augmentation of this step, drawn for all of them."""
-        part = self.group.part(len(rows))
-        noise: Batch = {}
+    def _batch(self, step: int, rows: Tensor, *, mix: bool = False) -> Batch:
+        """Our part of these examples; noise, augmentation and mixing of this step are drawn for all of them."""
+        part, seed, noise = self.group.part(len(rows)), self.run.seed, Batch()
         if self.learning.noise:
-            self.generator.manual_seed(randomness.mix(self.run.seed, Stream.NOISE, step))
+            self.generator.manual_seed(randomness.mix(seed, Stream.NOISE, step))
             noise = randomness.noise(self.learning.noise, len(rows), self.generator)
-        if self.learning.augment is None:
+        if self.learning.augment is None and not mix and self.gather.buffer is None:  # no row needs the others
             return self.gather(rows[part]) | {name: tensor[part] for name, tensor in noise.items()}
-        self.generator.manual_seed(randomness.mix(self.run.seed, Stream.AUGMENTATION, step))
-        batch = self.learning.augment(self.gather(rows) | noise, self.generator)
+        batch = self.gather(rows) | noise
+        if self.learning.augment is not None:
+            self.generator.manual_seed(randomness.mix(seed, Stream.AUGMENTATION, step))
+            batch = self.learning.augment(batch, self.generator)
+        if mix:
+            drawn = randomness.mix(seed, Stream.MIXING, step)
+            batch = mixing.mixed(batch, self._counts(rows), self.learning, self.plan, drawn)
         return {name: tensor[part] for name, tensor in batch.items()}
 
     def _end_epoch(self) -> None:
@@ -259,6 +268,8 @@ class _Loop:
         """Statistics of batch norms for averaged weights, over the first batches of this epoch's order."""
         if self.plan.average != "swa":
             return
+
+        self.gather.follow(self.order, 0, self.progress.buffer)
 
         def run() -> None:
             for network in self.networks.values():
