@@ -1,4 +1,4 @@
-"""A training in several processes, as the stage starts it: stopped, killed, gone on from, and its errors told as ours."""
+"""A training in several processes, as the stage starts it: stopped, killed, gone on from, errors told as ours."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 
 from feilun import lifecycle
 from feilun.core import discover
-from feilun.core.errors import InputError, RecipeError, Stopped
+from feilun.core.errors import InputError, MissingExtraError, RecipeError, Stopped
 from feilun.core.manifest import read_json, write_json
 from feilun.core.progress import Quiet
 from feilun.core.recipe import Recipe
@@ -81,7 +81,11 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Work]:
     task = discover.task("regression")
     before = Work(
         recipe=lifecycle.call("data", "resolve", Recipe.model_validate(plain), base=base),
-        **{"task": task, "folder": base / "data", "before": {}, "say": Quiet(), "base": base},
+        task=task,
+        folder=base / "data",
+        before={},
+        say=Quiet(),
+        base=base,
     )
     lifecycle.call("data", "make", before)
 
@@ -174,3 +178,24 @@ def test_a_process_ends_with_its_parent(tmp_path: Path) -> None:
     with subprocess.Popen(command, stdin=subprocess.PIPE, env={**os.environ, **alone}) as process:
         process.communicate()
     assert process.returncode == 1
+
+
+def test_a_ray_cluster_scores_the_same(made: Any, tmp_path: Path) -> None:
+    ray = pytest.importorskip("ray", reason="needs Ray: pip install 'feilun[cluster]'")
+    whole = made(tmp_path / "whole", epochs=5)
+    verbs.make(whole)
+    head = ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    try:
+        say = Hearing()
+        work = made(tmp_path / "cluster", say, processes=2, epochs=5, cluster=head.address_info["address"])
+        assert verbs.make(work).facts["processes"] == 2
+        assert say.epochs[-1] == 5
+        assert apart(whole.folder, work.folder) < 1e-5
+    finally:
+        ray.shutdown()
+
+
+def test_without_ray_the_package_is_named(made: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'feilun\[cluster\]'"):
+        verbs.make(made(tmp_path, processes=2, cluster="ray://nowhere:10001"))

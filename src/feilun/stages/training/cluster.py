@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,8 +11,6 @@ from typing import Any
 from feilun.core.errors import InputError, MissingExtraError
 from feilun.core.recipe import Train
 from feilun.stages.training import worker
-
-JOIN_S = 30  # to reach the cluster
 
 
 @contextmanager
@@ -58,13 +55,12 @@ def _joined(address: str) -> Any:
             where="train.cluster",
             fix="pip install 'feilun[cluster]'",
         ) from error
-    os.environ.setdefault("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", str(20 * JOIN_S))
     try:
         ray.init(address=address, log_to_driver=False, logging_level="warning")
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise InputError(
-            f"There is no Ray cluster at {address}: {str(error).splitlines()[0]:.200}. `ray start --head` starts one on "
-            "this machine, and says its address.",
+            f"There is no Ray cluster at {address}: {str(error).splitlines()[0]:.200}. `ray start --head` starts one "
+            "on this machine, and says its address.",
             where="train.cluster",
             expected="the address of a running cluster",
             got=address,
