@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import subprocess
 import sys
 from collections.abc import Callable
@@ -180,19 +181,32 @@ def test_a_process_ends_with_its_parent(tmp_path: Path) -> None:
     assert process.returncode == 1
 
 
-def test_a_ray_cluster_scores_the_same(made: Any, tmp_path: Path) -> None:
-    ray = pytest.importorskip("ray", reason="needs Ray: pip install 'feilun[cluster]'")
+HEAD = """
+import sys
+import ray
+print(ray.init(address="local", num_cpus=2, include_dashboard=False).address_info["address"], flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.filterwarnings("ignore")  # Ray's own
+def test_a_ray_cluster_scores_the_same(made: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cluster of this machine alone, with a token of its own; it ends with its standard input."""
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    monkeypatch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
+    pytest.importorskip("ray", reason="needs Ray: pip install 'feilun[cluster]'")
     whole = made(tmp_path / "whole", epochs=5)
     verbs.make(whole)
-    head = ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
-    try:
-        say = Hearing()
-        work = made(tmp_path / "cluster", say, processes=2, epochs=5, cluster=head.address_info["address"])
+    with subprocess.Popen(
+        [sys.executable, "-c", HEAD], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as head:
+        assert head.stdout is not None
+        address = head.stdout.readline().strip()
+        work = made(tmp_path / "cluster", say := Hearing(), processes=2, epochs=5, cluster=address)
         assert verbs.make(work).facts["processes"] == 2
-        assert say.epochs[-1] == 5
-        assert apart(whole.folder, work.folder) < 1e-5
-    finally:
-        ray.shutdown()
+        head.communicate()
+    assert say.epochs[-1] == 5
+    assert apart(whole.folder, work.folder) < 1e-5
 
 
 def test_without_ray_the_package_is_named(made: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

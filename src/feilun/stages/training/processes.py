@@ -61,6 +61,8 @@ def failure(work: Work, folder: Path) -> FeilunError:
         return made
     name, path = work.recipe.name, folder / worker.LOG
     log = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+    if not told and work.recipe.train.cluster is not None:
+        return InputError(f"Ray could not run the training: {log:.500}", where="train.cluster", got=log[:100])
     saved = (work.folder / checkpoints.FILE).is_file()
     error = InputError(
         f"One of the {work.recipe.train.processes} training processes was lost: killed, perhaps for want of memory, or "
