@@ -138,9 +138,9 @@ def load(thing: str | Path, *, home: str | Path | None = None) -> Any:
     return call("deployment", "load", bundle_folder(thing, runs.home(home)))
 
 
-def bundle_folder(thing: str | Path, home: Path) -> Path:
+def bundle_folder(thing: str | Path, home: Path, base: Path = Path()) -> Path:
     """Where the bundle of a version lies; a path to a bundle, a run or a deployment folder is taken as it is."""
-    for folder in (Path(thing), Path(thing) / "bundle", Path(thing) / "deployment" / "bundle"):
+    for folder in (base / thing, base / thing / "bundle", base / thing / "deployment" / "bundle"):
         if (folder / "predict.py").is_file():
             return folder
     return find(str(thing), home)[2] / "deployment" / "bundle"
@@ -182,6 +182,7 @@ def run_recipe(
     given = Given(base=base, lap=lap, frame=frame, model=model, say=say or progress.Quiet())
     mark = lap.rows.name if lap else None
     with progress.locked(home / name), own_network(recipe, home / name, base, model) as recipe:
+        recipe = with_weights(recipe, home, base)
         asked, tried = recipe, dict[str, Any]()
         if recipe.model.name == AUTO:
             recipe, tried = choose(recipe, home / name, given)
@@ -290,6 +291,18 @@ def own_network(recipe: Recipe, parent: Path, base: Path, model: Any) -> Iterato
         options["sha256"] = call("training", "fingerprint", model)
     with discover.own_model(model):
         yield recipe.but(model={**recipe.model.model_dump(mode="json"), **options, "name": "own"})
+
+
+def with_weights(recipe: Recipe, home: Path, base: Path) -> Recipe:
+    """What `model.weights` names, verified and kept beside the runs; its hash goes into the recipe."""
+    thing, folder = recipe.model.weights, home / str(recipe.name) / "models"
+    if thing is None or (folder / f"{recipe.model.weights_sha256}.safetensors").is_file():
+        return recipe  # a lap and a study take what the first run kept, whatever became of the file
+    path = base / reading.expand(thing)
+    if not path.is_file() and not (path / "config.json").is_file():
+        path = bundle_folder(reading.expand(thing), home, base)
+    model = recipe.model.model_dump(mode="json")
+    return recipe.but(model={**model, "weights_sha256": call("training", "keep_weights", path, folder)})
 
 
 def _stage(job: _Job) -> tuple[Path, bool]:

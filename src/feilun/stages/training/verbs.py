@@ -8,16 +8,15 @@ from typing import Any
 
 import numpy as np
 
+from feilun.core import discover
 from feilun.core.errors import RecipeError
-from feilun.core.manifest import read_json, write_json
+from feilun.core.manifest import write_json
 from feilun.core.recipe import Recipe, Train
 from feilun.core.work import Made, Work
 from feilun.parts.dataset import Table
-from feilun.parts.engine import checkpoints, weights
-from feilun.parts.engine.fit import fit
+from feilun.parts.engine import weights
 from feilun.parts.engine.plan import Fitted, Index, Learning, Run
-from feilun.parts.engine.randomness import initialised
-from feilun.stages.training.balance import balanced
+from feilun.stages.training import phases
 from feilun.stages.training.draw import augmentation, with_share
 
 # How often a checkpoint is made and how many are kept does not change the result.
@@ -29,37 +28,54 @@ CODE = ("models", "features")
 
 
 def depends(recipe: Recipe, base: Path, lap: Path | None, frame: Any) -> str:
-    """In a lap the share drawn from feedback matters too."""
-    return str(recipe.improve.share) if lap else ""
+    """In a lap the share drawn from feedback matters too; else what lies in the sources without labels."""
+    if lap:
+        return str(recipe.improve.share)
+    given = [recipe.train.pretrain, recipe.train.pseudo_labels]
+    named = [one.source for one in given if one is not None and one.source is not None]
+    read = discover.stage_verb("data", "fingerprint")
+    return " ".join(read(recipe, base, name) for name in named)
 
 
 def make(work: Work) -> Made:
-    """Train from the start, from a checkpoint, or in a lap from the champion's weights."""
+    """Train from the start, from other weights, from a checkpoint, or in a lap from the champion's weights."""
     task, recipe = work.task, work.recipe
     table = Table.open(work.before["data"])
     arrays: Mapping[str, Any] = table.arrays
     rows = np.arange(len(table.splits))
     if task.examples is not None:
         arrays, rows = task.examples(arrays, recipe)
-    with initialised(recipe.seed):
-        networks = task.build(recipe, table.features)
-    if work.parent is not None:
-        weights.load(networks, _trained(work.parent) / weights.FILE)
     inputs = {name: feature for name, feature in table.features.items() if name not in task.targets}
-    learning = Learning(
-        objective=task.objective,
-        turns=task.turns,
-        noise=task.noise(recipe) if task.noise else {},
-        augment=augmentation(inputs),
-        early_stop=task.early_stop,
+    lesson = phases.Lesson(
+        work=work,
+        table=table,
+        arrays=arrays,
+        index=_index(work, table, rows),
+        learning=Learning(
+            objective=task.objective,
+            turns=task.turns,
+            noise=task.noise(recipe) if task.noise else {},
+            augment=augmentation(inputs),
+            early_stop=task.early_stop,
+        ),
+        plan=_plan(work),
+        run=Run(seed=recipe.seed, folder=work.folder, say=work.say, again=_again(work)),
     )
-    run = Run(seed=recipe.seed, folder=work.folder, say=work.say, again=_again(work))
-    index = balanced(_index(work, table, rows), arrays, table.features, recipe)
-    fitted = fit(networks, arrays, index, learning, _plan(work), run)
-    weights.save(networks, work.folder / weights.FILE)
-    write_json(work.folder / "curves.json", list(fitted.curves))
-    checkpoints.clear(work.folder)
-    return Made(facts=_facts(fitted))
+    learnt = phases.learn(lesson)
+    weights.save(learnt.networks, work.folder / weights.FILE)
+    write_json(work.folder / "curves.json", list(learnt.fitted.curves))
+    phases.clear(work.folder)
+    return Made(facts={**_facts(learnt.fitted), **learnt.facts})
+
+
+def keep_weights(place: Path, folder: Path) -> str:
+    """Copy the weights at this place (bundle, .safetensors, Hugging Face folder) to `folder/<sha256>.safetensors`.
+
+    Returns the hash. Raises IntegrityError for a bundle that is not what was packed.
+    """
+    from feilun.stages.training import start
+
+    return start.keep(place, folder)
 
 
 def forecast(recipe: Recipe, base: Path, splits: Mapping[str, int] | None = None) -> dict[str, Any]:
@@ -121,12 +137,6 @@ def _index(work: Work, table: Table, rows: np.ndarray) -> Index:
     if work.lap is not None:
         train = with_share(train, table.origin[rows[train]] > 0, work.recipe.improve.share)
     return Index(train=train, validation=validation)
-
-
-def _trained(parent: Path) -> Path:
-    """The training folder of a run, which may be another run's: run.json says where."""
-    places = read_json(parent / "run.json")["stages"]
-    return parent.parent / str(places["training"])
 
 
 def _again(work: Work) -> str:
