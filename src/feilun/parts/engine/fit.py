@@ -155,8 +155,7 @@ class _Loop:
         epoch = self.progress.step // self.steps_per_epoch
         self.order = randomness.epoch_order(self.index.train, self.run.seed, epoch, self.index.chances)
         self.cuts = cuts([point["validation_loss"] or point["loss"] for point in self.progress.curves])
-        for network in self.networks.values():
-            network.train()
+        self.stepper.begin(epoch)
 
     def _step(self, step: int) -> None:
         player = self.learning.turns[step % len(self.learning.turns)]
@@ -228,7 +227,7 @@ class _Loop:
             now.sums, now.rows, now.seconds = {}, {}, 0.0
             if validation_loss is None or self.plan.patience is None:
                 return
-            now.waited += 1
+            now.waited += 1 if len(now.curves) >= (self.plan.unfreeze or 0) else 0  # the rest is still to learn
             if now.best_loss is None or validation_loss < now.best_loss:
                 now.best_loss, now.best_epoch, now.waited = validation_loss, len(now.curves), 0
                 now.best = weights.copies(self.networks)
@@ -239,8 +238,7 @@ class _Loop:
             return
 
         def run() -> None:
-            for network in self.networks.values():
-                network.train()
+            self.stepper.begin(len(self.progress.curves))
             for number in range(min(NORM_BATCHES, self.steps_per_epoch)):
                 step = self.progress.step - self.steps_per_epoch + number
                 rows = self._rows(step)
@@ -248,7 +246,8 @@ class _Loop:
                 for player in self.stepper.parameters:
                     self.stepper.losses(player, self._batch(step, rows), None)
 
-        remeasured(self.networks, run)
+        frozen = self.stepper.freezing.norms if self.plan.unfreeze is None else ()
+        remeasured(self.networks, run, frozen)
 
     def _validate(self) -> float | None:
         """Mean loss of the validation rows in eval mode, with the same noise every time; None where it says nothing."""

@@ -1,12 +1,8 @@
-"""Which parts of a network learn, and how fast: frozen parts, and a rate for each layer."""
+"""The layers of a network from the bottom to the top, and a rate for each."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-
-from torch import Tensor, nn
-
-from feilun.core.errors import RecipeError
+from torch import nn
 
 HEAD = "head"
 NORMS = (nn.modules.batchnorm._BatchNorm, nn.LayerNorm, nn.GroupNorm, nn.modules.instancenorm._InstanceNorm)
@@ -14,52 +10,11 @@ TABLES = (nn.Embedding, nn.EmbeddingBag)
 Layer = tuple[list[nn.Parameter], type[nn.Module]]
 
 
-def frozen(networks: Mapping[str, nn.Module], prefixes: Sequence[str]) -> set[str]:
-    """Names, `player/parameter`, of the parameters under these prefixes; a prefix may leave out the player.
-
-    Raises RecipeError for a prefix without a parameter, and where nothing is left that learns.
-    """
-    names = [f"{player}/{name}" for player, network in networks.items() for name, _ in network.named_parameters()]
-    found: set[str] = set()
-    for prefix in prefixes:
-        mine = {name for name in names if _under(prefix, name) or _under(prefix, name.partition("/")[2])}
-        if not mine:
-            there = ", ".join(_parts(names, several=len(networks) > 1))
-            raise RecipeError(
-                f"train.freeze names {prefix!r}, and no parameter's name begins so. This network's parts: {there}.",
-                where="train.freeze",
-                expected=there,
-                got=prefix,
-                fix="name one of these parts, or a part of one, such as encoders.0",
-            )
-        found |= mine
-    learns = [p for name, p in _named(networks) if name not in found and p.requires_grad]
-    if prefixes and not learns:
-        raise RecipeError(
-            f"train.freeze {list(prefixes)} leaves nothing that learns. Freeze less, such as all but the {HEAD}.",
-            where="train.freeze",
-            expected="a part that learns",
-            got=", ".join(prefixes),
-            fix="name fewer parts",
-        )
-    return found
-
-
-def still(networks: Mapping[str, nn.Module], names: set[str]) -> list[nn.Module]:
-    """The batch norms among frozen parts: in training too they keep to the statistics they have."""
-    found: list[nn.Module] = []
-    for player, network in networks.items():
-        for place, module in network.named_modules():
-            own = [f"{player}/{place}.{name}".replace("/.", "/") for name, _ in module.named_parameters(recurse=False)]
-            if isinstance(module, NORMS[0]) and own and names.issuperset(own):
-                found.append(module)
-    return found
-
-
 def scales(network: nn.Module, decay: float) -> dict[int, float]:
     """{id of a parameter: its share of the rate}: decay^d at d layers below the top (Howard & Ruder 2018).
 
-    The top, which answers, has the whole rate; their own share was 1/2.6. What `layers` says is a layer.
+    The top, which answers, has the whole rate. The paper divides by 2.6 from layer to layer. What a layer is, `layers`
+    says.
     """
     levels = layers(network)
     return {
@@ -114,17 +69,3 @@ def _beside(stacks: list[list[Layer]]) -> list[Layer]:
         level = [stack[place - height] for stack in stacks if len(stack) >= height - place]
         made.append(([parameter for parameters, _ in level for parameter in parameters], nn.Module))
     return made
-
-
-def _named(networks: Mapping[str, nn.Module]) -> list[tuple[str, Tensor]]:
-    return [(f"{player}/{name}", p) for player, network in networks.items() for name, p in network.named_parameters()]
-
-
-def _under(prefix: str, name: str) -> bool:
-    return name == prefix or name.startswith((f"{prefix}.", f"{prefix}/"))
-
-
-def _parts(names: Iterable[str], *, several: bool) -> list[str]:
-    """The first words of the names, `encoders`; with the player where there are several, `generator/layers`."""
-    firsts = dict.fromkeys(name.partition(".")[0] for name in names)
-    return list(firsts) if several else [first.partition("/")[2] for first in firsts]

@@ -111,7 +111,5 @@ def _bert(config: Mapping[str, Any]) -> nn.Module:
             where="model.name",
             fix=EXTRA,
         ) from error
-    network: nn.Module = BertModel(
-        BertConfig(**{**config, "attn_implementation": "eager"}), add_pooling_layer=False
-    )
+    network: nn.Module = BertModel(BertConfig(**{**config, "attn_implementation": "eager"}), add_pooling_layer=False)
     return network
