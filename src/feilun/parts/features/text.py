@@ -80,7 +80,7 @@ class Text:
             )
         if (self.tokens == "file") != (self.file is not None):
             raise RecipeError(
-                f"tokens of {self.columns[0]} is {self.tokens}, its file {self.file!r}; tokens: file goes with file: PATH.",
+                f"tokens of {self.columns[0]} is {self.tokens}, file is {self.file}; the two go together.",
                 where=f"inputs.{self.columns[0]}.file",
                 expected="tokens: file, file: tokenizer.json",
                 got=f"tokens: {self.tokens}, file: {self.file}",

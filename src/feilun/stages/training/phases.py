@@ -108,18 +108,29 @@ def clear(folder: Path) -> None:
 def _fit(lesson: Lesson, networks: dict[str, nn.Module], arrays: Mapping[str, Any], index: Index, place: str) -> Fitted:
     """The training with labels: of everything, of an adapter, or of the last layer alone."""
     recipe, folder = lesson.work.recipe, lesson.work.folder / place
+    adapter = recipe.model.adapter
     if lesson.plan.few_shot:
-        if len(networks) > 1:
-            raise _no_encoders("train.few_shot", "one network", ", ".join(networks))
+        if len(networks) > 1 or adapter is not None:
+            got = "model.adapter" if adapter is not None else ", ".join(networks)
+            raise _not_here("train.few_shot", "one network, of which the last layer alone learns", got)
         return solving.fit_head(next(iter(networks.values())), arrays, index, lesson.learning, recipe.seed)
     run = replace(lesson.run, folder=folder)
-    if recipe.model.adapter is None:
+    if adapter is None:
         return fit(networks, arrays, index, lesson.learning, lesson.plan, run)
+    whole = _numbers(networks)
     with initialised(recipe.seed):
-        injected = adapters.inject(networks, recipe.model.adapter.lora)
+        injected = adapters.inject(networks, adapter.lora)
+    lesson.work.say.line(
+        f"LoRA of rank {adapter.lora.rank}: {_numbers(networks, learning=True):,} numbers learn, not {whole:,}."
+    )
     fitted = fit(networks, arrays, index, lesson.learning, lesson.plan, run)
     adapters.merge(injected, folder)
-    return fitted
+    return replace(fitted, parameters=whole)
+
+
+def _numbers(networks: Mapping[str, nn.Module], *, learning: bool = False) -> int:
+    every = {id(p): p for network in networks.values() for p in network.parameters() if p.requires_grad or not learning}
+    return sum(parameter.numel() for parameter in every.values())
 
 
 def _phase(lesson: Lesson, name: str, networks: dict[str, nn.Module], train: Any) -> None:
@@ -210,12 +221,10 @@ def _check_labels(lesson: Lesson) -> None:
     """Raises RecipeError where an answer is no label with a probability."""
     target = lesson.table.features.get("target")
     if target is None or target.kind != "labels" or getattr(target, "several", False):
-        raise _no_encoders(
-            "train.pseudo_labels", "a classification with one label per row", str(lesson.work.task.summary)
-        )
+        raise _not_here("train.pseudo_labels", "a classification with one label per row", str(lesson.work.task.summary))
 
 
-def _no_encoders(key: str, expected: str, got: str) -> RecipeError:
+def _not_here(key: str, expected: str, got: str) -> RecipeError:
     return RecipeError(
         f"{key} needs {expected}; here is: {got}. Leave {key} out.",
         where=key,
