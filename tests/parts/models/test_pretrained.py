@@ -1,4 +1,4 @@
-"""A published text encoder from a local folder: its weights, its tokenizer, its answers, served without transformers."""
+"""A published text encoder from a local folder: its weights, its tokenizer, its answers; served without it."""
 
 from __future__ import annotations
 
@@ -22,16 +22,8 @@ from feilun.core.recipe import Recipe
 from feilun.parts.features.text import Text
 from feilun.parts.models import pretrained
 
-WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"abcde", "fine", "cold", *map(str, range(10)), "##0"]
-    "[PAD]",
-    "[UNK]",
-    "[CLS]",
-    "[SEP]",
-    "[MASK]",
-    *["a", "b", "c", "d", "e", "fine", "cold"],
-    *map(str, range(10)),
-    "##0",
-]
+MARKS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+WORDS = [*MARKS, *list("abcde"), "fine", "cold", *map(str, range(10)), "##0"]
 
 
 def published(folder: Path, words: list[str] = WORDS) -> Path:
