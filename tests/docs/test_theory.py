@@ -109,7 +109,7 @@ def close(ours: Any, page: Any, tolerance: float = 1e-5) -> None:
 def by_optimizer(plan: Train, start: np.ndarray, gradients: list[np.ndarray]) -> np.ndarray:
     """The weights after these gradients went through our optimizer."""
     weight = nn.Parameter(torch.tensor(start))
-    optimizer = optimizers.make(plan, [weight])
+    [optimizer] = optimizers.make(plan, [weight])
     for gradient in gradients:
         weight.grad = torch.tensor(gradient)
         optimizer.step()

@@ -14,6 +14,7 @@ from torch import Tensor
 from feilun.core.progress import Quiet
 from feilun.core.protocols import Say
 from feilun.core.task import Shape
+from feilun.parts.engine.randomness import Buffer
 
 Batch = dict[str, Tensor]
 Objective = Callable[[Mapping[str, Callable[..., Any]], Mapping[str, Tensor], str], Tensor]
@@ -88,6 +89,7 @@ class Progress:
     curves: list[dict[str, Any]] = field(default_factory=list)
     first: list[float] = field(default_factory=list)  # losses of the first steps, and of the latest: see divergence
     recent: list[float] = field(default_factory=list)
+    buffer: Buffer | None = None  # how streamed rows are shuffled
     averaged: int = 0  # what went into the average of the weights
     scaler: dict[str, Any] = field(default_factory=dict)  # of fp16's losses
     best: dict[str, Tensor] = field(default_factory=dict)
