@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from feilun.core.errors import InputError, Stopped
 from feilun.core.recipe import Train
-from feilun.parts.engine import checkpoints, divergence, interrupts, memory, randomness, weights
+from feilun.parts.engine import checkpoints, divergence, interrupts, memory, mixing, randomness, weights
 from feilun.parts.engine.averaging import Average, remeasured
 from feilun.parts.engine.batches import gatherer
 from feilun.parts.engine.plan import Batch, Fitted, Index, Learning, Progress, Run
@@ -165,10 +165,13 @@ class _Loop:
     def _step(self, step: int) -> None:
         player = self.learning.turns[step % len(self.learning.turns)]
         rows = self._rows(step)
-        batch = self._batch(step, rows)
+        batch, counts = self._batch(step, rows), self._counts(rows)
+        if self.plan.mixup or self.plan.cutmix:
+            seed = randomness.mix(self.run.seed, Stream.MIXING, step)
+            batch = mixing.mixed(batch, counts, self.learning, self.plan, seed)
         randomness.seed_networks(self.run.seed, step)
         try:
-            loss = self.stepper.step(player, batch, self._counts(rows), self._rate(step))
+            loss = self.stepper.step(player, batch, counts, self._rate(step))
         except NotFiniteError as error:
             raise divergence.not_finite(error.what, error.value, self.progress, self.plan) from None
         self.average.after_step(step + 1)

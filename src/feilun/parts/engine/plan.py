@@ -45,6 +45,8 @@ class Learning:
     noise: Mapping[str, Shape] = field(default_factory=dict)  # N(0, 1) per example, added to the batch
     augment: Augment | None = None  # whole training batches, never validation
     early_stop: bool = True  # whether the validation loss means anything
+    inputs: tuple[str, ...] = ()  # names in the batch: what mixup and cutmix mix,
+    targets: tuple[str, ...] = ()  # and whose losses they mix
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -30,6 +30,7 @@ class Stream(IntEnum):
     NOISE = 4
     AUGMENTATION = 5
     VALIDATION = 6
+    MIXING = 7
 
 
 def mix(*numbers: int) -> int:

@@ -25,7 +25,7 @@ from feilun.parts.engine.batches import bytes_of, gatherer
 from feilun.parts.engine.fit import fit
 from feilun.parts.engine.plan import Index, Learning
 from feilun.parts.engine.randomness import initialised
-from feilun.stages.training.draw import augmentation
+from feilun.stages.training import learning as learnt
 
 ROWS, PICTURES = 2_000, 200  # looked at; a picture takes as long as many rows of a table
 WARM, STEPS, BUDGET_S = 2, 5, 1.0  # steps before the clock runs, and at least so many more, for about so long
@@ -111,13 +111,7 @@ def _measure(recipe: Recipe, sample: _Sample, whole: Mapping[str, int]) -> _Meas
     task, table = discover.task(str(recipe.task)), sample.table
     with initialised(recipe.seed):
         networks: dict[str, nn.Module] = task.build(recipe, table.features)
-    learning = Learning(
-        objective=task.objective,
-        turns=task.turns,
-        noise=task.noise(recipe) if task.noise else {},
-        augment=augmentation({name: table.features[name] for name in table.features if name not in task.targets}),
-        early_stop=task.early_stop,
-    )
+    learning = learnt.of(recipe, task, table.features)
     train = np.flatnonzero(np.isin(sample.rows, table.index("train")))
     batch = min(recipe.train.batch_size, max(1, whole["train"]))
     plan = recipe.train.model_copy(update={"epochs": 1, "patience": None, "batch_size": batch})

@@ -21,7 +21,7 @@ from feilun.core.recipe import Train
 from feilun.core.work import Work
 from feilun.parts.bundle.answering import answer_rows, encode, input_features
 from feilun.parts.dataset import Table
-from feilun.parts.engine import adapters, checkpoints, solving, trained, weights
+from feilun.parts.engine import adapters, checkpoints, initialisation, solving, trained, weights
 from feilun.parts.engine.fit import fit
 from feilun.parts.engine.plan import Fitted, Index, Learning, Run
 from feilun.parts.engine.randomness import initialised
@@ -89,6 +89,8 @@ def started(lesson: Lesson) -> tuple[dict[str, nn.Module], dict[str, Any]]:
     work, recipe = lesson.work, lesson.work.recipe
     with initialised(recipe.seed):
         networks = work.task.build(recipe, lesson.table.features)
+        if recipe.train.initialisation != "default":
+            initialisation.start(networks, recipe.train.initialisation)
     if work.parent is not None:
         weights.load(networks, trained.folder(work.parent) / weights.FILE)
     elif recipe.model.weights is not None:

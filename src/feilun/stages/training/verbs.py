@@ -15,9 +15,9 @@ from feilun.core.recipe import Recipe, Train
 from feilun.core.work import Made, Work
 from feilun.parts.dataset import Table
 from feilun.parts.engine import weights
-from feilun.parts.engine.plan import Fitted, Index, Learning, Run
-from feilun.stages.training import phases
-from feilun.stages.training.draw import augmentation, with_share
+from feilun.parts.engine.plan import Fitted, Index, Run
+from feilun.stages.training import learning, phases, possible
+from feilun.stages.training.draw import with_share
 
 # How often a checkpoint is made and how many are kept does not change the result.
 USES = (
@@ -45,19 +45,12 @@ def make(work: Work) -> Made:
     rows = np.arange(len(table.splits))
     if task.examples is not None:
         arrays, rows = task.examples(arrays, recipe)
-    inputs = {name: feature for name, feature in table.features.items() if name not in task.targets}
     lesson = phases.Lesson(
         work=work,
         table=table,
         arrays=arrays,
         index=_index(work, table, rows),
-        learning=Learning(
-            objective=task.objective,
-            turns=task.turns,
-            noise=task.noise(recipe) if task.noise else {},
-            augment=augmentation(inputs),
-            early_stop=task.early_stop,
-        ),
+        learning=learning.of(recipe, task, table.features),
         plan=_plan(work),
         run=Run(seed=recipe.seed, folder=work.folder, say=work.say, again=_again(work)),
     )
@@ -76,6 +69,11 @@ def keep_weights(place: Path, folder: Path) -> str:
     from feilun.stages.training import start
 
     return start.keep(place, folder)
+
+
+def check(recipe: Recipe) -> None:
+    """Before any data work. Raises RecipeError for a loss or a way of mixing that task or columns do not have."""
+    possible.check(recipe, discover.task(str(recipe.task)))
 
 
 def forecast(recipe: Recipe, base: Path, splits: Mapping[str, int] | None = None) -> dict[str, Any]:
