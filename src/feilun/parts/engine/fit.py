@@ -104,16 +104,18 @@ class _Loop:
         self.threads = torch.get_num_threads()
         started = drawn = checkpointed = tick = time.monotonic()
         first = now.step
-        while now.step < self.steps and not self._had_enough():
+        while now.step < self.steps and not self._had_enough() and not self._is_late():
             if now.step % self.steps_per_epoch == 0:
                 self._start_epoch()
             self._step(now.step)
             now.step += 1
             tick, before = time.monotonic(), tick
             now.seconds += tick - before
-            if now.step % self.steps_per_epoch == 0:
+            now.spent_s += tick - before
+            if now.step % self.steps_per_epoch == 0 or self._is_late():
                 self._end_epoch()
-                tick = time.monotonic()  # rows/s is about training: validation is not counted
+                tick, before = time.monotonic(), tick  # rows/s is about training: validation is not counted
+                now.spent_s += tick - before
             if tick - drawn >= DRAWN_EVERY_S or now.step == self.steps:
                 drawn = tick
                 self._draw((tick - started) / (now.step - first))
@@ -142,6 +144,7 @@ class _Loop:
             rows_per_s=rates[len(rates) // 2],
             threads=self.threads,
             curves=tuple(now.curves),
+            in_time=not self._is_late(),
         )
 
     def _start_epoch(self) -> None:
@@ -200,7 +203,7 @@ class _Loop:
             length = clip_grad_norm_(self.parameters[player], plan.clip).item()
             if not math.isfinite(length):
                 self._not_a_number(length, "gradient's length")
-        rate = learning_rate(plan, step, self.steps)
+        rate = self.run.rates[step] if self.run.rates else learning_rate(plan, step, self.steps)
         for optimizer in self.optimizers[player]:
             for group in optimizer.param_groups:
                 group["lr"] = rate
@@ -230,12 +233,13 @@ class _Loop:
         }
         now.curves.append({**point, "losses": losses} if len(losses) > 1 else point)
         now.sums, now.rows, now.seconds = {}, {}, 0.0
-        if validation_loss is None or self.plan.patience is None:
-            return
-        now.waited += 1
-        if now.best_loss is None or validation_loss < now.best_loss:
-            now.best_loss, now.best_epoch, now.waited = validation_loss, len(now.curves), 0
-            now.best = weights.copies(self.networks)
+        if validation_loss is not None and self.plan.patience is not None:
+            now.waited += 1
+            if now.best_loss is None or validation_loss < now.best_loss:
+                now.best_loss, now.best_epoch, now.waited = validation_loss, len(now.curves), 0
+                now.best = weights.copies(self.networks)
+        if self.run.watch is not None and now.step < self.steps and self.run.watch(now.curves, self.plan.epochs):
+            self._stop()
 
     def _validate(self) -> float | None:
         """Mean loss of the validation rows in eval mode, with the same noise every time; None where it says nothing."""
@@ -258,6 +262,11 @@ class _Loop:
         if not math.isfinite(loss):
             self._not_a_number(loss, "validation loss")
         return loss
+
+    def _is_late(self) -> bool:
+        """Whether the time limit is over; epochs were cut to fit, so only a slower machine gets here."""
+        limit = self.plan.time_limit_s
+        return limit is not None and self.progress.spent_s >= limit and self.progress.step < self.steps
 
     def _had_enough(self) -> bool:
         return self.plan.patience is not None and self.progress.waited >= self.plan.patience

@@ -14,6 +14,7 @@ from torch import Tensor
 from feilun.core.progress import Quiet
 from feilun.core.protocols import Say
 from feilun.core.task import Shape
+from feilun.core.work import Watch
 
 Batch = dict[str, Tensor]
 Objective = Callable[[Mapping[str, Callable[..., Any]], Mapping[str, Tensor], str], Tensor]
@@ -54,6 +55,8 @@ class Run:
     folder: Path | None = None
     say: Say = field(default_factory=Quiet)
     again: str = "the same command"  # what to type to go on
+    rates: tuple[float, ...] | None = None  # one for every step, instead of the plan's schedule
+    watch: Watch | None = None  # told after every epoch
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,6 +73,7 @@ class Fitted:
     rows_per_s: float
     threads: int
     curves: tuple[dict[str, Any], ...]
+    in_time: bool = True  # False: the time limit ended it
 
 
 @dataclass(kw_only=True, slots=True)
@@ -80,6 +84,7 @@ class Progress:
     best_loss: float | None = None
     best_epoch: int = 0
     waited: int = 0  # epochs since the best
+    spent_s: float = 0.0  # of training, before and after interruptions
     sums: dict[str, float] = field(default_factory=dict)  # player -> summed loss over the rows of this epoch
     rows: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0  # spent in this epoch

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,8 +17,13 @@ from feilun.parts.engine import checkpoints, weights
 from feilun.parts.engine.fit import fit
 from feilun.parts.engine.plan import Fitted, Index, Learning, Run
 from feilun.parts.engine.randomness import initialised
+from feilun.stages.training import trials
 from feilun.stages.training.balance import balanced
 from feilun.stages.training.draw import augmentation, with_share
+from feilun.stages.training.settling import Ground, chosen, settle
+
+if TYPE_CHECKING:
+    from feilun.core.protocols import Say
 
 # How often a checkpoint is made and how many are kept does not change the result.
 USES = (
@@ -53,13 +58,18 @@ def make(work: Work) -> Made:
         augment=augmentation(inputs),
         early_stop=task.early_stop,
     )
-    run = Run(seed=recipe.seed, folder=work.folder, say=work.say, again=_again(work))
+    watch = trials.watched(work)
+    run = Run(seed=recipe.seed, folder=work.folder, say=work.say, again=_again(work), watch=watch)
     index = balanced(_index(work, table, rows), arrays, table.features, recipe)
-    fitted = fit(networks, arrays, index, learning, _plan(work), run)
+    ground = Ground(networks=networks, arrays=arrays, index=index, learning=learning, seed=recipe.seed)
+    plan = settle(_plan(work), ground, work.folder, work.say)
+    fitted = fit(networks, arrays, index, learning, plan, run)
     weights.save(networks, work.folder / weights.FILE)
     write_json(work.folder / "curves.json", list(fitted.curves))
     checkpoints.clear(work.folder)
-    return Made(facts=_facts(fitted))
+    before = trials.halted(work.folder) or {"seconds": 0.0}
+    facts = {**_facts(fitted), **chosen(work.folder, in_time=fitted.in_time), "seconds_before": before["seconds"]}
+    return Made(facts=facts)
 
 
 def forecast(recipe: Recipe, base: Path, splits: Mapping[str, int] | None = None) -> dict[str, Any]:
@@ -70,6 +80,16 @@ def forecast(recipe: Recipe, base: Path, splits: Mapping[str, int] | None = None
     from feilun.stages.training import forecast as measuring
 
     return measuring.of(recipe, base, splits)
+
+
+def race(recipe: Recipe, candidates: Sequence[Recipe], parent: Path, attempt: Callable[..., Any], say: Say) -> Any:
+    """Candidates of `model: auto` against each other: a `racing.Raced` of what finished, failed and was stopped.
+
+    recipe: as it was asked for.  attempt(candidate, folder, watch) trains one and returns {stage: its folder}.
+    """
+    from feilun.stages.training import racing
+
+    return racing.race(recipe, candidates, parent, attempt, say)
 
 
 def fingerprint(module: Any) -> str:
