@@ -82,7 +82,7 @@ def _losses(
     plan: Train,
     run: Run,
 ) -> list[float]:
-    """The loss of every step, until it bursts."""
+    """The loss of every step, until it bursts; of its parts where a batch is taken in several."""
     losses: list[float] = []
 
     def objective(players: Mapping[str, Any], batch: Mapping[str, Tensor], player: str) -> Tensor:

@@ -73,6 +73,8 @@ class Fitted:
     rows_per_s: float
     threads: int
     curves: tuple[dict[str, Any], ...]
+    device: str = "cpu"
+    compiled: bool = False
     in_time: bool = True  # False: the time limit ended it
 
 
@@ -84,13 +86,18 @@ class Progress:
     best_loss: float | None = None
     best_epoch: int = 0
     waited: int = 0  # epochs since the best
-    spent_s: float = 0.0  # of training, before and after interruptions
     sums: dict[str, float] = field(default_factory=dict)  # player -> summed loss over the rows of this epoch
     rows: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0  # spent in this epoch
+    spent_s: float = 0.0  # since the start, with validation, without what lay between interruptions
     curves: list[dict[str, Any]] = field(default_factory=list)
+    first: list[float] = field(default_factory=list)  # losses of the first steps, and of the latest: see divergence
+    recent: list[float] = field(default_factory=list)
+    averaged: int = 0  # what went into the average of the weights
+    scaler: dict[str, Any] = field(default_factory=dict)  # of fp16's losses
     best: dict[str, Tensor] = field(default_factory=dict)
+    saved: int = 0  # step of the newest checkpoint
 
     def to_json(self) -> dict[str, Any]:
-        """Everything but the best weights; a float survives JSON exactly."""
-        return {item.name: getattr(self, item.name) for item in fields(self) if item.name != "best"}
+        """Everything but the best weights and what is known anyway; a float survives JSON exactly."""
+        return {item.name: getattr(self, item.name) for item in fields(self) if item.name not in ("best", "saved")}
