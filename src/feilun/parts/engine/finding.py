@@ -82,7 +82,7 @@ def _losses(
     plan: Train,
     run: Run,
 ) -> list[float]:
-    """The loss of every step, until it bursts; of its parts where a batch is taken in several."""
+    """The loss of every step, until it bursts."""
     losses: list[float] = []
 
     def objective(players: Mapping[str, Any], batch: Mapping[str, Tensor], player: str) -> Tensor:
@@ -96,7 +96,8 @@ def _losses(
     with contextlib.suppress(_Burst, InputError):  # InputError: a gradient that is no number
         watched = replace(learning, objective=objective)
         fit(copy.deepcopy(dict(networks)), arrays, index, watched, plan.model_copy(update=ONCE), run)
-    return losses
+    parts = min(plan.accumulate, plan.batch_size)
+    return [statistics.fmean(losses[start : start + parts]) for start in range(0, len(losses), parts)]
 
 
 def _read(losses: Sequence[float], rates: Sequence[float]) -> float:
