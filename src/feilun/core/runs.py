@@ -34,6 +34,12 @@ def settled(recipe: Recipe, training: Path) -> Recipe:
     return recipe.but(train={**recipe.train.model_dump(mode="json"), **chosen}) if chosen else recipe
 
 
+def chosen(facts: Mapping[str, Any]) -> str:
+    """What training chose by measurement, from its facts, such as `learning_rate 0.004, epochs 7`; "" for nothing."""
+    values = facts.get("chosen", {}).items()
+    return ", ".join(f"{key} {value:g}" for key, value in values if isinstance(value, int | float))
+
+
 def find_or_begin(parent: Path, recipe: Recipe, lap: str | None) -> Path:
     """The last run, if it has this recipe and was interrupted; else the next number. lap: of the loop, its name."""
     numbers = sorted(int(path.name) for path in parent.glob("*") if path.name.isdigit())

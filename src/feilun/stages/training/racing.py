@@ -124,10 +124,23 @@ class _Lap:
         return one.stages is not None or until.halted
 
 
+def share(asked: Recipe) -> float:
+    """How many times the training of all candidates a race takes at most, about: they are whole, other rates begin."""
+    try:
+        import optuna  # noqa: F401
+    except ImportError:
+        return 1.0
+    return 1.0 if _named(asked) else 1 + RATES / 100 * len(FACTORS)
+
+
+def _named(asked: Recipe) -> bool:
+    """Whether the recipe says the rate, or how it is found."""
+    return "learning_rate" in asked.train.model_fields_set or bool(asked.train.find)
+
+
 def _trials(asked: Recipe, candidates: Sequence[Recipe], parent: Path, *, with_rates: bool) -> list[_Trial]:
     """Each candidate as it is, then with other rates; each with its part of the time."""
-    named = "learning_rate" in asked.train.model_fields_set or asked.train.find
-    factors = (1.0, *(FACTORS if with_rates and not named else ()))
+    factors = (1.0, *(FACTORS if with_rates and not _named(asked) else ()))
     part = len(candidates) * (1 + RATES / 100 * (len(factors) - 1))
     made = []
     for model, candidate in enumerate(candidates):
