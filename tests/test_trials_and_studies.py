@@ -168,3 +168,19 @@ def test_auto_chooses_at_every_point_of_a_learning_curve(tmp_path: Path) -> None
     assert {(None, 0.5, "linear"), (None, 0.5, "tabm")} <= trained(made)
     assert found["points"][-1]["model"] == made.recipe.model.name, "all rows choose as the run did"
     assert any("auto chose anew" in line for line in lifecycle.call("evaluation", "studied", found))
+
+
+def test_the_recipe_that_is_written_back_measures_nothing_and_gives_the_same_weights(tmp_path: Path) -> None:
+    write(tmp_path)
+    asked = ("model=linear", "train.learning_rate=auto", "train.time_limit_s=100")
+    first = run(tmp_path, *asked)
+    assert run(tmp_path, *asked).version == first.version, "the same command finds everything made"
+    saved = json.loads((first.folder / "run.json").read_text(encoding="utf-8"))
+    written = reading.make_recipe(saved["recipe"])
+    assert written.train.find == () and written.train.time_limit_s is None
+    assert saved["asked"]["train"]["find"] == ["learning_rate"]
+    again = lifecycle.run_recipe(written, home=tmp_path / "other", base=tmp_path)
+    assert not (again.stages["training"] / "chosen.json").exists()
+    weights = [(made.stages["training"] / "weights.safetensors").read_bytes() for made in (first, again)]
+    assert weights[0] == weights[1]
+    assert "Chosen by measurement before training" in (first.folder / "report.html").read_text(encoding="utf-8")

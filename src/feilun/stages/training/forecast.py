@@ -29,9 +29,9 @@ from feilun.stages.training.draw import augmentation
 
 ROWS, PICTURES = 1_000, 40  # looked at, then eight times as many; a picture takes as long as many rows of a table
 # Measured on nine runs of recipes/: evaluation, optimization and deployment take 1 to 2 s and, per row that is judged,
-# up to 0.4 ms and five times what validation takes; Python with torch, datasets and onnxruntime holds 600 to 800 MB.
+# up to 0.4 ms and five times what validation takes; Python with torch, datasets and onnxruntime holds 600 to 800 MB at its peak.
 REST_S, REST_ROW_S, REST_PASSES = 2.0, 0.0004, 5
-LIBRARIES_MB = 800
+LIBRARIES_MB = 690
 COPIES = 6  # of every weight: itself, gradient, AdamW's two moments, the best so far, one being copied
 TABLE_COPIES = 4  # of the rows while the data stage works: as read, without spaces, of their kinds, being written
 
