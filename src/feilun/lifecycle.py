@@ -234,6 +234,7 @@ def make_stages(
     made: dict[str, Path] = {}
     skipped: list[str] = []
     whole = recipe
+    call("training", "check", recipe)
     for stage in names:
         if stage == "training":
             call("evaluation", "check", recipe, made["data"])

@@ -95,7 +95,8 @@ def _losses(
 
     with contextlib.suppress(_Burst, InputError):  # InputError: a gradient that is no number
         watched = replace(learning, objective=objective)
-        fit(copy.deepcopy(dict(networks)), arrays, index, watched, plan.model_copy(update=ONCE), run)
+        unmixed = plan.model_copy(update={**ONCE, "mixup": 0.0, "cutmix": 0.0})  # one loss a batch
+        fit(copy.deepcopy(dict(networks)), arrays, index, watched, unmixed, run)
     parts = min(plan.accumulate, plan.batch_size)
     return [statistics.fmean(losses[start : start + parts]) for start in range(0, len(losses), parts)]
 
