@@ -113,16 +113,19 @@ class _Loop:
         self.threads = torch.get_num_threads()
         started = drawn = checkpointed = tick = time.monotonic()
         first = now.step
-        while now.step < self.steps and not self._had_enough():
+        while now.step < self.steps and not self._had_enough() and not self._is_late():
             if now.step % self.steps_per_epoch == 0:
                 self._start_epoch()
             self._step(now.step)
             now.step += 1
             tick, before = time.monotonic(), tick
             now.seconds += tick - before
-            if now.step % self.steps_per_epoch == 0:
+            now.spent_s += tick - before
+            if now.step % self.steps_per_epoch == 0 or self._is_late():
                 self._end_epoch()
-                tick = time.monotonic()  # rows/s is about training: validation is not counted
+                tick, before = time.monotonic(), tick  # rows/s is about training: validation is not counted
+                now.spent_s += tick - before
+                stop.asked |= self._is_watched()
             if tick - drawn >= DRAWN_EVERY_S or now.step == self.steps:
                 drawn = tick
                 self._draw((tick - started) / (now.step - first))
@@ -152,6 +155,7 @@ class _Loop:
             curves=tuple(now.curves),
             device=self.stepper.device.type,
             compiled=self.stepper.called is not self.networks,
+            in_time=not self._is_late(),
         )
 
     def _start_epoch(self) -> None:
@@ -193,7 +197,7 @@ class _Loop:
         self.waiting.clear()
 
     def _rate(self, step: int) -> float:
-        return learning_rate(self.plan, step, self.steps, self.cuts)
+        return self.run.rates[step] if self.run.rates else learning_rate(self.plan, step, self.steps, self.cuts)
 
     def _rows(self, step: int) -> Tensor:
         """Numbers of the examples in batch k of the epoch's order."""
@@ -279,6 +283,16 @@ class _Loop:
         if not math.isfinite(loss):
             raise divergence.not_finite("validation loss", loss, self.progress, self.plan)
         return loss
+
+    def _is_watched(self) -> bool:
+        """Whether somebody who watches the epochs says that it shall stop here."""
+        now, watch = self.progress, self.run.watch
+        return watch is not None and now.step < self.steps and watch(now.curves, self.plan.epochs)
+
+    def _is_late(self) -> bool:
+        """Whether the time limit is over; epochs were cut to fit, so only a machine that got slower comes here."""
+        limit_s, now = self.plan.time_limit_s, self.progress
+        return limit_s is not None and now.spent_s >= limit_s and now.step < self.steps
 
     def _had_enough(self) -> bool:
         return self.plan.patience is not None and self.progress.waited >= self.plan.patience

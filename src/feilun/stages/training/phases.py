@@ -30,6 +30,7 @@ from feilun.parts.models import selfsupervised
 from feilun.parts.ops.ragged import stacked
 from feilun.stages.training import start
 from feilun.stages.training.balance import balanced
+from feilun.stages.training.settling import Ground, settle
 
 PRETRAINING, FIRST = "pretraining", "first"  # folders
 ALONE = {  # of train: what a training without labels does not take over
@@ -40,6 +41,7 @@ ALONE = {  # of train: what a training without labels does not take over
     "mixup": 0.0,
     "cutmix": 0.0,
     "find": (),
+    "time_limit_s": None,
     "average": "none",
     "compile": "never",
     "accumulate": 1,
@@ -116,18 +118,30 @@ def _fit(lesson: Lesson, networks: dict[str, nn.Module], arrays: Mapping[str, An
             got = "model.adapter" if adapter is not None else ", ".join(networks)
             raise _not_here("train.few_shot", "one network, of which the last layer alone learns", got)
         return solving.fit_head(next(iter(networks.values())), arrays, index, lesson.learning, recipe.seed)
-    run = replace(lesson.run, folder=folder)
+    run = replace(lesson.run, folder=folder, watch=None if place else lesson.run.watch)
     if adapter is None:
-        return fit(networks, arrays, index, lesson.learning, lesson.plan, run)
+        return _settled(lesson, networks, arrays, index, run)
     whole = _numbers(networks)
     with initialised(recipe.seed):
         injected = adapters.inject(networks, adapter.lora)
     lesson.work.say.line(
         f"LoRA of rank {adapter.lora.rank}: {_numbers(networks, learning=True):,} numbers learn, not {whole:,}."
     )
-    fitted = fit(networks, arrays, index, lesson.learning, lesson.plan, run)
+    fitted = _settled(lesson, networks, arrays, index, run)
     adapters.merge(injected, folder)
     return replace(fitted, parameters=whole)
+
+
+def _settled(
+    lesson: Lesson, networks: dict[str, nn.Module], arrays: Mapping[str, Any], index: Index, run: Run
+) -> Fitted:
+    """Train by the plan, with what it leaves to measurement chosen once: where there are two trainings, for both."""
+    plan = lesson.plan
+    if plan.pseudo_labels is not None and plan.time_limit_s is not None:
+        plan = plan.model_copy(update={"time_limit_s": plan.time_limit_s / 2})
+    ground = Ground(networks=networks, arrays=arrays, index=index, learning=lesson.learning, seed=run.seed)
+    plan = settle(plan, ground, lesson.work.folder, lesson.work.say)
+    return fit(networks, arrays, index, lesson.learning, plan, run)
 
 
 def _numbers(networks: Mapping[str, nn.Module], *, learning: bool = False) -> int:
@@ -168,7 +182,7 @@ def _pretrained(lesson: Lesson, networks: dict[str, nn.Module]) -> dict[str, Any
         objective=selfsupervised.objective, augment=selfsupervised.changed(wanted.method, reads), early_stop=False
     )
     plan = lesson.plan.model_copy(update={**ALONE, "epochs": wanted.epochs})
-    run = replace(lesson.run, folder=work.folder / PRETRAINING)
+    run = replace(lesson.run, folder=work.folder / PRETRAINING, watch=None)
     work.say.line(f"Pre-training ({wanted.method}): {wanted.epochs} epochs on {len(rows):,} rows without labels.")
     _phase(
         lesson, PRETRAINING, networks, lambda: fit({"main": network}, arrays, Index(train=rows), learning, plan, run)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,8 +16,12 @@ from feilun.core.work import Made, Work
 from feilun.parts.dataset import Table
 from feilun.parts.engine import weights
 from feilun.parts.engine.plan import Fitted, Index, Run
-from feilun.stages.training import learning, phases, possible
+from feilun.stages.training import learning, phases, possible, trials
 from feilun.stages.training.draw import with_share
+from feilun.stages.training.settling import chosen
+
+if TYPE_CHECKING:
+    from feilun.core.protocols import Say
 
 # How often a checkpoint is made and how many are kept does not change the result.
 USES = (
@@ -52,13 +56,15 @@ def make(work: Work) -> Made:
         index=_index(work, table, rows),
         learning=learning.of(recipe, task, table.features),
         plan=_plan(work),
-        run=Run(seed=recipe.seed, folder=work.folder, say=work.say, again=_again(work)),
+        run=Run(seed=recipe.seed, folder=work.folder, say=work.say, again=_again(work), watch=trials.watched(work)),
     )
     learnt = phases.learn(lesson)
     weights.save(learnt.networks, work.folder / weights.FILE)
     write_json(work.folder / "curves.json", list(learnt.fitted.curves))
     phases.clear(work.folder)
-    return Made(facts={**_facts(learnt.fitted), **learnt.facts})
+    before = trials.halted(work.folder) or {"seconds": 0.0}
+    found = chosen(work.folder, in_time=learnt.fitted.in_time)
+    return Made(facts={**_facts(learnt.fitted), **learnt.facts, **found, "seconds_before": before["seconds"]})
 
 
 def keep_weights(place: Path, folder: Path) -> str:
@@ -84,6 +90,16 @@ def forecast(recipe: Recipe, base: Path, splits: Mapping[str, int] | None = None
     from feilun.stages.training import forecast as measuring
 
     return measuring.of(recipe, base, splits)
+
+
+def race(recipe: Recipe, candidates: Sequence[Recipe], parent: Path, attempt: Callable[..., Any], say: Say) -> Any:
+    """Candidates of `model: auto` against each other: a `racing.Raced` of what finished, failed and was stopped.
+
+    recipe: as it was asked for.  attempt(candidate, folder, watch) trains one and returns {stage: its folder}.
+    """
+    from feilun.stages.training import racing
+
+    return racing.race(recipe, candidates, parent, attempt, say)
 
 
 def fingerprint(module: Any) -> str:
