@@ -11,17 +11,20 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import clip_grad_norm_
 
-from feilun.core.errors import FeilunError, InputError, Stopped
+from feilun.core.errors import InputError, Stopped
 from feilun.core.recipe import Train
-from feilun.parts.engine import checkpoints, interrupts, optimizers, randomness, weights
+from feilun.parts.engine import checkpoints, divergence, interrupts, randomness, weights
+from feilun.parts.engine.averaging import Average, remeasured
 from feilun.parts.engine.batches import gatherer
 from feilun.parts.engine.plan import Batch, Fitted, Index, Learning, Progress, Run
 from feilun.parts.engine.randomness import Stream
-from feilun.parts.engine.schedule import learning_rate
+from feilun.parts.engine.schedule import cuts, learning_rate
+from feilun.parts.engine.stepping import NotFiniteError, Stepper
 
 DRAWN_EVERY_S = 0.2  # a progress line changes at most so often
+ASKED_EVERY = 32  # steps after which a GPU is asked for their losses
+NORM_BATCHES = 100  # over which batch norms are measured for averaged weights
 
 
 def fit(
@@ -46,6 +49,7 @@ def fit(
     loop = _Loop(networks, arrays, index, learning, plan, run)
     with _threads(plan.threads), _generator_restored(), interrupts.watched() as stop:
         loop.resume()
+        loop.compile()
         loop.train(stop)
     return loop.finish()
 
@@ -67,36 +71,38 @@ class _Loop:
         self.row_weights = None if index.weights is None else torch.from_numpy(index.weights.astype(np.float32))
         self.steps_per_epoch = math.ceil(len(index.train) / plan.batch_size)
         self.steps = self.steps_per_epoch * plan.epochs
-        players = dict.fromkeys(learning.turns)
-        self.parameters = {
-            player: [parameter for parameter in self.networks[player].parameters() if parameter.requires_grad]
-            for player in players
-        }
-        self.weights = {player: optimizers.weights(self.parameters[player]) for player in players}
-        self.optimizers = {
-            player: optimizers.make(plan, self.parameters[player], _vectors(self.networks[player]))
-            for player in players
-        }
-        self.learner = ""
+        self.stepper = Stepper(self.networks, learning, plan)
+        self.average = Average(plan, self.networks)
         self.generator = torch.Generator()
         self.progress = Progress()
         self.order = torch.zeros(0, dtype=torch.int64)
-        self.saved_step = 0
+        self.cuts = 0
+        self.waiting: list[tuple[str, Tensor, int]] = []  # losses that the GPU has not been asked for
         self.threads = torch.get_num_threads()
 
     def resume(self) -> None:
         """Take over the checkpoint, if there is one."""
-        found = checkpoints.read(self.run.folder) if self.run.folder else None
+        found = checkpoints.read(self.run.folder, self.run.say) if self.run.folder else None
         if found is None:
             return
         tensors, progress = found
         weights.put(self.networks, _under("weights/", tensors), str(self.run.folder))
-        checkpoints.put_optimizers(self.optimizers, tensors)
-        self.progress = Progress(**progress, best=_under("best/", tensors))
-        self.saved_step = self.progress.step
+        checkpoints.put_optimizers(self.stepper.optimizers, tensors)
+        self.progress = Progress(**progress, best=_under("best/", tensors), saved=progress["step"])
+        self.average.tensors = {
+            name: tensor.to(self.stepper.device) for name, tensor in _under("average/", tensors).items()
+        }
+        self.average.count = self.progress.averaged
+        if self.stepper.scaler is not None:
+            self.stepper.scaler.load_state_dict(self.progress.scaler)
         if self.progress.step % self.steps_per_epoch:
             self._start_epoch()
         self.run.say.line(f"Going on from step {self.progress.step:,} of {self.steps:,}.")
+
+    def compile(self) -> None:
+        """Compile the networks where that pays, which a batch of the first rows tells."""
+        self.order = torch.from_numpy(self.index.train) if not len(self.order) else self.order
+        self.stepper.compile(lambda: self._batch(0, self._rows(0)), self.steps, self.run.folder)
 
     def train(self, stop: interrupts.Stop) -> None:
         """Steps until the last one, until validation says enough, or until somebody stops it."""
@@ -124,15 +130,14 @@ class _Loop:
                 checkpointed = tick = time.monotonic()
 
     def finish(self) -> Fitted:
-        """Put the best weights back and say what came of it."""
+        """Put the best weights back, or the average, and say what came of it."""
         now = self.progress
         if now.best:
             weights.put(self.networks, now.best, "the best weights")
-        for parameters in self.parameters.values():
-            for parameter in parameters:
-                parameter.requires_grad_(True)
-        for network in self.networks.values():
-            network.eval()
+        elif self.average.tensors:
+            weights.put(self.networks, self.average.tensors, "the average")
+            self._measure_norms()
+        self.stepper.finish()
         rates = sorted(point["rows_per_s"] for point in now.curves)
         return Fitted(
             epochs=len(now.curves),
@@ -142,11 +147,14 @@ class _Loop:
             rows_per_s=rates[len(rates) // 2],
             threads=self.threads,
             curves=tuple(now.curves),
+            device=self.stepper.device.type,
+            compiled=self.stepper.called is not self.networks,
         )
 
     def _start_epoch(self) -> None:
         epoch = self.progress.step // self.steps_per_epoch
         self.order = randomness.epoch_order(self.index.train, self.run.seed, epoch, self.index.chances)
+        self.cuts = cuts([point["validation_loss"] or point["loss"] for point in self.progress.curves])
         for network in self.networks.values():
             network.train()
 
@@ -155,30 +163,38 @@ class _Loop:
         rows = self._rows(step)
         batch = self._batch(step, rows)
         randomness.seed_networks(self.run.seed, step)
-        if len(self.parameters) > 1 and player != self.learner:
-            self._only(player)
-        losses = self.learning.objective(self.networks, batch, player)
-        if losses.ndim != 1:
-            raise FeilunError(f"The objective must return one loss per row, (B,); it returned {tuple(losses.shape)}.")
-        losses = self._weighted(losses, rows)
-        loss = losses.mean()
-        value = loss.item()
-        if not math.isfinite(value):
-            self._not_a_number(value, "loss")
-        loss.backward()  # type: ignore[no-untyped-call]
-        self._update(player, step)
+        try:
+            loss = self.stepper.step(player, batch, self._counts(rows), self._rate(step))
+        except NotFiniteError as error:
+            raise divergence.not_finite(error.what, error.value, self.progress, self.plan) from None
+        self.average.after_step(step + 1)
+        self.waiting.append((player, loss, len(rows)))
+        if not self.stepper.waits or len(self.waiting) >= ASKED_EVERY:
+            self._count()
+
+    def _count(self) -> None:
+        """Add the losses that are waiting to the epoch's sums."""
         now = self.progress
-        now.sums[player] = now.sums.get(player, 0.0) + value * len(losses)
-        now.rows[player] = now.rows.get(player, 0) + len(losses)
+        for player, loss, rows in self.waiting:
+            value = loss.item()
+            if not math.isfinite(value):
+                raise divergence.not_finite("loss", value, now, self.plan)
+            now.sums[player] = now.sums.get(player, 0.0) + value * rows
+            now.rows[player] = now.rows.get(player, 0) + rows
+            if self.learning.early_stop:
+                divergence.watch(now, value, self.plan)
+        self.waiting.clear()
+
+    def _rate(self, step: int) -> float:
+        return learning_rate(self.plan, step, self.steps, self.cuts)
 
     def _rows(self, step: int) -> Tensor:
         """Numbers of the examples in batch k of the epoch's order."""
         number, rows = step % self.steps_per_epoch, len(self.order)
         return self.order[number * rows // self.steps_per_epoch : (number + 1) * rows // self.steps_per_epoch]
 
-    def _weighted(self, losses: Tensor, rows: Tensor) -> Tensor:
-        """Each row's loss times its weight, in validation too: what decides when to stop is what is learnt."""
-        return losses if self.row_weights is None else losses * self.row_weights[rows]
+    def _counts(self, rows: Tensor) -> Tensor | None:
+        return None if self.row_weights is None else self.row_weights[rows]
 
     def _batch(self, step: int, rows: Tensor) -> Batch:
         """These examples, with noise and augmentation of this step."""
@@ -191,51 +207,48 @@ class _Loop:
             batch = self.learning.augment(batch, self.generator)
         return batch
 
-    def _update(self, player: str, step: int) -> None:
-        """Penalties, clipping and one step of the player's optimizer at the rate of this step."""
-        plan = self.plan
-        if plan.l1 or plan.l2:
-            optimizers.add_penalties(self.weights[player], plan.l1, plan.l2)
-        if plan.clip is not None:
-            length = clip_grad_norm_(self.parameters[player], plan.clip).item()
-            if not math.isfinite(length):
-                self._not_a_number(length, "gradient's length")
-        rate = learning_rate(plan, step, self.steps)
-        for optimizer in self.optimizers[player]:
-            for group in optimizer.param_groups:
-                group["lr"] = rate
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
-
-    def _only(self, player: str) -> None:
-        """Gradients for the player whose turn it is alone: the others' would be computed in vain and pile up."""
-        self.learner = player
-        for other, parameters in self.parameters.items():
-            for parameter in parameters:
-                parameter.requires_grad_(other == player)
-        for parameter in self.parameters[player]:  # again, for what two players share
-            parameter.requires_grad_(True)
-
     def _end_epoch(self) -> None:
+        self._count()
         now = self.progress
         losses = {player: total / now.rows[player] for player, total in now.sums.items()}
-        validation_loss = self._validate()
-        rows = sum(now.rows.values())
-        point: dict[str, Any] = {
-            "epoch": len(now.curves) + 1,
-            "loss": sum(now.sums.values()) / rows,
-            "validation_loss": validation_loss,
-            "rows_per_s": round(rows / max(now.seconds, 1e-9), 1),
-            "learning_rate": learning_rate(self.plan, now.step - 1, self.steps),
-        }
-        now.curves.append({**point, "losses": losses} if len(losses) > 1 else point)
-        now.sums, now.rows, now.seconds = {}, {}, 0.0
-        if validation_loss is None or self.plan.patience is None:
+        averaged = self.average.after_epoch(len(now.curves) + 1)
+        with self.average.in_place():
+            if averaged:
+                self._measure_norms()
+            validation_loss = self._validate()
+            rows = sum(now.rows.values())
+            point: dict[str, Any] = {
+                "epoch": len(now.curves) + 1,
+                "loss": sum(now.sums.values()) / rows,
+                "validation_loss": validation_loss,
+                "rows_per_s": round(rows / max(now.seconds, 1e-9), 1),
+                "learning_rate": self._rate(now.step - 1),
+            }
+            now.curves.append({**point, "losses": losses} if len(losses) > 1 else point)
+            now.sums, now.rows, now.seconds = {}, {}, 0.0
+            if validation_loss is None or self.plan.patience is None:
+                return
+            now.waited += 1
+            if now.best_loss is None or validation_loss < now.best_loss:
+                now.best_loss, now.best_epoch, now.waited = validation_loss, len(now.curves), 0
+                now.best = weights.copies(self.networks)
+
+    def _measure_norms(self) -> None:
+        """Statistics of batch norms for averaged weights, over the first batches of this epoch's order."""
+        if self.plan.average != "swa":
             return
-        now.waited += 1
-        if now.best_loss is None or validation_loss < now.best_loss:
-            now.best_loss, now.best_epoch, now.waited = validation_loss, len(now.curves), 0
-            now.best = weights.copies(self.networks)
+
+        def run() -> None:
+            for network in self.networks.values():
+                network.train()
+            for number in range(min(NORM_BATCHES, self.steps_per_epoch)):
+                step = self.progress.step - self.steps_per_epoch + number
+                rows = self._rows(step)
+                randomness.seed_networks(self.run.seed, step)
+                for player in self.stepper.parameters:
+                    self.stepper.losses(player, self._batch(step, rows), None)
+
+        remeasured(self.networks, run)
 
     def _validate(self) -> float | None:
         """Mean loss of the validation rows in eval mode, with the same noise every time; None where it says nothing."""
@@ -251,12 +264,11 @@ class _Loop:
                 self.generator.manual_seed(randomness.mix(self.run.seed, Stream.VALIDATION, number))
                 batch.update(randomness.noise(self.learning.noise, len(part), self.generator))
                 torch.default_generator.manual_seed(randomness.mix(self.run.seed, Stream.VALIDATION, number))
-                for player in self.parameters:
-                    losses = self.learning.objective(self.networks, batch, player)
-                    total += self._weighted(losses, part).sum().item()
-        loss = total / len(rows) / len(self.parameters)
+                for player in self.stepper.parameters:
+                    total += self.stepper.losses(player, batch, self._counts(part)).sum().item()
+        loss = total / len(rows) / len(self.stepper.parameters)
         if not math.isfinite(loss):
-            self._not_a_number(loss, "validation loss")
+            raise divergence.not_finite("validation loss", loss, self.progress, self.plan)
         return loss
 
     def _had_enough(self) -> bool:
@@ -289,33 +301,25 @@ class _Loop:
 
     def _checkpoint(self) -> None:
         now = self.progress
+        self._count()
         live = weights.named(self.networks)
-        if self.run.folder is None or now.step == self.saved_step:
+        if self.run.folder is None or now.step == now.saved:
             return
         if not all(bool(torch.isfinite(tensor).all()) for tensor in live.values()):
-            self._not_a_number(math.nan, "weights")
+            raise divergence.not_finite("weights", math.nan, now, self.plan)
+        now.averaged = self.average.count
+        now.scaler = self.stepper.scaler.state_dict() if self.stepper.scaler is not None else {}
         tensors = {f"weights/{name}": tensor.detach().contiguous() for name, tensor in live.items()}
         tensors |= {f"best/{name}": tensor for name, tensor in now.best.items()}
+        tensors |= {f"average/{name}": tensor for name, tensor in self.average.tensors.items()}
         checkpoints.write(
             self.run.folder,
             now.step,
-            tensors | checkpoints.optimizer_tensors(self.optimizers),
+            tensors | checkpoints.optimizer_tensors(self.stepper.optimizers),
             now.to_json(),
+            self.plan.keep,
         )
-        self.saved_step = now.step
-
-    def _not_a_number(self, value: float, what: str) -> None:
-        rate = self.plan.learning_rate
-        kept = f" The checkpoint of step {self.saved_step} is kept." if self.saved_step else ""
-        raise InputError(
-            f"The {what} became {value} at step {self.progress.step + 1} (epoch {len(self.progress.curves) + 1})."
-            f"{kept} Lower train.learning_rate (now {rate}), set train.clip (now {self.plan.clip}), "
-            "or look for extreme values in the inputs.",
-            where="train.learning_rate",
-            expected=f"a finite {what}",
-            got=str(value),
-            fix=f"train.learning_rate: {rate / 10:g}",
-        )
+        now.saved = now.step
 
 
 @contextmanager
@@ -339,11 +343,6 @@ def _generator_restored() -> Iterator[None]:
 
 def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-
-
-def _vectors(network: nn.Module) -> set[int]:
-    """Ids of the weights that are looked up by number: a row each, no matrix that multiplies."""
-    return {id(module.weight) for module in network.modules() if isinstance(module, nn.Embedding | nn.EmbeddingBag)}
 
 
 def _parameters(networks: Mapping[str, nn.Module]) -> list[nn.Parameter]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import SGD, Adagrad, Adam, AdamW, Muon, Optimizer, RMSprop
 
 from feilun.core.recipe import Train
@@ -14,8 +14,8 @@ EPSILON = 1e-8
 AS_ADAMW = "match_rms_adamw"  # length of muon's steps
 
 
-def make(plan: Train, parameters: Sequence[Tensor], vectors: Collection[int] = ()) -> tuple[Optimizer, ...]:
-    """The optimizers of one player, each for some of its parameters. vectors: ids of embeddings' weights.
+def make(plan: Train, parameters: Sequence[Tensor], looked_up: Collection[int] = ()) -> tuple[Optimizer, ...]:
+    """The optimizers of one player, each for some of its parameters. looked_up: ids of embeddings' weights.
 
     sgd       θ -= α g.  A batch of all rows is batch gradient descent, of one row the stochastic kind
     momentum  v = β v + g, θ -= α v: the classical form (Polyak 1964), whose steps are 1/(1-β) longer in the long run
@@ -46,7 +46,7 @@ def make(plan: Train, parameters: Sequence[Tensor], vectors: Collection[int] = (
         case "adamw":
             return (_adamw(plan, parameters),)
         case "muon":
-            matrices = [one for one in parameters if one.ndim == 2 and id(one) not in vectors]
+            matrices = [one for one in parameters if one.ndim == 2 and id(one) not in looked_up]
             chosen = {id(one) for one in matrices}
             others = [one for one in parameters if id(one) not in chosen]
             decay, beta = plan.weight_decay, plan.momentum
@@ -54,6 +54,11 @@ def make(plan: Train, parameters: Sequence[Tensor], vectors: Collection[int] = (
                 [Muon(matrices, lr=rate, weight_decay=decay, momentum=beta, adjust_lr_fn=AS_ADAMW)] if matrices else []
             )
             return (*muon, *([_adamw(plan, others)] if others else []))
+
+
+def vectors(network: nn.Module) -> set[int]:
+    """Ids of the weights that are looked up by number: a row each, no matrix that multiplies."""
+    return {id(module.weight) for module in network.modules() if isinstance(module, nn.Embedding | nn.EmbeddingBag)}
 
 
 def weights(parameters: Sequence[Tensor]) -> list[Tensor]:

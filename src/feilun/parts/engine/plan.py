@@ -70,6 +70,8 @@ class Fitted:
     rows_per_s: float
     threads: int
     curves: tuple[dict[str, Any], ...]
+    device: str = "cpu"
+    compiled: bool = False
 
 
 @dataclass(kw_only=True, slots=True)
@@ -84,8 +86,13 @@ class Progress:
     rows: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0  # spent in this epoch
     curves: list[dict[str, Any]] = field(default_factory=list)
+    first: list[float] = field(default_factory=list)  # losses of the first steps, and of the latest: see divergence
+    recent: list[float] = field(default_factory=list)
+    averaged: int = 0  # what went into the average of the weights
+    scaler: dict[str, Any] = field(default_factory=dict)  # of fp16's losses
     best: dict[str, Tensor] = field(default_factory=dict)
+    saved: int = 0  # step of the newest checkpoint
 
     def to_json(self) -> dict[str, Any]:
-        """Everything but the best weights; a float survives JSON exactly."""
-        return {item.name: getattr(self, item.name) for item in fields(self) if item.name != "best"}
+        """Everything but the best weights and what is known anyway; a float survives JSON exactly."""
+        return {item.name: getattr(self, item.name) for item in fields(self) if item.name not in ("best", "saved")}

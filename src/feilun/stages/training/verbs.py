@@ -135,5 +135,5 @@ def _again(work: Work) -> str:
 
 
 def _facts(fitted: Fitted) -> dict[str, Any]:
-    names = ("parameters", "epochs", "best_epoch", "steps", "rows_per_s", "threads")
+    names = ("parameters", "epochs", "best_epoch", "steps", "rows_per_s", "threads", "device", "compiled")
     return {name: getattr(fitted, name) for name in names}

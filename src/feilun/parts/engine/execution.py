@@ -1,0 +1,131 @@
+"""How networks are run: the device, channels last, recomputed activations, precision."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.utils.checkpoint import checkpoint
+
+from feilun.core.errors import RecipeError
+from feilun.core.recipe import Train
+from feilun.parts.engine.plan import Batch
+
+PICTURES = 4  # axes of a batch of pictures
+HALVES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def device(name: str) -> torch.device:
+    """The device of this name; auto: the accelerator if there is one. Raises RecipeError if it is not there."""
+    if name == "auto":
+        found = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+        return found or torch.device("cpu")
+    try:
+        asked = torch.device(name)
+        torch.empty(1, device=asked)
+    except (RuntimeError, AssertionError) as error:  # torch says so when it was built without
+        raise RecipeError(
+            f"train.device is {name!r}, and torch cannot use it here: {str(error).splitlines()[0]:.120}",
+            where="train.device",
+            expected="cpu, or a device of this computer",
+            got=name,
+            fix="train.device: auto",
+        ) from error
+    return asked
+
+
+def channels_last(plan: Train, networks: Iterable[nn.Module], where: torch.device) -> bool:
+    """As the plan says; left out: for convolutions on a GPU."""
+    if plan.channels_last is not None:
+        return plan.channels_last
+    return where.type == "cuda" and any(_has_convolutions(network) for network in networks)
+
+
+def placed(batch: Mapping[str, Tensor], where: torch.device, *, last: bool) -> Batch:
+    """The batch on this device; float pictures (B, C, H, W) with channels last in memory if asked."""
+    if where.type == "cpu" and not last:
+        return dict(batch)
+    moved = {name: tensor.to(where, non_blocking=True) for name, tensor in batch.items()}
+    if not last:
+        return moved
+    form = torch.channels_last
+    return {
+        name: x.contiguous(memory_format=form) if x.ndim == PICTURES and x.is_floating_point() else x
+        for name, x in moved.items()
+    }
+
+
+def cast(plan: Train, where: torch.device) -> AbstractContextManager[Any]:
+    """Matrix products in half precision inside, sums and losses as they are (Micikevicius et al. 2018)."""
+    kind = HALVES.get(plan.precision)
+    return nullcontext() if kind is None else torch.autocast(where.type, kind)
+
+
+def recomputed(networks: Iterable[nn.Module]) -> Callable[[], None]:
+    """Let repeated layers forget their activations and compute them again on the way back (Chen et al. 2016).
+
+    Every layer of a list is run so, and a sequence of n layers in about sqrt(n) pieces. Returns what undoes it.
+    """
+    changed: list[nn.Module] = []
+    for module in (part for network in networks for part in _outermost(network)):
+        if isinstance(module, nn.Sequential):
+            module.forward = functools.partial(_in_pieces, module)  # type: ignore[method-assign]
+            changed.append(module)
+        else:
+            for layer in module.children():
+                layer.forward = functools.partial(_again, layer, layer.forward)
+                changed.append(layer)
+
+    def undo() -> None:
+        for layer in changed:
+            del layer.forward
+
+    return undo
+
+
+def _outermost(module: nn.Module) -> list[nn.Module]:
+    """Lists of layers and sequences that no other holds; the list of a network's encoders is none of them."""
+    found: list[nn.Module] = []
+    for child in module.children():
+        layers = isinstance(child, nn.ModuleList) and len({type(layer) for layer in child}) == 1 and len(child) > 1
+        found += [child] if layers or (isinstance(child, nn.Sequential) and len(child) > 1) else _outermost(child)
+    return found
+
+
+def _in_pieces(sequence: nn.Sequential, given: Tensor) -> Tensor:
+    layers = list(sequence)
+    size = max(1, math.isqrt(len(layers)))
+    for start in range(0, len(layers), size):
+        piece = nn.Sequential(*layers[start : start + size])
+        given = _again(piece, piece.forward, given)
+    return given
+
+
+def _again(module: nn.Module, forward: Callable[..., Any], *args: Any, **named: Any) -> Any:
+    def contexts() -> tuple[AbstractContextManager[Any], AbstractContextManager[Any]]:
+        return nullcontext(), _statistics_kept(module)
+
+    return checkpoint(forward, *args, use_reentrant=False, context_fn=contexts, **named)
+
+
+@contextmanager
+def _statistics_kept(module: nn.Module) -> Iterator[None]:
+    """Batch norms count a batch when it passes, not again when it is computed again."""
+    norms = [part for part in module.modules() if isinstance(part, _BatchNorm) and part.track_running_stats]
+    for norm in norms:
+        norm.track_running_stats = False
+    try:
+        yield
+    finally:
+        for norm in norms:
+            norm.track_running_stats = True
+
+
+def _has_convolutions(network: nn.Module) -> bool:
+    return any(isinstance(module, nn.Conv2d | nn.ConvTranspose2d) for module in network.modules())

@@ -1,0 +1,152 @@
+"""One batch: forward, backward and update, in the precision and on the device of the plan."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import clip_grad_norm_
+
+from feilun.core.errors import FeilunError
+from feilun.core.recipe import Train
+from feilun.parts.engine import compiling, execution, optimizers
+from feilun.parts.engine.plan import Batch, Learning
+
+FEW_STEPS = 1000  # too few to win back what compiling takes
+
+
+class NotFiniteError(Exception):
+    """A loss or a gradient that is no number any more. what: which, as people call it."""
+
+    def __init__(self, what: str, value: float) -> None:
+        super().__init__(what)
+        self.what, self.value = what, value
+
+
+class Stepper:
+    """The networks as they learn, and their optimizers. A class because every step needs the same dozen things."""
+
+    def __init__(self, networks: Mapping[str, nn.Module], learning: Learning, plan: Train) -> None:
+        self.networks, self.learning, self.plan = networks, learning, plan
+        self.device = execution.device(plan.device)
+        self.channels_last = execution.channels_last(plan, networks.values(), self.device)
+        for network in networks.values():
+            network.to(self.device)
+            if self.channels_last:
+                network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.called: Mapping[str, Callable[..., Any]] = networks
+        self.undo = execution.recomputed(networks.values()) if plan.recompute else None
+        self.parameters = {
+            player: [parameter for parameter in networks[player].parameters() if parameter.requires_grad]
+            for player in dict.fromkeys(learning.turns)
+        }
+        self.weights = {player: optimizers.weights(own) for player, own in self.parameters.items()}
+        self.optimizers = {
+            player: optimizers.make(plan, own, optimizers.vectors(networks[player]))
+            for player, own in self.parameters.items()
+        }
+        self.scaler = torch.amp.GradScaler(self.device.type) if plan.precision == "fp16" else None
+        self.waits = self.device.type != "cpu"  # asking a GPU for a number makes it wait
+        self.learner = ""
+
+    def step(self, player: str, batch: Batch, counts: Tensor | None, rate: float) -> Tensor:
+        """Learn from one batch at this rate; the mean loss, a tensor of no axes.
+
+        counts: float (B,), how many times each row's loss counts.  Raises NotFiniteError.
+        """
+        if len(self.parameters) > 1 and player != self.learner:
+            self._only(player)
+        rows = len(next(iter(batch.values())))
+        mean = torch.zeros((), device=self.device)
+        for part, counted in _parts(batch, counts, min(self.plan.accumulate, rows)):
+            losses = self.losses(player, part, counted)
+            loss = losses.mean() if len(losses) == rows else losses.sum() / rows
+            if not self.waits and not math.isfinite(loss.item()):
+                raise NotFiniteError("loss", loss.item())
+            (loss if self.scaler is None else self.scaler.scale(loss)).backward()  # type: ignore[no-untyped-call]
+            mean += loss.detach()
+        self._update(player, rate)
+        return mean
+
+    def compile(self, first: Callable[[], Batch], steps: int, folder: Path | None) -> None:
+        """Call the networks compiled from now on, if the plan says so, or if it pays over so many steps."""
+        if self.plan.compile == "never" or (self.plan.compile == "auto" and steps < FEW_STEPS):
+            return
+        placed = execution.placed(first(), self.device, last=self.channels_last)
+
+        def loss(called: Mapping[str, Callable[..., Any]]) -> Tensor:
+            with execution.cast(self.plan, self.device):
+                each = [self.learning.objective(called, placed, player).mean() for player in self.parameters]
+            return torch.stack(each).sum()
+
+        if self.plan.compile == "always" or compiling.pays(self.networks, loss, steps, folder):
+            self.called = compiling.compiled(self.networks)
+
+    def losses(self, player: str, batch: Batch, counts: Tensor | None) -> Tensor:
+        """The loss of every row, (B,), times how often it counts: in validation too, as that decides when to stop."""
+        placed = execution.placed(batch, self.device, last=self.channels_last)
+        with execution.cast(self.plan, self.device):
+            losses = self.learning.objective(self.called, placed, player)
+        if losses.ndim != 1:
+            raise FeilunError(f"The objective must return one loss per row, (B,); it returned {tuple(losses.shape)}.")
+        return losses if counts is None else losses * counts.to(losses.device)
+
+    def finish(self) -> None:
+        """Leave the networks as a caller expects them: on the CPU, all learning, in eval mode."""
+        if self.undo is not None:
+            self.undo()
+        for parameters in self.parameters.values():
+            for parameter in parameters:
+                parameter.requires_grad_(True)
+        for network in self.networks.values():
+            network.to("cpu")
+            if self.channels_last:
+                network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+            network.eval()
+
+    def _update(self, player: str, rate: float) -> None:
+        """Penalties, clipping and one step of the player's optimizers."""
+        plan, scaler = self.plan, self.scaler
+        if scaler is not None:
+            for optimizer in self.optimizers[player]:
+                scaler.unscale_(optimizer)
+        if plan.l1 or plan.l2:
+            optimizers.add_penalties(self.weights[player], plan.l1, plan.l2)
+        if plan.clip is not None:
+            length = clip_grad_norm_(self.parameters[player], plan.clip)
+            if not self.waits and scaler is None and not math.isfinite(length.item()):
+                raise NotFiniteError("gradient's length", length.item())
+        for optimizer in self.optimizers[player]:
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            if scaler is None:
+                optimizer.step()
+            else:
+                scaler.step(optimizer)
+            optimizer.zero_grad(set_to_none=True)
+        if scaler is not None:
+            scaler.update()
+
+    def _only(self, player: str) -> None:
+        """Gradients for the player whose turn it is alone: the others' would be computed in vain and pile up."""
+        self.learner = player
+        for other, parameters in self.parameters.items():
+            for parameter in parameters:
+                parameter.requires_grad_(other == player)
+        for parameter in self.parameters[player]:  # again, for what two players share
+            parameter.requires_grad_(True)
+
+
+def _parts(batch: Batch, counts: Tensor | None, parts: int) -> Iterator[tuple[Batch, Tensor | None]]:
+    """The batch in so many parts whose sizes differ by one at most."""
+    if parts == 1:
+        yield batch, counts
+        return
+    rows = len(next(iter(batch.values())))
+    for part in range(parts):
+        some = slice(part * rows // parts, (part + 1) * rows // parts)
+        yield {name: tensor[some] for name, tensor in batch.items()}, None if counts is None else counts[some]
