@@ -32,7 +32,7 @@ class Shape(ctypes.Structure):
 
 
 def convolved(
-    pictures: Tensor, weight: Tensor, bias: Tensor, *, padding: int = 0, pool: int = 2, pooling: str = "max"
+    pictures: Tensor, weight: Tensor, bias: Tensor | None, *, padding: int = 0, pool: int = 2, pooling: str = "max"
 ) -> Tensor:
     """Pooled ReLU of a convolution: (B, channels, H, W) -> (B, outputs, H', W'), H' = (H + 2 padding - k + 1) // pool.
 
@@ -40,7 +40,7 @@ def convolved(
     Values and gradients are those of `plain` up to rounding, and the same to the bit for any number of threads. The
     compiled kernel works for float32 and float64 in eager mode; in all other cases this is `plain`.
     """
-    if not _fits(pictures, weight, bias, padding, pool):
+    if bias is None or not _fits(pictures, weight, bias, padding, pool):
         return plain(pictures, weight, bias, padding=padding, pool=pool, pooling=pooling)
     if torch.is_grad_enabled() and (pictures.requires_grad or weight.requires_grad or bias.requires_grad):
         made: Tensor = _Convolved.apply(pictures, weight, bias, padding, pool, pooling)  # type: ignore[no-untyped-call]
@@ -65,7 +65,7 @@ class _Convolved(torch.autograd.Function):
     """The kernel with its gradient. A gradient of the gradient goes through torch's operators."""
 
     @staticmethod
-    def forward(  # type: ignore[override]
+    def forward(
         context: Any, pictures: Tensor, weight: Tensor, bias: Tensor, padding: int, pool: int, pooling: str
     ) -> Tensor:
         context.options = {"padding": padding, "pool": pool, "pooling": pooling}
@@ -74,12 +74,14 @@ class _Convolved(torch.autograd.Function):
         return made
 
     @staticmethod
-    def backward(context: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(context: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         pictures, weight, bias, chosen = context.saved_tensors
         wanted, options = context.needs_input_grad[:3], context.options
         if torch.is_grad_enabled():  # create_graph=True
             given = [one for one, asked in zip((pictures, weight, bias), wanted, strict=True) if asked]
-            made = iter(torch.autograd.grad(plain(pictures, weight, bias, **options), given, gradient, create_graph=True))
+            made = iter(
+                torch.autograd.grad(plain(pictures, weight, bias, **options), given, gradient, create_graph=True)
+            )
             return (*(next(made) if asked else None for asked in wanted), None, None, None)
         to_weight, to_bias = torch.empty_like(weight, memory_format=torch.contiguous_format), torch.empty_like(bias)
         to_pictures = torch.empty_like(pictures, memory_format=torch.contiguous_format) if wanted[0] else None
@@ -88,7 +90,9 @@ class _Convolved(torch.autograd.Function):
         return (to_pictures, to_weight if wanted[1] else None, to_bias if wanted[2] else None, None, None, None)
 
 
-def _forward(pictures: Tensor, weight: Tensor, bias: Tensor, shape: Shape, *, keep: bool) -> tuple[Tensor, Tensor | None]:
+def _forward(
+    pictures: Tensor, weight: Tensor, bias: Tensor, shape: Shape, *, keep: bool
+) -> tuple[Tensor, Tensor | None]:
     """Pooled maps, and for the gradient which pixels came through."""
     sides = [(side + 2 * shape.padding - shape.kernel + 1) // shape.pool for side in pictures.shape[2:]]
     made = pictures.new_empty((len(pictures), len(weight), *sides))
@@ -127,7 +131,7 @@ def _fits(pictures: Tensor, weight: Tensor, bias: Tensor, padding: int, pool: in
 def _eager() -> bool:
     """Nothing looks on or takes part: no tracing, export, compiling, vmap, forward derivatives, autocast or mode."""
     return not (
-        torch.jit.is_tracing()
+        torch._C._get_tracing_state() is not None
         or torch.compiler.is_compiling()
         or torch.onnx.is_in_onnx_export()
         or torch.is_autocast_enabled("cpu")
