@@ -55,7 +55,7 @@ def learn(network: torch.nn.Module, changed: Any, course: Course, watch: Watch) 
     arrays = {"x": course.rows["train_x"], "target": course.rows["train_y"].astype(np.int64)}
     options = course.options
     plan = {"epochs": options["epochs"], "batch_size": options["batch"], "learning_rate": options["rate"]}
-    plan |= {"warmup": options["warmup"], "patience": None, "threads": 2, **options["train"]}
+    plan |= {"decay": "one_cycle" if options.get("cycle") else "none", **options["train"]}
     index, learning = Index(train=np.arange(len(arrays["target"]))), Learning(objective=objective, augment=augment)
     try:
         fit({"main": network}, arrays, index, learning, Train(**plan), Run(seed=options["seed"]))
