@@ -65,9 +65,9 @@ def learn(network: torch.nn.Module, changed: Any, course: Course, watch: Watch) 
 
 
 def logits(network: torch.nn.Module, inputs: np.ndarray) -> np.ndarray:
-    """(N, classes), in eval mode; training goes on in train mode."""
+    """(N, classes), in eval mode and full precision; training goes on as it was."""
     network.eval()
-    with torch.no_grad():
+    with torch.no_grad(), torch.autocast("cpu", enabled=False):
         parts = [network(x=part)["logits"] for part in torch.from_numpy(inputs).split(1000)]
     network.train()
     return torch.cat(parts).numpy()
