@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parent.parent
 VALIDATION, STARTER_EPOCHS = 10_000, 12
 MODEL = {"name": "cnn", "width": 32, "depth": 1, "norm": "none", "padding": 0, "hidden": 128, "dropout": 0.0}
 TRAIN: dict[str, Any] = {"precision": "bf16", "weight_decay": 0.0, "clip": None, "patience": None, "compile": "never"}
-# Found on the validation rows of other seeds: the shortest plans that arrive.
+# Found by trying about 25 plans with seeds 0, 1, 10 and 11 on the same validation rows; the race runs seeds from 20 on.
 PLANS: dict[float, dict[str, Any]] = {
     0.985: {"epochs": 2, "batch": 256, "rate": 1.2e-2, "cycle": True},
     0.99: {"epochs": 6, "batch": 128, "rate": 8e-3, "cycle": True, "shift": 1 / 28},
@@ -79,12 +79,12 @@ def table(score: float, found: dict[str, list[dict[str, Any]]]) -> list[dict[str
     if "shift" in PLANS[score]:
         allowed = "given our batch, schedule and shifts"
     rivals = {"keras": "Keras", "lightning": "Lightning", "trainer": "HF Trainer"}
-    starter = "the Keras starter program"
+    starter, kernel = "the Keras starter program", "compiled kernel, bf16,"
     return [
-        race.line(what, found, race.OURS, "starter", score, most=1 / 8, words=f"compiled kernel against {starter}"),
+        race.line(what, found, race.OURS, "starter", score, most=1 / 8, words=f"{kernel} against {starter}"),
         race.line(what, found, "stock", "starter", score, most=1 / 2, words=f"stock operators against {starter}"),
         *(
-            race.line(what, found, race.OURS, peer, score, most=1.0, words=f"compiled kernel against {name} {allowed}")
+            race.line(what, found, race.OURS, peer, score, most=1.0, words=f"{kernel} against {name} {allowed}")
             for peer, name in rivals.items()
         ),
         *(
