@@ -7,18 +7,17 @@ counts as little as possible; the null control is the hand-written loop against 
 
 from __future__ import annotations
 
-import json
 import statistics
 import sys
 import time
 from collections.abc import Callable
 from importlib.metadata import version
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+import record
 from feilun.core.recipe import Train
 from feilun.parts.engine.fit import fit
 from feilun.parts.engine.plan import Index, Learning, Run
@@ -116,10 +115,8 @@ def main() -> int:
             f"{line['claim']:58} {line['ours']:7} {line['peer']:8} {line['extra_us']:6} {line['ratio_median']:6} "
             f"{line['null_ratio']:6} {line['target']:>18} {line['met']}"
         )
-    path = Path(__file__).parent / "results" / "loop_overhead.json"
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps(lines, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    return 0 if all(line["met"] for line in lines) else 3
+    record.write("loop_overhead", lines)
+    return record.status(lines)
 
 
 if __name__ == "__main__":

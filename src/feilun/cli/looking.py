@@ -157,12 +157,23 @@ def _facts(folder: Path, stages: Mapping[str, Path], saved: dict[str, Any]) -> d
 
 
 def _summary(version: str, facts: dict[str, Any]) -> str:
+    from feilun.core import runs as runs_
+
     head = f"{version}  task {facts['task']}, model {(facts['model'] or {}).get('name') or 'the task’s own'}"
     scores = [[f"  {name}", _score(score)] for name, score in facts["scores"].items()]
     cost = "  ".join(f"{stage} {seconds:.1f} s" for stage, seconds in facts["seconds"].items())
+    chosen = runs_.chosen(facts["facts"].get("training", {}))
+    measured = [f"  chosen by measurement: {chosen}"] if chosen else []
     state = [] if facts["finished"] else ["unfinished: the same `feilun run` goes on"]
     return "\n".join(
-        [head, *state, columns(scores), f"{cost}; peak memory {facts['peak_memory_mb']:.0f} MB", facts["report"]]
+        [
+            head,
+            *state,
+            columns(scores),
+            *measured,
+            f"{cost}; peak memory {facts['peak_memory_mb']:.0f} MB",
+            facts["report"],
+        ]
     )
 
 

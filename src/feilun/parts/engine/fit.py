@@ -130,16 +130,19 @@ class _Loop:
         self.threads = torch.get_num_threads()
         started = drawn = checkpointed = tick = time.monotonic()
         first = now.step
-        while now.step < self.steps and not self._had_enough():
+        while now.step < self.steps and not self._had_enough() and not self._is_late():
             if now.step % self.steps_per_epoch == 0:
                 self._start_epoch()
             self._step(now.step)
             now.step += 1
             tick, before = time.monotonic(), tick
             now.seconds += tick - before
-            if now.step % self.steps_per_epoch == 0:
+            now.spent_s += tick - before
+            if now.step % self.steps_per_epoch == 0 or self._is_late():
                 self._end_epoch()
-                tick = time.monotonic()  # rows/s is about training: validation is not counted
+                tick, before = time.monotonic(), tick  # rows/s is about training: validation is not counted
+                now.spent_s += tick - before
+                stop.asked |= self._is_watched()
             if tick - drawn >= DRAWN_EVERY_S or now.step == self.steps:
                 drawn = tick
                 self._draw((tick - started) / (now.step - first))
@@ -170,6 +173,7 @@ class _Loop:
             curves=tuple(now.curves),
             device=self.stepper.device.type,
             compiled=self.stepper.called is not self.networks,
+            in_time=not self._is_late(),
         )
 
     def _start_epoch(self) -> None:
@@ -178,8 +182,7 @@ class _Loop:
         self.order = randomness.epoch_order(self.index.train, self.run.seed, epoch, self.index.chances, buffer)
         self.gather.follow(self.order, number * len(self.order) // self.steps_per_epoch, buffer)
         self.cuts = cuts([point["validation_loss"] or point["loss"] for point in self.progress.curves])
-        for network in self.networks.values():
-            network.train()
+        self.stepper.begin(epoch)
 
     def _step(self, step: int) -> None:
         player = self.learning.turns[step % len(self.learning.turns)]
@@ -211,7 +214,7 @@ class _Loop:
         self.waiting.clear()
 
     def _rate(self, step: int) -> float:
-        return learning_rate(self.plan, step, self.steps, self.cuts)
+        return self.run.rates[step] if self.run.rates else learning_rate(self.plan, step, self.steps, self.cuts)
 
     def _rows(self, step: int) -> Tensor:
         """Numbers of the examples in batch k of the epoch's order."""
@@ -259,7 +262,7 @@ class _Loop:
             now.sums, now.rows, now.seconds = {}, {}, 0.0
             if validation_loss is None or self.plan.patience is None:
                 return
-            now.waited += 1
+            now.waited += 1 if len(now.curves) >= (self.plan.unfreeze or 0) else 0  # the rest is still to learn
             if now.best_loss is None or validation_loss < now.best_loss:
                 now.best_loss, now.best_epoch, now.waited = validation_loss, len(now.curves), 0
                 now.best = weights.copies(self.networks)
@@ -272,8 +275,7 @@ class _Loop:
         self.gather.follow(self.order, 0, self.progress.buffer)
 
         def run() -> None:
-            for network in self.networks.values():
-                network.train()
+            self.stepper.begin(len(self.progress.curves))
             for number in range(min(NORM_BATCHES, self.steps_per_epoch)):
                 step = self.progress.step - self.steps_per_epoch + number
                 rows = self._rows(step)
@@ -281,7 +283,8 @@ class _Loop:
                 for player in self.stepper.parameters:
                     self.stepper.losses(player, self._batch(step, rows), None)
 
-        remeasured(self.networks, run)
+        frozen = self.stepper.freezing.norms if self.plan.unfreeze is None else ()
+        remeasured(self.networks, run, frozen)
         self.group.share(self.stepper.buffers)
 
     def _validate(self) -> float | None:
@@ -306,6 +309,18 @@ class _Loop:
         if not math.isfinite(loss):
             raise divergence.not_finite("validation loss", loss, self.progress, self.plan)
         return loss
+
+    def _is_watched(self) -> bool:
+        """Whether somebody who watches the epochs says that it shall stop here."""
+        now, watch = self.progress, self.run.watch
+        return watch is not None and now.step < self.steps and watch(now.curves, self.plan.epochs)
+
+    def _is_late(self) -> bool:
+        """Whether the time limit is over; epochs were cut to fit, so only a machine that got slower comes here."""
+        limit_s, now = self.plan.time_limit_s, self.progress
+        if limit_s is None:
+            return False
+        return self.group.anywhere(now.spent_s >= limit_s and now.step < self.steps)[0]
 
     def _had_enough(self) -> bool:
         return self.plan.patience is not None and self.progress.waited >= self.plan.patience

@@ -6,7 +6,9 @@ each process and adds the gradients, so that n processes do what one does, up to
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,8 +82,21 @@ class Group:
         return tensor
 
 
+_APART: ContextVar[bool] = ContextVar("apart", default=False)
+
+
+@contextmanager
+def apart() -> Iterator[None]:
+    """Inside, this process trains alone: to measure what it then decides for all."""
+    token = _APART.set(True)
+    try:
+        yield
+    finally:
+        _APART.reset(token)
+
+
 def current() -> Group:
     """The group of this process, as its launcher made it."""
-    if not (distributed.is_available() and distributed.is_initialized()):
+    if _APART.get() or not (distributed.is_available() and distributed.is_initialized()):
         return Group()
     return Group(rank=distributed.get_rank(), size=distributed.get_world_size())

@@ -14,6 +14,7 @@ from torch import Tensor
 from feilun.core.progress import Quiet
 from feilun.core.protocols import Say
 from feilun.core.task import Shape
+from feilun.core.work import Watch
 from feilun.parts.engine.randomness import Buffer
 
 Batch = dict[str, Tensor]
@@ -57,6 +58,8 @@ class Run:
     folder: Path | None = None
     say: Say = field(default_factory=Quiet)
     again: str = "the same command"  # what to type to go on
+    rates: tuple[float, ...] | None = None  # one for every step, instead of the plan's schedule
+    watch: Watch | None = None  # told after every epoch
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,6 +78,7 @@ class Fitted:
     curves: tuple[dict[str, Any], ...]
     device: str = "cpu"
     compiled: bool = False
+    in_time: bool = True  # False: the time limit ended it
 
 
 @dataclass(kw_only=True, slots=True)
@@ -88,6 +92,7 @@ class Progress:
     sums: dict[str, float] = field(default_factory=dict)  # player -> summed loss over the rows of this epoch
     rows: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0  # spent in this epoch
+    spent_s: float = 0.0  # since the start, with validation, without what lay between interruptions
     curves: list[dict[str, Any]] = field(default_factory=list)
     first: list[float] = field(default_factory=list)  # losses of the first steps, and of the latest: see divergence
     recent: list[float] = field(default_factory=list)

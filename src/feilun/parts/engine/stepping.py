@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
 from feilun.core.recipe import Train
-from feilun.parts.engine import compiling, execution, mixing, optimizers, weights
+from feilun.parts.engine import compiling, execution, layers, mixing, optimizers, weights
+from feilun.parts.engine.freezing import Freezing
 from feilun.parts.engine.gradients import Gradients
 from feilun.parts.engine.group import Group
 from feilun.parts.engine.plan import Batch, Learning
@@ -46,8 +47,10 @@ class Stepper:
         self.networks = networks
         self.called: Mapping[str, Callable[..., Any]] = networks
         self.undo = execution.recomputed(networks.values()) if plan.recompute else None
+        self.freezing = Freezing(networks, plan)
+        never = self.freezing.ids if plan.unfreeze is None else set()
         self.parameters = {
-            player: [parameter for parameter in networks[player].parameters() if parameter.requires_grad]
+            player: [p for p in networks[player].parameters() if p.requires_grad and id(p) not in never]
             for player in dict.fromkeys(learning.turns)
         }
         self.weights = {player: optimizers.weights(own) for player, own in self.parameters.items()}
@@ -55,6 +58,9 @@ class Stepper:
             player: optimizers.make(plan, own, optimizers.vectors(networks[player]))
             for player, own in self.parameters.items()
         }
+        if plan.layer_decay < 1:
+            for player, own in self.optimizers.items():
+                optimizers.grade(own, layers.scales(networks[player], plan.layer_decay))
         together = group.size > 1 and not plan.shard  # divided networks add up their gradients themselves
         self.gradients = {player: Gradients(own) for player, own in self.parameters.items()} if together else {}
         self.scaler = torch.amp.GradScaler(self.device.type) if plan.precision == "fp16" else None
@@ -65,6 +71,15 @@ class Stepper:
             for tensor in weights.named(networks).values()
             if not isinstance(tensor, nn.Parameter) and tensor.is_floating_point()
         ]
+        self.held: set[int] = set()  # ids of what is frozen now
+
+    def begin(self, epoch: int) -> None:
+        """Training mode for this epoch, counted from 0; what is frozen in it stands still."""
+        for network in self.networks.values():
+            network.train()
+        self.freezing.begin(epoch)
+        self.held = self.freezing.ids if self.freezing.holds(epoch) else set()
+        self.learner = ""
 
     def step(self, player: str, batch: Batch, counts: Tensor | None, rate: float, rows: int) -> Tensor:
         """Learn from our part of one batch at this rate; the mean loss of the whole batch, a tensor of no axes.
@@ -118,6 +133,7 @@ class Stepper:
         for parameters in self.parameters.values():
             for parameter in parameters:
                 parameter.requires_grad_(True)
+        self.freezing.finish()
         if self.plan.shard:
             from feilun.parts.engine import sharding
 
@@ -154,7 +170,7 @@ class Stepper:
                 raise NotFiniteError("gradient's length", length.item())
         for optimizer in self.optimizers[player]:
             for group in optimizer.param_groups:
-                group["lr"] = rate
+                group["lr"] = rate * group.get("scale", 1.0)
             if scaler is None:
                 optimizer.step()
             else:
@@ -168,9 +184,9 @@ class Stepper:
         self.learner = player
         for other, parameters in self.parameters.items():
             for parameter in parameters:
-                parameter.requires_grad_(other == player)
+                parameter.requires_grad_(other == player and id(parameter) not in self.held)
         for parameter in self.parameters[player]:  # again, for what two players share
-            parameter.requires_grad_(True)
+            parameter.requires_grad_(id(parameter) not in self.held)
 
 
 def _parts(batch: Batch, counts: Tensor | None, parts: int) -> Iterator[tuple[Batch, Tensor | None]]:

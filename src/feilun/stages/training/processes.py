@@ -20,9 +20,9 @@ from feilun.core import errors
 from feilun.core.errors import FeilunError, InputError, RecipeError
 from feilun.core.manifest import read_json, write_json
 from feilun.core.protocols import Say
-from feilun.core.work import Work
+from feilun.core.work import Watch, Work
 from feilun.parts.engine import checkpoints, execution, interrupts
-from feilun.stages.training import worker
+from feilun.stages.training import trials, worker
 
 FOLDER = "processes"  # in the stage's folder while it trains, gone afterwards
 LISTENED_S = 0.1
@@ -35,12 +35,13 @@ def train(work: Work) -> dict[str, Any]:
     """
     own = _own_file(work)
     _check_devices(work)
+    watch = trials.watched(work)  # or this is a trial that was halted here
     folder = work.folder / FOLDER
     shutil.rmtree(folder, ignore_errors=True)  # of a parent that was killed
     folder.mkdir()
     write_json(folder / worker.JOB, worker.job(work, own))
     try:
-        _launch(work, folder)
+        _launch(work, folder, watch)
         if not (folder / worker.MADE).is_file():
             raise failure(work, folder)
         return dict(read_json(folder / worker.MADE))
@@ -77,9 +78,9 @@ def failure(work: Work, folder: Path) -> FeilunError:
     return error
 
 
-def _launch(work: Work, folder: Path) -> None:
+def _launch(work: Work, folder: Path, watch: Watch | None) -> None:
     """Until all processes have ended; what they say is said meanwhile, and a wish to stop is passed on."""
-    heard = _Heard(folder / worker.SAID, work.say)
+    heard = _Heard(folder, work.say, watch)
     plan = work.recipe.train
     if plan.cluster is not None:
         from feilun.stages.training import cluster
@@ -124,15 +125,17 @@ def _torchrun(folder: Path, processes: int) -> Iterator[Callable[[], bool]]:
 class _Heard:
     """What the first process tells, said here."""
 
-    path: Path
+    folder: Path
     teller: Say
+    watch: Watch | None
     read: int = field(default=0)  # bytes
 
     def say(self) -> None:
         """Whatever is new."""
-        if not self.path.is_file():
+        path = self.folder / worker.SAID
+        if not path.is_file():
             return
-        with self.path.open("rb") as file:
+        with path.open("rb") as file:
             file.seek(self.read)
             new = file.read()
         whole = new[: new.rfind(b"\n") + 1]
@@ -141,6 +144,9 @@ class _Heard:
             said = json.loads(line)
             if "line" in said:
                 self.teller.line(said["line"])
+            elif "curves" in said:
+                if self.watch is not None and self.watch(said["curves"], said["epochs"]):
+                    (self.folder / worker.STOP).touch()
             else:
                 self.teller.progress(said["stage"], **said["fields"])
 

@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,6 +94,11 @@ class _Telling:
         """The line that is overwritten."""
         self._write({"stage": stage, "fields": fields})
 
+    def curves(self, curves: Sequence[Mapping[str, Any]], epochs: int) -> bool:
+        """What somebody who watches the epochs is told; whoever says stop says it through the folder."""
+        self._write({"curves": list(curves), "epochs": epochs})
+        return False
+
     def _write(self, said: dict[str, Any]) -> None:
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(said, default=str) + "\n")
@@ -111,6 +116,7 @@ def _work(job: dict[str, Any], say: Say) -> Work:
         version=job["version"],
         parent=job["parent"] and Path(job["parent"]),
         lap=job["lap"] and Path(job["lap"]),
+        watch=say.curves if isinstance(say, _Telling) else None,
     )
 
 
