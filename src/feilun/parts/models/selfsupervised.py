@@ -67,7 +67,8 @@ class Contrastive(nn.Module):
         losses = []
         for name, encoder, answer in zip(self.inputs, self.encoders, self.answers, strict=True):
             both = torch.cat([batch[name], batch[f"{name}{VIEW}"]])
-            losses.append(contrastive(*answer(encoder(both)).chunk(2), temperature=TEMPERATURE))
+            one, other = answer(encoder(both)).chunk(2)
+            losses.append(contrastive(one, other, temperature=TEMPERATURE))
         return {"losses": torch.stack(losses).mean(0)}
 
 
