@@ -21,6 +21,7 @@ from feilun.parts.engine.plan import Batch, Fitted, Index, Learning, Progress, R
 from feilun.parts.engine.randomness import Stream
 from feilun.parts.engine.schedule import cuts, learning_rate
 from feilun.parts.engine.stepping import NotFiniteError, Stepper
+from feilun.parts.engine.watching import Watch
 
 DRAWN_EVERY_S = 0.2  # a progress line changes at most so often
 ASKED_EVERY = 32  # steps after which a GPU is asked for their losses
@@ -50,7 +51,9 @@ def fit(
     with _threads(plan.threads), _generator_restored(), interrupts.watched() as stop:
         loop.resume()
         loop.compile()
-        loop.train(stop)
+        left = loop.steps - loop.progress.step
+        with loop.watch.over(loop.progress.step), loop.profile.over(left, loop.run.folder):
+            loop.train(stop)
     return loop.finish()
 
 
@@ -72,9 +75,11 @@ class _Loop:
         self.steps_per_epoch = math.ceil(len(index.train) / plan.batch_size)
         self.steps = self.steps_per_epoch * plan.epochs
         self.stepper = Stepper(self.networks, learning, plan)
+        self.profile = self.stepper.profile
         self.average = Average(plan, self.networks)
         self.generator = torch.Generator()
         self.progress = Progress()
+        self.watch = Watch(run.watchers, run.say)
         self.order = torch.zeros(0, dtype=torch.int64)
         self.cuts = 0
         self.waiting: list[tuple[str, Tensor, int]] = []  # losses that the GPU has not been asked for
@@ -113,20 +118,25 @@ class _Loop:
         while now.step < self.steps and not self._had_enough():
             if now.step % self.steps_per_epoch == 0:
                 self._start_epoch()
-            self._step(now.step)
+            with self.profile.part("step"):
+                self._step(now.step)
             now.step += 1
             tick, before = time.monotonic(), tick
             now.seconds += tick - before
+            self.profile.stepped()
             if now.step % self.steps_per_epoch == 0:
-                self._end_epoch()
+                with self.profile.part("waiting"):
+                    self._end_epoch()
                 tick = time.monotonic()  # rows/s is about training: validation is not counted
             if tick - drawn >= DRAWN_EVERY_S or now.step == self.steps:
                 drawn = tick
-                self._draw((tick - started) / (now.step - first))
+                with self.profile.part("waiting"):
+                    self._draw((tick - started) / (now.step - first))
             if stop.asked:
                 self._stop()
             if self.run.folder and tick - checkpointed >= self.plan.checkpoint_s:
-                self._checkpoint()
+                with self.profile.part("waiting"):
+                    self._checkpoint()
                 checkpointed = tick = time.monotonic()
 
     def finish(self) -> Fitted:
@@ -149,6 +159,7 @@ class _Loop:
             curves=tuple(now.curves),
             device=self.stepper.device.type,
             compiled=self.stepper.called is not self.networks,
+            profile=self.profile.result(),
         )
 
     def _start_epoch(self) -> None:
@@ -161,7 +172,8 @@ class _Loop:
     def _step(self, step: int) -> None:
         player = self.learning.turns[step % len(self.learning.turns)]
         rows = self._rows(step)
-        batch = self._batch(step, rows)
+        with self.profile.part("data"):
+            batch = self._batch(step, rows)
         randomness.seed_networks(self.run.seed, step)
         try:
             loss = self.stepper.step(player, batch, self._counts(rows), self._rate(step))
@@ -181,6 +193,7 @@ class _Loop:
                 raise divergence.not_finite("loss", value, now, self.plan)
             now.sums[player] = now.sums.get(player, 0.0) + value * rows
             now.rows[player] = now.rows.get(player, 0) + rows
+            self.watch.add(value, rows)
             if self.learning.early_stop:
                 divergence.watch(now, value, self.plan)
         self.waiting.clear()
@@ -225,6 +238,7 @@ class _Loop:
                 "learning_rate": self._rate(now.step - 1),
             }
             now.curves.append({**point, "losses": losses} if len(losses) > 1 else point)
+            self.watch.epoch(now.step, now.curves[-1])
             now.sums, now.rows, now.seconds = {}, {}, 0.0
             if validation_loss is None or self.plan.patience is None:
                 return
@@ -278,13 +292,15 @@ class _Loop:
         now = self.progress
         rows = sum(now.rows.values())
         last = now.curves[-1] if now.curves else {}
+        rows_per_s = rows / now.seconds if rows and now.seconds else last.get("rows_per_s")
+        self.watch.step(now.step, self._rate(now.step - 1), rows_per_s)
         self.run.say.progress(
             "train",
             epoch=min(now.step // self.steps_per_epoch + 1, self.plan.epochs),
             of=self.plan.epochs,
             loss=sum(now.sums.values()) / rows if rows else last.get("loss"),
             validation_loss=last.get("validation_loss"),
-            rows_per_s=rows / now.seconds if rows and now.seconds else last.get("rows_per_s"),
+            rows_per_s=rows_per_s,
             left_s=(self.steps - now.step) * step_s,
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from torch import Tensor
 from feilun.core.progress import Quiet
 from feilun.core.protocols import Say
 from feilun.core.task import Shape
+from feilun.parts.engine.watching import Watcher
 
 Batch = dict[str, Tensor]
 Objective = Callable[[Mapping[str, Callable[..., Any]], Mapping[str, Tensor], str], Tensor]
@@ -48,12 +49,13 @@ class Learning:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Run:
-    """Where and how: the seed, the folder of checkpoints (None: none are made), who is told."""
+    """Where and how: the seed, the folder of checkpoints (None: none are made), who is told, who keeps curves."""
 
     seed: int = 0
     folder: Path | None = None
     say: Say = field(default_factory=Quiet)
     again: str = "the same command"  # what to type to go on
+    watchers: Sequence[Watcher] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,6 +74,7 @@ class Fitted:
     curves: tuple[dict[str, Any], ...]
     device: str = "cpu"
     compiled: bool = False
+    profile: dict[str, Any] | None = None  # see profiling.Profile.result
 
 
 @dataclass(kw_only=True, slots=True)

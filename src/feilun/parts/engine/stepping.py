@@ -15,6 +15,7 @@ from feilun.core.errors import FeilunError
 from feilun.core.recipe import Train
 from feilun.parts.engine import compiling, execution, optimizers
 from feilun.parts.engine.plan import Batch, Learning
+from feilun.parts.engine.profiling import Profile
 
 FEW_STEPS = 1000  # too few to win back what compiling takes
 
@@ -52,6 +53,7 @@ class Stepper:
         self.scaler = torch.amp.GradScaler(self.device.type) if plan.precision == "fp16" else None
         self.waits = self.device.type != "cpu"  # asking a GPU for a number makes it wait
         self.learner = ""
+        self.profile = Profile(plan.profile, self.device)
 
     def step(self, player: str, batch: Batch, counts: Tensor | None, rate: float) -> Tensor:
         """Learn from one batch at this rate; the mean loss, a tensor of no axes.
@@ -63,13 +65,16 @@ class Stepper:
         rows = len(next(iter(batch.values())))
         mean = torch.zeros((), device=self.device)
         for part, counted in _parts(batch, counts, min(self.plan.accumulate, rows)):
-            losses = self.losses(player, part, counted)
+            with self.profile.part("forward"):
+                losses = self.losses(player, part, counted)
             loss = losses.mean() if len(losses) == rows else losses.sum() / rows
             if not self.waits and not math.isfinite(loss.item()):
                 raise NotFiniteError("loss", loss.item())
-            (loss if self.scaler is None else self.scaler.scale(loss)).backward()  # type: ignore[no-untyped-call]
+            with self.profile.part("backward"):
+                (loss if self.scaler is None else self.scaler.scale(loss)).backward()  # type: ignore[no-untyped-call]
             mean += loss.detach()
-        self._update(player, rate)
+        with self.profile.part("optimizer"):
+            self._update(player, rate)
         return mean
 
     def compile(self, first: Callable[[], Batch], steps: int, folder: Path | None) -> None:

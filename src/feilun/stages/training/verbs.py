@@ -14,16 +14,20 @@ from feilun.core.recipe import Recipe, Train
 from feilun.core.work import Made, Work
 from feilun.parts.dataset import Table
 from feilun.parts.engine import checkpoints, weights
+from feilun.parts.engine.events import EventFile
 from feilun.parts.engine.fit import fit
+from feilun.parts.engine.mlflow_runs import MlflowRun
 from feilun.parts.engine.plan import Fitted, Index, Learning, Run
 from feilun.parts.engine.randomness import initialised
+from feilun.parts.engine.watching import Watcher
 from feilun.stages.training.balance import balanced
 from feilun.stages.training.draw import augmentation, with_share
 
-# How often a checkpoint is made and how many are kept does not change the result.
+# How often a checkpoint is made, how many are kept and who looks on does not change the result.
+NO_MATTER = ("checkpoint_s", "keep", "report_to", "profile")
 USES = (
     *("seed", "task", "inputs", "target", "model"),
-    *(f"train.{key}" for key in Train.model_fields if key not in ("checkpoint_s", "keep")),
+    *(f"train.{key}" for key in Train.model_fields if key not in NO_MATTER),
 )
 CODE = ("models", "features")
 
@@ -53,12 +57,14 @@ def make(work: Work) -> Made:
         augment=augmentation(inputs),
         early_stop=task.early_stop,
     )
-    run = Run(seed=recipe.seed, folder=work.folder, say=work.say, again=_again(work))
+    run = Run(seed=recipe.seed, folder=work.folder, say=work.say, again=_again(work), watchers=_watchers(work))
     index = balanced(_index(work, table, rows), arrays, table.features, recipe)
     fitted = fit(networks, arrays, index, learning, _plan(work), run)
     weights.save(networks, work.folder / weights.FILE)
     write_json(work.folder / "curves.json", list(fitted.curves))
     checkpoints.clear(work.folder)
+    if fitted.profile is not None:
+        work.say.line(fitted.profile["words"])
     return Made(facts=_facts(fitted))
 
 
@@ -129,6 +135,24 @@ def _trained(parent: Path) -> Path:
     return parent.parent / str(places["training"])
 
 
+def _watchers(work: Work) -> tuple[Watcher, ...]:
+    """Who keeps the curves: TensorBoard's event files always, and those whom `train.report_to` names."""
+    recipe, files = work.recipe, EventFile(work.folder)
+    if "mlflow" not in recipe.train.report_to:
+        return (files,)
+    said = {"task": recipe.task, "seed": recipe.seed, "train": recipe.train.model_dump(mode="json")}
+    said["model"] = recipe.model.model_dump(mode="json")
+    return files, MlflowRun(work.folder, str(recipe.name), f"{recipe.name}@{work.version}", _flat(said))
+
+
+def _flat(settings: Mapping[str, Any], head: str = "") -> dict[str, Any]:
+    """{recipe key with dots: value}."""
+    flat: dict[str, Any] = {}
+    for key, value in settings.items():
+        flat |= _flat(value, f"{head}{key}.") if isinstance(value, Mapping) else {f"{head}{key}": value}
+    return flat
+
+
 def _again(work: Work) -> str:
     """What a person types to go on."""
     return f"feilun {'run' if work.lap is None else 'improve'} {work.recipe.name} (the same command)"
@@ -136,4 +160,5 @@ def _again(work: Work) -> str:
 
 def _facts(fitted: Fitted) -> dict[str, Any]:
     names = ("parameters", "epochs", "best_epoch", "steps", "rows_per_s", "threads", "device", "compiled")
-    return {name: getattr(fitted, name) for name in names}
+    found = {name: getattr(fitted, name) for name in names}
+    return found if fitted.profile is None else {**found, "profile": fitted.profile}
