@@ -36,7 +36,7 @@ def busy(times: int) -> None:
 def slow(players: Any, batch: dict[str, Tensor], player: str) -> Tensor:
     """The objective with a slow forward, in training only."""
     if players["maker"].training:
-        busy(12)
+        busy(6)
     return worked.objective(players, batch, player)
 
 
@@ -58,21 +58,21 @@ def test_the_slow_part_is_found_and_traced(tmp_path: Path, monkeypatch: pytest.M
     shares = fitted.profile["shares"]
     assert max(shares, key=lambda part: shares[part]) == "forward"
     assert fitted.profile["operators"][0][0] == "matrix product"
-    assert fitted.profile["advice"].startswith("The network itself")
-    assert f"{100 * shares['forward']:.0f} % into forward" in fitted.profile["words"]
+    assert fitted.profile["words"][-1].startswith("The network itself")
+    assert f"{100 * shares['forward']:.0f} % into forward" in fitted.profile["words"][0]
     events = json.loads(gzip.decompress((tmp_path / TRACE).read_bytes()))["traceEvents"]
     parts = Counter(event["name"] for event in events if event.get("cat") == "user_annotation")
     assert parts["part: forward"] == parts["part: backward"] == parts["part: optimizer"] == parts["part: data"] == 20
 
     def heavy(batch: dict[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
-        busy(12)
+        busy(6)
         return batch
 
     monkeypatch.setattr(worked, "augment", heavy)
     _, fitted = worked.train(None, PROFILED)
     assert fitted.profile is not None
     assert fitted.profile["shares"]["data"] > 0.4
-    assert fitted.profile["advice"].startswith("Batches are the bottleneck")
+    assert fitted.profile["words"][-1].startswith("Batches are the bottleneck")
 
 
 def test_a_few_steps_are_enough_and_one_is_not() -> None:

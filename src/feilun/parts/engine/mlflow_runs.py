@@ -1,4 +1,4 @@
-"""Parameters and curves for MLflow, told by a thread of its own: a tracking server that is slow or gone costs nothing."""
+"""Parameters and curves for MLflow, told by a thread: a tracking server that is slow or gone costs nothing."""
 
 from __future__ import annotations
 
@@ -25,11 +25,10 @@ class MlflowRun:
     def __init__(self, folder: Path, experiment: str, name: str, params: Mapping[str, Any]) -> None:
         """experiment: the recipe's name, if MLFLOW_EXPERIMENT_NAME says nothing.  Raises MissingExtraError."""
         try:
-            import mlflow  # type: ignore[import-not-found, unused-ignore]  # noqa: F401 (said before training)
+            import mlflow.tracking  # noqa: F401 (it is missed before training, not in the thread)
         except ImportError as error:
             raise MissingExtraError(
-                "train.report_to names mlflow, and the package mlflow-skinny is not installed. "
-                'Run: pip install "feilun[mlflow]"',
+                'train.report_to: mlflow needs the package mlflow-skinny. Run: pip install "feilun[mlflow]"',
                 where="train.report_to",
                 expected="an installed mlflow",
                 got=str(error),
@@ -62,12 +61,14 @@ class MlflowRun:
             raise self._error()
 
     def _tell(self) -> None:
-        from mlflow.tracking import MlflowClient  # type: ignore[import-not-found, unused-ignore]
+        from mlflow.tracking import MlflowClient
 
         try:
             client = MlflowClient()
             run = self._run(client)
-            known = max((point.step for name in _curves(client, run) for point in _history(client, run, name)), default=0)
+            known = max(
+                (point.step for name in _curves(client, run) for point in _history(client, run, name)), default=0
+            )
             while not isinstance(item := self.left.get(), str):
                 step, at, values = item
                 if step > known:
@@ -95,7 +96,7 @@ class MlflowRun:
 
 
 def _parameters(client: Any, run: str, params: Mapping[str, str]) -> None:
-    from mlflow.entities import Param  # type: ignore[import-not-found, unused-ignore]
+    from mlflow.entities import Param
 
     every: Sequence[Any] = [Param(key, value) for key, value in params.items()]
     for start in range(0, len(every), AT_ONCE):

@@ -1,4 +1,4 @@
-"""Where the time of a training goes: some steps timed part by part, some more traced, and the outcome in plain words."""
+"""Where the time of a training goes: some steps timed part by part, some more traced, the outcome in plain words."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ PLAIN = {
 
 
 class Profile:
-    """Measures nothing unless asked. A class because its phase and sums live between steps: warm, timed, traced, done."""
+    """Nothing unless asked. A class because its phase and sums live between steps: warm, timed, traced, done."""
 
     def __init__(self, wanted: bool, device: torch.device) -> None:
         self.phase, self.device = "warm" if wanted else "", device
@@ -83,9 +83,10 @@ class Profile:
             self._start_tracing()
 
     def result(self) -> dict[str, Any] | None:
-        """{shares: {part: share of the training's time}, step_ms, steps, operators: [[name, share]], advice, words}.
+        """{shares: {part: share of the training's time}, step_ms, steps, operators: [[name, share]], words: sentences}.
 
-        shares: of PARTS, "rest" (of a step) and "waiting" (validation, checkpoints, curves). None: was not measured.
+        shares: of PARTS, "rest" (of a step) and "waiting" (validation, checkpoints, curves). words: shares, operators,
+        advice. None: nothing was measured.
         """
         if "step" not in self.seconds or self.tracer is None:
             return None
@@ -97,8 +98,7 @@ class Profile:
         shares["waiting"] = round(self.seconds.get("waiting", 0.0) / whole_s, 4)
         operators = _operators(self.tracer, self.device)
         found = {"shares": shares, "step_ms": round(step_s * 1000, 3), "steps": self.each, "operators": operators}
-        said = [_shares(found), _dearest(operators), advice(shares)]
-        return {**found, "advice": said[-1], "words": " ".join(said)}
+        return {**found, "words": [_shares(found), _dearest(operators), advice(shares)]}
 
     def _start_tracing(self) -> None:
         """One step more than is kept: the first one's operators carry what starting costs."""
@@ -158,4 +158,4 @@ def _shares(found: Mapping[str, Any]) -> str:
 
 
 def _dearest(operators: list[list[Any]]) -> str:
-    return f"Costliest operators: {', '.join(f'{name} {100 * share:.0f} %' for name, share in operators)}."
+    return f"Costliest operators: {', '.join(f'{name} ({100 * share:.0f} %)' for name, share in operators)}."

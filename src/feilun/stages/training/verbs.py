@@ -64,7 +64,7 @@ def make(work: Work) -> Made:
     write_json(work.folder / "curves.json", list(fitted.curves))
     checkpoints.clear(work.folder)
     if fitted.profile is not None:
-        work.say.line(fitted.profile["words"])
+        work.say.line(" ".join(fitted.profile["words"]))
     return Made(facts=_facts(fitted))
 
 
