@@ -18,7 +18,7 @@ import event_records
 import training_to_kill as worked
 
 from feilun.core.errors import Stopped
-from feilun.parts.engine import events, watching
+from feilun.parts.engine import watching
 from feilun.parts.engine.events import EventFile, crc32c
 
 SHORT = worked.PLAN.model_copy(update={"epochs": 6})
@@ -173,10 +173,14 @@ def test_points_within_an_epoch_are_rare(tmp_path: Path) -> None:
     assert len(steps) < 30
 
 
-def test_file_numbers_grow_within_one_second(tmp_path: Path) -> None:
-    for step in (0, 3, 5):
-        file = events.EventFile(tmp_path)
+def test_files_of_one_second_are_in_order_and_what_was_kept_stays(tmp_path: Path) -> None:
+    for step in (0, 3, 5):  # the second and the third go on from a checkpoint where the one before had a point
+        file = EventFile(tmp_path)
         file.begin(step)
-        file.note(step + 1, {"x": float(step)})
+        for each in (step + 1, {0: 3, 3: 5, 5: 6}[step]):
+            file.note(each, {"x": float(step)})
         file.end(finished=False)
-    assert [step for step, _, _ in event_records.points(tmp_path)] == [1, 4, 6]
+    assert [(step, value) for step, _, value in event_records.points(tmp_path)] == [
+        *((1, 0.0), (3, 0.0), (4, 3.0), (5, 3.0)),
+        *((6, 5.0), (6, 5.0)),
+    ]
