@@ -53,7 +53,7 @@ def untimed(curves: Any) -> list[dict[str, Any]]:
     return [{name: value for name, value in point.items() if name != "rows_per_s"} for point in curves]
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "rmsprop", "adam", "adamw"])
+@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw", "muon"])
 def test_ctrl_c_then_on_is_bit_for_bit_the_uninterrupted_run(tmp_path: Path, optimizer: str) -> None:
     plan = Train.model_validate({**SHORT.model_dump(), "optimizer": optimizer, "learning_rate": 1e-2})
     expected, fitted = worked.train(None, plan)
@@ -136,3 +136,24 @@ def test_a_damaged_checkpoint_is_refused(tmp_path: Path, how: str) -> None:
             (tmp_path / "checkpoint.json").write_text("{")
     with pytest.raises(IntegrityError, match=r"damaged.*Delete"):
         worked.train(tmp_path, SHORT)
+
+
+@pytest.mark.parametrize(
+    "ways",
+    [
+        {"average": "ema", "decay": "plateau", "learning_rate": 0.3},
+        {"average": "swa", "patience": None, "accumulate": 3},
+        {"precision": "fp16", "decay": "one_cycle"},
+        {"precision": "bf16", "recompute": True, "keep": 3},
+    ],
+    ids=lambda ways: "-".join(map(str, ways)),
+)
+def test_every_way_of_training_goes_on_bit_for_bit(tmp_path: Path, ways: dict[str, Any]) -> None:
+    plan = Train.model_validate({**SHORT.model_dump(), **ways})
+    expected, fitted = worked.train(None, plan)
+    for step in (7, 20):  # counted from where it goes on: in the middle of the second and in the last epoch
+        with pytest.raises(Stopped):
+            worked.train(tmp_path, plan, interrupted_at(step * plan.accumulate))
+    got, again = worked.train(tmp_path, plan)
+    assert same(got, expected)
+    assert untimed(again.curves) == untimed(fitted.curves)

@@ -118,13 +118,15 @@ def _again(module: nn.Module, forward: Callable[..., Any], *args: Any, **named: 
 def _statistics_kept(module: nn.Module) -> Iterator[None]:
     """Batch norms count a batch when it passes, not again when it is computed again."""
     norms = [part for part in module.modules() if isinstance(part, _BatchNorm) and part.track_running_stats]
+    before = [(norm.momentum, norm.num_batches_tracked.clone()) for norm in norms]  # type: ignore[union-attr]
     for norm in norms:
-        norm.track_running_stats = False
+        norm.momentum = 0.0
     try:
         yield
     finally:
-        for norm in norms:
-            norm.track_running_stats = True
+        for norm, (momentum, count) in zip(norms, before, strict=True):
+            norm.momentum = momentum
+            norm.num_batches_tracked.copy_(count)  # type: ignore[union-attr]
 
 
 def _has_convolutions(network: nn.Module) -> bool:
