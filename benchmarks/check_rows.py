@@ -26,6 +26,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 
+import record
 from data_stage import DROPPED, LEAST_RUNS, generate
 
 THREADS, LIMIT_S = 2, 10.0
@@ -110,11 +111,8 @@ def main(arguments: list[str]) -> int:
     for line in lines:
         cpu_s, peak = line["cpu_s"]["ours"], line["peak_mb"]["ours"]
         print(f"{line['claim']:68} {line['ours']:7} {line['peer']:6} {cpu_s:7} {peak:8} {line['met']}")
-    path = Path(__file__).parent / "results" / "check_rows.json"
-    kept = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
-    merged = {line["claim"]: line for line in [*kept, *lines]}  # other sizes stay
-    path.write_text(json.dumps(list(merged.values()), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    return 3 if any(line["met"] is False for line in lines) else 0
+    record.write("check_rows", lines, keep=True)  # other sizes stay
+    return record.status(lines)
 
 
 if __name__ == "__main__":

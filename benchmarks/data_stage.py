@@ -33,6 +33,8 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet
 
+import record
+
 NUMBERS, CATEGORIES = 31, 15
 THREADS, MEMORY_MB, TARGET = 2, 4096, 0.5
 DROPPED = ["key", "day"]
@@ -201,11 +203,8 @@ def main(arguments: list[str]) -> int:
             f"{line['claim']:80} {line['ours']:7} {line['peer']:7} {line['ratio_median']:6} {line['null_ratio']:6} "
             f"{peak:>12} {line['met']}"
         )
-    path = Path(__file__).parent / "results" / "data_stage.json"
-    kept = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
-    merged = {line["claim"]: line for line in [*kept, *lines]}  # other sizes stay
-    path.write_text(json.dumps(list(merged.values()), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    return 3 if any(line["met"] is False for line in lines) else 0
+    record.write("data_stage", lines, keep=True)  # other sizes stay
+    return record.status(lines)
 
 
 if __name__ == "__main__":

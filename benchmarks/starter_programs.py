@@ -24,10 +24,11 @@ from typing import Any
 
 import numpy as np
 
+import record
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 SEQUENCES = ROOT / "recipes" / "starter-lstm" / "sequences.npz"
-RESULTS = HERE / "results" / "starter_programs.json"
 ROWS, STEPS, WAVES = 2000, 100, 10
 
 
@@ -69,17 +70,13 @@ def main(arguments: list[str]) -> int:
     write_sequences(SEQUENCES)
     if given.data:
         return 0
-    known = (
-        {row["program"]: row for row in json.loads(RESULTS.read_text(encoding="utf-8"))} if RESULTS.is_file() else {}
-    )
     print(f"{'program':34} {'lines':>12} {'seconds':>15} {'score':>26}   (plain, recipe)")
+    rows = []
     for one in PROGRAMS:
         if not given.names or one.plain in given.names:
-            row = known[one.plain] = measure(one, given.runs)
-            print(told(row))
-    rows = [known[one.plain] for one in PROGRAMS if one.plain in known]
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(rows, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+            rows.append(measure(one, given.runs))
+            print(told(rows[-1]))
+    record.write("starter_programs", rows, keep=True)
     return 0
 
 

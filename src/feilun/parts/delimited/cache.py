@@ -3,37 +3,26 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from feilun.core.errors import InputError
-
-VARIABLE = "FEILUN_CACHE"
+from feilun.parts.ops import cache_folder
 
 
 def folder(kind: str) -> Path:
     """The folder for things of this kind, made if needed. Raises InputError where it cannot be."""
-    if os.environ.get(VARIABLE):
-        place = Path(os.environ[VARIABLE]).expanduser()
-    elif sys.platform == "win32":
-        place = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "feilun"
-    elif sys.platform == "darwin":
-        place = Path.home() / "Library" / "Caches" / "feilun"
-    else:
-        place = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "feilun"
-    place = place.absolute() / kind
+    place = cache_folder.place(kind)
     try:
         place.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(
-            f"{place} cannot be made: {error.strerror}. Set {VARIABLE} to a folder that may be written.",
+            f"{place} cannot be made: {error.strerror}. Set {cache_folder.VARIABLE} to a folder that may be written.",
             where=str(place),
-            fix=f"export {VARIABLE}=FOLDER",
+            fix=f"export {cache_folder.VARIABLE}=FOLDER",
         ) from error
     return place
 
