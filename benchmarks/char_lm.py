@@ -4,9 +4,10 @@ python benchmarks/char_lm.py [--seeds 5]
 
 Both train the same network (4 layers, 4 heads, width 128, context 64) on batches of 12 random windows of the first 90 %
 of the text. The plain loop has the settings that nanoGPT gives for a CPU: AdamW at 1e-3 (betas 0.9 and 0.99, weight
-decay 0.1), 100 steps of warm-up, cosine to 1e-4 over 2,000 steps, clipping at 1. Ours goes through `fit` with optimizer
-and schedule of our own choice, PLAN below. From half of its plan on, each is judged every 100 steps on the same windows,
-which cover every other 64 letters of the last 10 % of the text; the clock stands still meanwhile. Whoever never arrives counts with all its steps.
+decay 0.1), 100 steps of warm-up, cosine to 1e-4 over 2,000 steps, clipping at 1. Ours goes through `fit` with
+optimizer and schedule of our own choice, PLAN below. From half of its plan on, each is judged every 100 steps on the
+same windows, which cover every other 64 letters of the last 10 % of the text; the clock stands still meanwhile.
+Whoever never arrives counts with all its steps.
 """
 
 from __future__ import annotations
@@ -34,11 +35,11 @@ from small_gpt import SmallGpt, losses
 ROOT = Path(__file__).resolve().parent.parent
 TARGET, CONTEXT, BATCH, EVERY = 1.88, 64, 12, 100
 PLAIN_STEPS = 2000
-STEPS = 1000
-PLAN: dict[str, Any] = {"optimizer": "muon", "learning_rate": 2e-2, "decay": "one_cycle", "weight_decay": 0.01, "clip": 1.0}
+STEPS = 600  # found with another seed, 100: after 800 steps of the same plan the loss was 1.79
+PLAN: dict[str, Any] = {"optimizer": "muon", "learning_rate": 2e-2, "decay": "one_cycle"}
 
 
-class Over(Exception):  # noqa: N818 - nothing went wrong
+class Over(Exception):
     """The target is reached."""
 
 

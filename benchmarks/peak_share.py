@@ -1,8 +1,9 @@
 """Claim: a transformer of width 512 and context 256 trains at half of what torch.mm reaches on this machine.
 
-Floating-point operations of a step are counted by PyTorch (FlopCounterMode, forward and backward; a GRU's, which it does
-not know, by the formula below), rows per second are those of `fit` with its default optimizer, everything in it counted.
-The peak is torch.mm of two 2048 x 2048 matrices of the same dtype, measured just before and after each run. Two threads.
+Floating-point operations of a step are counted by PyTorch (FlopCounterMode, forward and backward; a GRU's, which it
+does not know, by the formula below), rows per second are those of `fit` with its default optimizer, everything in it
+counted. The peak is torch.mm of two 2048 x 2048 matrices of the same dtype, measured just before and after each run.
+Two threads.
 """
 
 from __future__ import annotations

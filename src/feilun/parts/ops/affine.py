@@ -47,8 +47,8 @@ def draw(
 def resample(pictures: torch.Tensor, matrices: torch.Tensor) -> torch.Tensor:
     """pictures: float (B, C, H, W); matrices: (B, 2, 3) from `draw`. Bilinear; the edge is continued outwards.
 
-    Compiled where it can be, which takes a sixth of the time of torch's operators (benchmarks/augmented_images.py) and
-    gives the same up to rounding.
+    Compiled where it can be, which takes a quarter of the time of torch's operators (benchmarks/augmented_images.py)
+    and gives the same up to rounding.
     """
     import torch
 
