@@ -13,7 +13,7 @@ from torch.nn.utils import clip_grad_norm_
 
 from feilun.core.errors import FeilunError
 from feilun.core.recipe import Train
-from feilun.parts.engine import compiling, execution, optimizers
+from feilun.parts.engine import bare, compiling, execution, optimizers
 from feilun.parts.engine.plan import Batch, Learning
 from feilun.parts.engine.profiling import Profile
 
@@ -129,7 +129,7 @@ class Stepper:
             for group in optimizer.param_groups:
                 group["lr"] = rate
             if scaler is None:
-                optimizer.step()
+                bare.step(optimizer)
             else:
                 scaler.step(optimizer)
             optimizer.zero_grad(set_to_none=True)
