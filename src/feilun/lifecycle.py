@@ -231,6 +231,7 @@ def make_stages(
     """({stage: its folder}, those that were there before): the first stages of the loop, made in this folder."""
     made: dict[str, Path] = {}
     skipped: list[str] = []
+    call("training", "check", recipe)
     for stage in names:
         if stage == "training":
             call("evaluation", "check", recipe, made["data"])

@@ -1,8 +1,8 @@
-"""Questions that take many runs of one recipe: cross-validation, and what more rows would bring.
+"""Questions that take many runs of one recipe: cross-validation, what more rows would bring, which labels are wrong.
 
 A study trains in folders of its own beside the run it is about, skips what is made, and leaves one JSON file in the
-run, which the report draws: folds.json, learning.json. A model of `auto` is chosen anew each time, on that time's own
-validation rows: one that all rows chose would already know the rows it is tested on.
+run: folds.json and learning.json, which the report draws, and label-noise.json. A model of `auto` is chosen anew each
+time, on that time's own validation rows: one that all rows chose would already know the rows it is tested on.
 """
 
 from __future__ import annotations
@@ -22,19 +22,17 @@ PARTS = (0.125, 0.25, 0.5, 1.0)  # of the training rows
 
 def cross_validate(run: Run, folds: int, given: Given) -> dict[str, Any]:
     """folds.json: every row answered once by a model that never saw it; the score of all answers with its interval."""
-    if run.recipe.data.test is not None:
-        raise RecipeError(
-            "This recipe names test rows in data.test; folds are dealt from one source. Leave data.test out.",
-            where="data.test",
-            fix="feilun evaluate RECIPE --set data.test=null --folds 5",
-        )
-    made = []
-    for fold in range(folds):
-        given.say.line(f"fold {fold + 1} of {folds}")
-        recipe = _split(run.asked, folds=folds, fold=fold)
-        made.append(_evaluated(recipe, run.folder.parent / f"fold-{fold + 1}-of-{folds}", given))
-    found: dict[str, Any] = call("evaluation", "pool", run.asked, made)
+    found: dict[str, Any] = call("evaluation", "pool", run.asked, _folds(run, folds, given))
     return _kept(run, "folds.json", found, given)
+
+
+def label_noise(run: Run, folds: int, given: Given) -> dict[str, Any]:
+    """label-noise.json, and label-noise.csv to correct: rows whose label the model of the other folds doubts."""
+    call("evaluation", "check_label_noise", run.recipe, run.stages["data"])
+    found: dict[str, Any] = call("evaluation", "label_noise", run.asked, _folds(run, folds, given))
+    table = call("evaluation", "spreadsheet", found).encode("utf-8-sig")  # by its mark spreadsheets know UTF-8
+    manifest.write_bytes(run.folder / "label-noise.csv", table)
+    return _kept(run, "label-noise.json", found, given)
 
 
 def learning_curve(run: Run, given: Given, parts: Sequence[float] = PARTS) -> dict[str, Any]:
@@ -46,6 +44,22 @@ def learning_curve(run: Run, given: Given, parts: Sequence[float] = PARTS) -> di
         points.append(_evaluated(recipe, run.folder.parent / f"part-{part:g}", given))
     found: dict[str, Any] = call("evaluation", "learning", run.asked, points)
     return _kept(run, "learning.json", found, given)
+
+
+def _folds(run: Run, folds: int, given: Given) -> list[dict[str, Path]]:
+    """The stages of every fold. Raises RecipeError for a recipe with test rows of its own."""
+    if run.recipe.data.test is not None:
+        raise RecipeError(
+            "This recipe names test rows in data.test; folds are dealt from one source. Leave data.test out.",
+            where="data.test",
+            fix="feilun evaluate RECIPE --set data.test=null --folds 5",
+        )
+    made = []
+    for fold in range(folds):
+        given.say.line(f"fold {fold + 1} of {folds}")
+        recipe = _split(run.asked, folds=folds, fold=fold)
+        made.append(_evaluated(recipe, run.folder.parent / f"fold-{fold + 1}-of-{folds}", given))
+    return made
 
 
 def _split(recipe: Recipe, **changes: Any) -> Recipe:

@@ -15,7 +15,7 @@ from torch import nn
 
 from feilun.core import discover
 from feilun.core.recipe import Recipe, Train
-from feilun.parts.engine import optimizers
+from feilun.parts.engine import losses, optimizers
 from feilun.parts.engine.fit import fit
 from feilun.parts.engine.plan import Index, Learning, Run
 from feilun.parts.metrics import classification as metrics
@@ -109,7 +109,7 @@ def close(ours: Any, page: Any, tolerance: float = 1e-5) -> None:
 def by_optimizer(plan: Train, start: np.ndarray, gradients: list[np.ndarray]) -> np.ndarray:
     """The weights after these gradients went through our optimizer."""
     weight = nn.Parameter(torch.tensor(start))
-    optimizer = optimizers.make(plan, [weight])
+    [optimizer] = optimizers.make(plan, [weight])
     for gradient in gradients:
         weight.grad = torch.tensor(gradient)
         optimizer.step()
@@ -174,6 +174,10 @@ def compare_convolution(names: dict[str, Any]) -> None:
 def compare_binary(names: dict[str, Any]) -> None:
     p, y = DRAW.uniform(0.01, 0.99, size=(20, 1)), DRAW.integers(0, 2, size=(20, 1))
     close(metrics.binary_log_loss(p, y), names["binary_cross_entropy"](p, y))
+    close(
+        losses.binary(torch.tensor(p).logit(), torch.tensor(y, dtype=torch.float64)),
+        names["binary_cross_entropy"](p, y),
+    )
 
 
 def compare_f1(names: dict[str, Any]) -> None:
@@ -229,7 +233,14 @@ def compare_sigmoid_network(names: dict[str, Any]) -> None:
 
 def compare_losses(names: dict[str, Any]) -> None:
     said, truth = DRAW.uniform(0.05, 0.95, size=5), DRAW.integers(0, 2, size=5)
-    _, mean, _, total, binary = names["losses"](said, truth)
+    half, mean, entropy, total, binary = names["losses"](said, truth)
+    p, y = torch.tensor(said)[None], torch.tensor(truth, dtype=torch.float64)[None]
+    close((losses.squared(p, y), losses.squared(p, y) * 5 / 2), (mean, half))
+    close(losses.binary(p.logit(), y), binary)
+    pairs = torch.stack(
+        [(1 - p[0]).log(), p[0].log()], 1
+    )  # two classes a row: only the rows of class 1 are in -Σ y log ŷ
+    close(losses.cross_entropy(pairs, y[0].long())[y[0] == 1].sum(), entropy)
     close(regression.rmse(said, truth)(np.arange(5)) ** 2, mean)
     ours = metrics.binary_log_loss(said[:, None], truth[:, None])
     close((ours.sum(), ours.mean()), (total, binary))

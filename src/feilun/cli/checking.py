@@ -22,6 +22,7 @@ def check(context: Context, path: Path, settings: Sequence[str], shown: str) -> 
     written = reading.read_recipe(path, settings)
     base = path.resolve().parent
     resolved, columns = lifecycle.call("data", "look", written, base=base)
+    lifecycle.call("training", "check", resolved)
     drafted = writing.Draft(recipe=resolved, columns=columns, source=str(resolved.data.source))
     for line in [writing.opening(drafted, context.lang), *writing.table(drafted)]:
         context.say.line(line)

@@ -11,6 +11,8 @@ from feilun.cli import starting, thresholds
 from feilun.cli.record import Context, Result, Verb, argument
 from feilun.core.errors import InputError
 
+FOLDS = 5  # of --label-noise, where --folds says nothing else
+
 
 def evaluate(
     context: Context,
@@ -18,10 +20,11 @@ def evaluate(
     *,
     folds: int | None = None,
     learning_curve: bool = False,
+    label_noise: bool = False,
     settings: Sequence[str] | None = None,
     fail_under: Sequence[str] | None = None,
 ) -> Result:
-    """The scores of a recipe's run, trained first if need be; with folds or a learning curve where asked."""
+    """The scores of a recipe's run, trained first if need be; with folds, a learning curve, doubted labels if asked."""
     from feilun import lifecycle, studies
     from feilun.core import reading
 
@@ -52,6 +55,9 @@ def evaluate(
         judged, over = value["folds"]["scores"], f"{folds} folds"
     if learning_curve:
         value["learning"] = studies.learning_curve(run, given)
+    if label_noise:
+        value["label_noise"] = studies.label_noise(run, folds or FOLDS, given)
+        context.say.line(f"  {starting.relative(run.folder / 'label-noise.csv')}")
     if wanted:
         context.say.line(f"--fail-under looks at the scores over {over or 'the test rows'}")
     thresholds.require(wanted, judged, main, run.version, over)
@@ -62,7 +68,7 @@ def evaluate(
         name=run.name,
         version=run.version,
         run=f"{run.name}/{run.number}",
-        next="" if folds or learning_curve else f"feilun evaluate {recipe} --folds 5",
+        next="" if folds or learning_curve or label_noise else f"feilun evaluate {recipe} --folds 5",
     )
 
 
@@ -89,12 +95,13 @@ VERBS = (
     Verb(
         name="evaluate",
         group="Look",
-        summary="score a recipe; with --folds or --learning-curve in full",
+        summary="score a recipe; with --folds, --learning-curve or --label-noise in full",
         call=evaluate,
         arguments=(
             argument("recipe", help="my.yaml, or my"),
             argument("--folds", type=int, metavar="K", help="cross-validation: train K times, answer every row once"),
             argument("--learning-curve", action="store_true", help="what more rows would bring"),
+            argument("--label-noise", action="store_true", help="rows whose label looks wrong, by cross-validation"),
             starting.SETTINGS,
             thresholds.FAIL_UNDER,
         ),

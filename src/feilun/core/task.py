@@ -88,7 +88,8 @@ class Task:
 
     # training
     build: Callable[[Recipe, Features], dict[str, nn.Module]]  # {player: network}
-    objective: Callable[[Mapping[str, Callable[..., Any]], Mapping[str, Tensor], str], Tensor]  # loss per row (B,)
+    objective: Callable[..., Tensor]  # (networks, batch, player, loss=None where `losses` are named) -> per row (B,)
+    losses: tuple[str, ...] = ()  # of parts/engine/losses.py that train.loss may name; the first is the task's own
     examples: Callable[[Mapping[str, Any], Recipe], tuple[dict[str, Any], np.ndarray]] | None = None
     # ^ arrays -> (arrays of examples, row number of each example): windows, tiles, packing. None: an example is a row
     turns: tuple[str, ...] = ("main",)  # which player learns at step t: turns[t % len(turns)]

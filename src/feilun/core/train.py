@@ -82,6 +82,12 @@ class Train(Frozen):
     )
     device: str = Field("auto", description="cpu, cuda, mps, ...; auto: the fastest found")
     threads: int | None = Field(None, ge=1, description="CPU threads; null: all cores")
+    memory_mb: int | None = Field(
+        None,
+        ge=1,
+        description="most memory for encoded rows: more than that is streamed from disk; null: a quarter of what the "
+        "machine or its container allows",
+    )
     checkpoint_s: float = Field(30.0, gt=0, description="seconds between checkpoints")
     keep: int = Field(
         1, ge=1, description="checkpoints that are kept while it trains, the newest; the best weights too"

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from feilun.core.protocols import Feature, Runner
     from feilun.core.recipe import Recipe, Target
     from feilun.core.task import Features
+    from feilun.parts.engine.losses import Loss
 
 ALIASES = ("text_classification", "image_classification", "tabular_classification", "multi_label_classification")
 ONE, MANY = "logits", "marks"  # the network's output: one label of several (softmax), or each on its own (sigmoid)
@@ -44,23 +45,15 @@ def build(recipe: Recipe, features: Features) -> dict[str, nn.Module]:
     return {"main": fused.build(recipe.model, features, inputs, len(target.labels), name=name)}
 
 
-def objective(networks: Mapping[str, Callable[..., Any]], batch: Mapping[str, Tensor], player: str) -> Tensor:
-    """Cross-entropy of one label; binary cross-entropy, mean over labels, of several.
-
-    A network of several members says (B, members, labels) while it trains: their mean, each on its own.
-    """
-    from torch.nn import functional
+def objective(
+    networks: Mapping[str, Callable[..., Any]], batch: Mapping[str, Tensor], player: str, *, loss: Loss | None = None
+) -> Tensor:
+    """Cross-entropy of one label; binary cross-entropy, mean over labels, of several; or another loss."""
+    from feilun.parts.engine import losses
 
     made = networks[player](**{name: value for name, value in batch.items() if name != "target"})
-    (said,), target = made.values(), batch["target"]
-    members = said.shape[1] if said.ndim == 3 else 1
-    each = target.repeat_interleave(members, 0)
-    if MANY in made:
-        losses = functional.binary_cross_entropy_with_logits(said.flatten(0, -2), each, reduction="none").mean(1)
-    else:
-        losses = functional.cross_entropy(said.flatten(0, -2), each, reduction="none")
-    each_row: Tensor = losses.reshape(len(target), members).mean(1)
-    return each_row
+    (said,) = made.values()
+    return losses.by_row(loss or losses.cross_entropy, said, batch["target"])
 
 
 def graphs(networks: Mapping[str, nn.Module], batch: Mapping[str, Tensor]) -> dict[str, Graph]:
@@ -254,6 +247,7 @@ TASK = Task(
     features=features,
     build=build,
     objective=objective,
+    losses=("cross_entropy", "binary", "focal", "generalised_cross_entropy", "hinge", "perceptron"),
     outputs={ONE: "categorical", MANY: "binary"},
     graphs=graphs,
     settle=settle,

@@ -276,4 +276,5 @@ TASK = Task(
     scores=scores,
     paired="box_f1",
     baselines=baselines,
+    cannot={"cutmix": "a piece pasted into a picture would hide or cut its boxes"},
 )

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from feilun.core.protocols import Feature, Runner
     from feilun.core.recipe import Recipe, Target
     from feilun.core.task import Features
+    from feilun.parts.engine.losses import Loss
 
 ALIASES = ("tabular_regression",)
 
@@ -44,15 +45,14 @@ def build(recipe: Recipe, features: Features) -> dict[str, nn.Module]:
     return {"main": fused.build(recipe.model, features, inputs, len(_target(recipe).columns), name="values")}
 
 
-def objective(networks: Mapping[str, Callable[..., Any]], batch: Mapping[str, Tensor], player: str) -> Tensor:
-    """Squared error of the standardised numbers, mean over targets.
+def objective(
+    networks: Mapping[str, Callable[..., Any]], batch: Mapping[str, Tensor], player: str, *, loss: Loss | None = None
+) -> Tensor:
+    """Squared error of the standardised numbers, mean over targets; or another loss."""
+    from feilun.parts.engine import losses
 
-    A network of several members says (B, members, targets) while it trains: their mean, each on its own.
-    """
     said = networks[player](**{name: value for name, value in batch.items() if name != "target"})["values"]
-    target = batch["target"].unsqueeze(1) if said.ndim == 3 else batch["target"]
-    loss: Tensor = (said - target).square().flatten(1).mean(1)
-    return loss
+    return losses.by_row(loss or losses.squared, said, batch["target"])
 
 
 def graphs(networks: Mapping[str, nn.Module], batch: Mapping[str, Tensor]) -> dict[str, Graph]:
@@ -218,6 +218,7 @@ TASK = Task(
     features=features,
     build=build,
     objective=objective,
+    losses=("squared", "absolute", "huber"),
     outputs={"values": "real"},
     graphs=graphs,
     settle=settle,

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from feilun.core.protocols import Feature, Runner
     from feilun.core.recipe import Recipe
     from feilun.core.task import Features
+    from feilun.parts.engine.losses import Loss
 
 ALIASES = ("seq2seq", "text_to_text")
 START, END = 2, 3  # marks of parts/features/text.py
@@ -48,11 +49,14 @@ def build(recipe: Recipe, features: Features) -> dict[str, nn.Module]:
     return {"main": seq2seq.Network(options, sizes[0].vocabulary_size, sizes[1].vocabulary_size)}
 
 
-def objective(networks: Mapping[str, Callable[..., Any]], batch: Mapping[str, Tensor], player: str) -> Tensor:
-    """Teacher forcing: every next token from the right ones before it."""
+def objective(
+    networks: Mapping[str, Callable[..., Any]], batch: Mapping[str, Tensor], player: str, *, loss: Loss | None = None
+) -> Tensor:
+    """Teacher forcing: every next token from the right ones before it; cross-entropy, or another loss of a token."""
+    from feilun.parts.engine import losses
     from feilun.parts.models import seq2seq
 
-    return seq2seq.loss(networks[player], batch)
+    return seq2seq.loss(networks[player], batch, loss or losses.cross_entropy)
 
 
 def graphs(networks: Mapping[str, nn.Module], batch: Mapping[str, Tensor]) -> dict[str, Graph]:
@@ -247,6 +251,7 @@ TASK = Task(
     defaults={"model": {"name": "seq2seq"}, "train": {"learning_rate": 0.003}},
     build=build,
     objective=objective,
+    losses=("cross_entropy", "focal", "generalised_cross_entropy"),
     outputs={"logits": "categorical"},
     graphs=graphs,
     answer=answer,

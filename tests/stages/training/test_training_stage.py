@@ -156,6 +156,20 @@ def test_a_lap_starts_from_the_parents_weights_and_draws_its_share(tmp_path: Pat
     assert sum(drawn) >= still.improve.share * len(drawn)
 
 
+def test_a_start_by_name_is_drawn_in_a_first_run_and_never_in_a_lap(tmp_path: Path) -> None:
+    still = RECIPE.train.model_dump() | {"learning_rate": 1e-30, "epochs": 1, "initialisation": "random"}
+    recipe, before = RECIPE.but(train=still), data(tmp_path / "data")
+    places = {name: tmp_path / name / "training" for name in ("own", "drawn", "lap")}
+    verbs.make(work(places["own"], task(), before, RECIPE.but(train=still | {"initialisation": "default"})))
+    verbs.make(work(places["drawn"], task(), before, recipe))
+    write_json(tmp_path / "drawn" / "run.json", {"stages": {"training": "drawn/training"}})
+    verbs.make(work(places["lap"], task(), before, recipe.but(seed=5), parent=tmp_path / "drawn", lap=tmp_path))
+    found = {name: load_file(place / "weights.safetensors") for name, place in places.items()}
+    assert abs(float(found["drawn"]["main/layer.weight"])) <= 0.05
+    assert abs(float(found["drawn"]["main/layer.bias"])) < 1e-20 < abs(float(found["own"]["main/layer.bias"]))
+    assert torch.equal(found["lap"]["main/layer.weight"], found["drawn"]["main/layer.weight"])
+
+
 def test_examples_lead_back_to_the_splits_of_their_rows(tmp_path: Path) -> None:
     def pairs(arrays: Any, recipe: Recipe) -> tuple[dict[str, Any], np.ndarray]:
         rows = np.repeat(np.arange(len(arrays["x"])), 2)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,3 +33,21 @@ def values_of(column: pa.ChunkedArray, index: np.ndarray | None = None) -> Seque
             return Coded([*coded.dictionary.to_pylist(), *([None] if coded.null_count else [])], codes)
     plain: Sequence[Any] = whole.to_pylist()
     return plain
+
+
+class Taken(Mapping[str, Sequence[Any]]):
+    """{column: values} of some rows, each taken out of the table when it is asked for, and not all at once."""
+
+    def __init__(self, table: pa.Table, columns: Sequence[str], index: np.ndarray) -> None:
+        self.table, self.columns, self.index = table, columns, index
+
+    def __getitem__(self, name: str) -> Sequence[Any]:
+        if name not in self.columns:
+            raise KeyError(name)
+        return values_of(self.table.column(name), self.index)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.columns)
+
+    def __len__(self) -> int:
+        return len(self.columns)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -15,7 +16,7 @@ import numpy as np
 from feilun.core import discover, manifest
 from feilun.core.errors import FeilunError
 from feilun.core.task import Features, Rows
-from feilun.parts.dataset.columns import values_of
+from feilun.parts.dataset.columns import Taken, values_of
 from feilun.parts.ops.ragged import Ragged
 from feilun.parts.ops.threads import in_order
 
@@ -120,7 +121,7 @@ def _written(
     fitted = {
         name: feature
         if feature.fitted
-        else feature.fit(_taken(table, getattr(feature, "learns_from", feature.columns), _learnt_from(feature, splits)))
+        else feature.fit(Taken(table, getattr(feature, "learns_from", feature.columns), _learnt_from(feature, splits)))
         for name, feature in features.items()
     }
     state = {name: {"kind": feature.kind, **feature.to_json()} for name, feature in fitted.items()}
@@ -176,7 +177,7 @@ def _learnt_from(feature: Any, splits: np.ndarray) -> np.ndarray:
 
 
 def _encode(folder: Path, name: str, feature: Any, table: pa.Table) -> None:
-    """Encode in blocks, straight into files; ragged values are gathered first, being small.
+    """Encode in blocks, straight into files.
 
     Written, not mapped: pages of a file that is mapped for writing count as this process's memory.
     """
@@ -186,19 +187,39 @@ def _encode(folder: Path, name: str, feature: Any, table: pa.Table) -> None:
     blocks = in_order(lambda start: feature.encode(_values(read.slice(start, size))), starts)
     first = next(blocks)
     if isinstance(first, Ragged):
-        parts: list[Ragged] = [first, *blocks]
-        lengths = np.concatenate([np.diff(part.offsets) for part in parts])
-        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-        np.save(folder / f"{_file(name)}.values.npy", np.concatenate([part.values for part in parts]))
-        np.save(folder / f"{_file(name)}.offsets.npy", offsets)
+        lengths = [np.zeros(1, np.int64)]
+        _write(folder / f"{_file(name)}.values.npy", name, _values_of(chain([first], blocks), lengths))
+        np.save(folder / f"{_file(name)}.offsets.npy", np.cumsum(np.concatenate(lengths)))
         return
-    header = {"descr": first.dtype.str, "fortran_order": False, "shape": (table.num_rows, *first.shape[1:])}
-    with (folder / f"{_file(name)}.npy").open("wb") as file:
+    _write(folder / f"{_file(name)}.npy", name, chain([first], blocks))
+
+
+def _values_of(blocks: Iterable[Ragged], lengths: list[np.ndarray]) -> Iterator[np.ndarray]:
+    """The values of each block; the rows' lengths are added to `lengths`."""
+    for block in blocks:
+        lengths.append(np.diff(block.offsets).astype(np.int64))
+        yield block.values
+
+
+def _write(path: Path, name: str, blocks: Iterator[np.ndarray]) -> None:
+    """One .npy file of all blocks. Its header, which says how many rows there are, is written again at the end.
+
+    numpy leaves room in a header for the number of rows to grow.
+    """
+    first, rows = next(blocks), 0
+    header = {"descr": first.dtype.str, "fortran_order": False, "shape": (0, *first.shape[1:])}
+    with path.open("wb") as file:
         np.lib.format.write_array_header_1_0(file, header)
-        for block in _chain(first, blocks):
+        begin = file.tell()
+        for block in chain([first], blocks):
             if block.shape[1:] != first.shape[1:]:
                 raise FeilunError(f"Feature {name} gave rows of {block.shape[1:]} after rows of {first.shape[1:]}.")
             file.write(np.ascontiguousarray(block, first.dtype).data)
+            rows += len(block)
+        file.seek(0)
+        np.lib.format.write_array_header_1_0(file, {**header, "shape": (rows, *first.shape[1:])})
+        if file.tell() != begin:
+            raise FeilunError(f"The header of {path.name} grew from {begin} to {file.tell()} bytes with {rows} rows.")
 
 
 def _loaded(path: Path) -> np.ndarray:
@@ -214,12 +235,6 @@ def _mapped(folder: Path, name: str) -> Any:
     return Ragged(np.load(values, mmap_mode="r", allow_pickle=False), _loaded(offsets))
 
 
-def _taken(table: pa.Table, columns: Sequence[str], index: np.ndarray) -> Rows:
-    """{column: values} of these rows."""
-    columns = list(columns)
-    return dict(zip(columns, in_order(lambda name: values_of(table.column(name), index), columns), strict=True))
-
-
 def _values(table: pa.Table) -> Rows:
     return {name: values_of(column) for name, column in zip(table.column_names, table.columns, strict=True)}
 
@@ -228,11 +243,6 @@ def _is_short(kind: pa.DataType) -> bool:
     import pyarrow as pa
 
     return bool(pa.types.is_primitive(kind) or pa.types.is_string(kind))
-
-
-def _chain(first: np.ndarray, rest: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
-    yield first
-    yield from rest
 
 
 def _file(name: str) -> str:

@@ -2,58 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Protocol
 
-import numpy as np
-import torch
 from torch import Tensor
 
-from feilun.parts.ops.ragged import Ragged, collate, take
-
-Batch = dict[str, Tensor]
-MEMORY_BYTES = 2 << 30  # arrays up to this size are read into memory once; larger ones stay on disk
-
-
-def gatherer(arrays: Mapping[str, Any], memory_bytes: int = MEMORY_BYTES) -> Callable[[Tensor], Batch]:
-    """A function from row numbers, int64 (B,), to the batch that `parts.ops.ragged.collate` makes of these rows.
-
-    Dense arrays that fit in memory become tensors and are indexed as tensors: numpy's indexing and the way through
-    numpy cost two to three times as much for small rows.
-    """
-    fits = sum(_size_bytes(array) for array in arrays.values()) <= memory_bytes
-    dense = {name: _tensor(array) for name, array in arrays.items() if fits and not isinstance(array, Ragged)}
-    rest = {name: _in_memory(array) if fits else array for name, array in arrays.items() if name not in dense}
-
-    def gather(index: Tensor) -> Batch:
-        batch = {}
-        for name, values in dense.items():
-            part = values.index_select(0, index)
-            batch[name] = part.float().div_(255) if part.dtype == torch.uint8 else part
-        if rest:
-            numbers = index.numpy()
-            taken = collate({name: take(array, numbers) for name, array in rest.items()})
-            batch.update({name: torch.from_numpy(array) for name, array in taken.items()})
-        return batch
-
-    return gather
+from feilun.parts.engine import memory
+from feilun.parts.engine.held import Held, row_bytes
+from feilun.parts.engine.randomness import Buffer
+from feilun.parts.engine.streaming import Streamed
 
 
-def rows_of(arrays: Mapping[str, Any]) -> int:
-    """How many rows the arrays have."""
-    return min((len(array) for array in arrays.values()), default=0)
+class Gatherer(Protocol):
+    """From row numbers, int64 (B,), to the batch that `parts.ops.ragged.collate` makes of these rows."""
+
+    @property
+    def buffer(self) -> Buffer | None:
+        """How the rows of an epoch must be shuffled to be read fast; None: in any way."""
+
+    def __call__(self, index: Tensor) -> dict[str, Tensor]:
+        """Any rows in any order; fast in the order of `follow`."""
+
+    def follow(self, order: Tensor, done: int, buffer: Buffer | None) -> None:
+        """From now on batches come in this order, int64 (N,), of which so many rows are done; buffer: its making."""
 
 
-def _tensor(array: np.ndarray) -> Tensor:
-    """As `collate` converts, but pictures stay uint8 until they are in a batch: a quarter of the memory."""
-    if array.dtype == np.uint8:
-        return torch.from_numpy(np.array(array))
-    return torch.from_numpy(np.array(array, dtype=np.int64 if array.dtype.kind in "iub" else np.float32))
+def gatherer(arrays: Mapping[str, Any], memory_bytes: int | None = None) -> Gatherer:
+    """Rows are held in memory if they take at most so many bytes (None: a quarter of what there is), else streamed."""
+    most = memory.for_rows() if memory_bytes is None else memory_bytes
+    return Held(arrays) if bytes_of(arrays) <= most else Streamed(arrays, most)
 
 
-def _in_memory(array: Any) -> Any:
-    return Ragged(np.array(array.values), np.array(array.offsets)) if isinstance(array, Ragged) else array
-
-
-def _size_bytes(array: Any) -> int:
-    return int(array.values.nbytes + array.offsets.nbytes if isinstance(array, Ragged) else array.nbytes)
+def bytes_of(arrays: Mapping[str, Any]) -> int:
+    """What all rows take once they are held."""
+    return sum(len(array) * row_bytes(array) for array in arrays.values())

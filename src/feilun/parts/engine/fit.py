@@ -14,11 +14,11 @@ from torch import Tensor, nn
 
 from feilun.core.errors import InputError, Stopped
 from feilun.core.recipe import Train
-from feilun.parts.engine import checkpoints, divergence, interrupts, randomness, weights
+from feilun.parts.engine import bare, checkpoints, divergence, interrupts, memory, mixing, randomness, weights
 from feilun.parts.engine.averaging import Average, remeasured
 from feilun.parts.engine.batches import gatherer
 from feilun.parts.engine.plan import Batch, Fitted, Index, Learning, Progress, Run
-from feilun.parts.engine.randomness import Stream
+from feilun.parts.engine.randomness import Buffer, Stream
 from feilun.parts.engine.schedule import cuts, learning_rate
 from feilun.parts.engine.stepping import NotFiniteError, Stepper
 from feilun.parts.engine.watching import Watch
@@ -47,8 +47,10 @@ def fit(
     run = run or Run()
     if not len(index.train):
         raise InputError("There are no training rows. Give more data, or smaller shares in data.split.", where="data")
-    loop = _Loop(networks, arrays, index, learning, plan, run)
-    with _threads(plan.threads), _generator_restored(), interrupts.watched() as stop:
+    with bare.optimizers(), _threads(plan.threads), _generator_restored(), interrupts.watched() as stop:
+        loop = _Loop(networks, arrays, index, learning, plan, run)
+        if loop.gather.buffer is not None:
+            run.say.line("The rows are more than train.memory_mb: they are streamed from disk.")
         loop.resume()
         loop.compile()
         left = loop.steps - loop.progress.step
@@ -70,7 +72,7 @@ class _Loop:
         run: Run,
     ) -> None:
         self.networks, self.index, self.learning, self.plan, self.run = dict(networks), index, learning, plan, run
-        self.gather = gatherer(arrays)
+        self.gather = gatherer(arrays, memory.for_rows(plan.memory_mb))
         self.row_weights = None if index.weights is None else torch.from_numpy(index.weights.astype(np.float32))
         self.steps_per_epoch = math.ceil(len(index.train) / plan.batch_size)
         self.steps = self.steps_per_epoch * plan.epochs
@@ -78,7 +80,7 @@ class _Loop:
         self.profile = self.stepper.profile
         self.average = Average(plan, self.networks)
         self.generator = torch.Generator()
-        self.progress = Progress()
+        self.progress = Progress(buffer=self.gather.buffer)
         self.watch = Watch(run.watchers, run.say)
         self.order = torch.zeros(0, dtype=torch.int64)
         self.cuts = 0
@@ -94,6 +96,7 @@ class _Loop:
         weights.put(self.networks, _under("weights/", tensors), str(self.run.folder))
         checkpoints.put_optimizers(self.stepper.optimizers, tensors)
         self.progress = Progress(**progress, best=_under("best/", tensors), saved=progress["step"])
+        self.progress.buffer = self.progress.buffer and Buffer(*self.progress.buffer)
         self.average.tensors = {
             name: tensor.to(self.stepper.device) for name, tensor in _under("average/", tensors).items()
         }
@@ -163,8 +166,10 @@ class _Loop:
         )
 
     def _start_epoch(self) -> None:
-        epoch = self.progress.step // self.steps_per_epoch
-        self.order = randomness.epoch_order(self.index.train, self.run.seed, epoch, self.index.chances)
+        epoch, number = divmod(self.progress.step, self.steps_per_epoch)
+        buffer = self.progress.buffer
+        self.order = randomness.epoch_order(self.index.train, self.run.seed, epoch, self.index.chances, buffer)
+        self.gather.follow(self.order, number * len(self.order) // self.steps_per_epoch, buffer)
         self.cuts = cuts([point["validation_loss"] or point["loss"] for point in self.progress.curves])
         for network in self.networks.values():
             network.train()
@@ -173,10 +178,13 @@ class _Loop:
         player = self.learning.turns[step % len(self.learning.turns)]
         rows = self._rows(step)
         with self.profile.part("data"):
-            batch = self._batch(step, rows)
+            batch, counts = self._batch(step, rows), self._counts(rows)
+            if self.plan.mixup or self.plan.cutmix:
+                seed = randomness.mix(self.run.seed, Stream.MIXING, step)
+                batch = mixing.mixed(batch, counts, self.learning, self.plan, seed)
         randomness.seed_networks(self.run.seed, step)
         try:
-            loss = self.stepper.step(player, batch, self._counts(rows), self._rate(step))
+            loss = self.stepper.step(player, batch, counts, self._rate(step))
         except NotFiniteError as error:
             raise divergence.not_finite(error.what, error.value, self.progress, self.plan) from None
         self.average.after_step(step + 1)
@@ -251,6 +259,8 @@ class _Loop:
         """Statistics of batch norms for averaged weights, over the first batches of this epoch's order."""
         if self.plan.average != "swa":
             return
+
+        self.gather.follow(self.order, 0, self.progress.buffer)
 
         def run() -> None:
             for network in self.networks.values():

@@ -14,6 +14,7 @@ from torch import Tensor
 from feilun.core.progress import Quiet
 from feilun.core.protocols import Say
 from feilun.core.task import Shape
+from feilun.parts.engine.randomness import Buffer
 from feilun.parts.engine.watching import Watcher
 
 Batch = dict[str, Tensor]
@@ -45,6 +46,8 @@ class Learning:
     noise: Mapping[str, Shape] = field(default_factory=dict)  # N(0, 1) per example, added to the batch
     augment: Augment | None = None  # whole training batches, never validation
     early_stop: bool = True  # whether the validation loss means anything
+    inputs: tuple[str, ...] = ()  # names in the batch: what mixup and cutmix mix,
+    targets: tuple[str, ...] = ()  # and whose losses they mix
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -91,6 +94,7 @@ class Progress:
     curves: list[dict[str, Any]] = field(default_factory=list)
     first: list[float] = field(default_factory=list)  # losses of the first steps, and of the latest: see divergence
     recent: list[float] = field(default_factory=list)
+    buffer: Buffer | None = None  # how streamed rows are shuffled
     averaged: int = 0  # what went into the average of the weights
     scaler: dict[str, Any] = field(default_factory=dict)  # of fp16's losses
     best: dict[str, Tensor] = field(default_factory=dict)

@@ -5,12 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from enum import IntEnum
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 MASK = (1 << 64) - 1
+
+
+class Buffer(NamedTuple):
+    """How rows on disk are shuffled: blocks of neighbours in random order, dealt at random from a buffer of several."""
+
+    block: int  # rows
+    rows: int  # in a buffer; a multiple of the block
 
 
 class Stream(IntEnum):
@@ -22,6 +30,7 @@ class Stream(IntEnum):
     NOISE = 4
     AUGMENTATION = 5
     VALIDATION = 6
+    MIXING = 7
 
 
 def mix(*numbers: int) -> int:
@@ -35,11 +44,14 @@ def mix(*numbers: int) -> int:
     return state >> 1
 
 
-def epoch_order(examples: np.ndarray, seed: int, epoch: int, chances: np.ndarray | None = None) -> Tensor:
+def epoch_order(
+    examples: np.ndarray, seed: int, epoch: int, chances: np.ndarray | None = None, buffer: Buffer | None = None
+) -> Tensor:
     """The examples in the order of this epoch, int64 (N,).
 
     chances: float64 (N,): N examples are drawn, each N times its share of the chances, rounded down or up by lot
     (systematic sampling: Madow 1949), so that no rare example is missed by bad luck.
+    buffer: None where any example is as near as any other.
     """
     drawn = np.random.default_rng(mix(seed, Stream.ORDER, epoch))
     if chances is not None:
@@ -47,7 +59,27 @@ def epoch_order(examples: np.ndarray, seed: int, epoch: int, chances: np.ndarray
         ends = np.cumsum(chances[mixed]) / chances.sum() * len(examples)
         places = np.searchsorted(ends, np.arange(len(examples)) + drawn.random(), side="right")
         examples = examples[mixed[np.minimum(places, len(examples) - 1)]]
-    return torch.from_numpy(drawn.permutation(examples).astype(np.int64, copy=False))
+    order = drawn.permutation(examples) if buffer is None else _buffered(examples, buffer, drawn)
+    return torch.from_numpy(order.astype(np.int64, copy=False))
+
+
+def _buffered(examples: np.ndarray, buffer: Buffer, drawn: np.random.Generator) -> np.ndarray:
+    """Blocks of neighbours in random order, cut elsewhere in every epoch, and each buffer of them in random order.
+
+    The second, third, ... copies of examples come as second, third, ... passes over the rows before they are cut, so
+    that copies of one example do not meet in one buffer.
+    """
+    ordered = np.sort(examples)
+    same = ordered[1:] == ordered[:-1]
+    if same.any():
+        place = np.arange(len(ordered))
+        first = np.maximum.accumulate(np.where(np.concatenate([[True], ~same]), place, 0))
+        ordered = ordered[np.argsort(place - first, kind="stable")]
+    blocks = np.split(ordered, np.arange(drawn.integers(1, buffer.block + 1), len(ordered), buffer.block))
+    order = np.concatenate([blocks[number] for number in drawn.permutation(len(blocks))])
+    for start in range(0, len(order), buffer.rows):
+        drawn.shuffle(order[start : start + buffer.rows])
+    return order
 
 
 def noise(shapes: Mapping[str, tuple[int, ...]], rows: int, generator: torch.Generator) -> dict[str, Tensor]:

@@ -11,9 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
-from feilun.core.errors import FeilunError
 from feilun.core.recipe import Train
-from feilun.parts.engine import bare, compiling, execution, optimizers
+from feilun.parts.engine import bare, compiling, execution, mixing, optimizers
 from feilun.parts.engine.plan import Batch, Learning
 from feilun.parts.engine.profiling import Profile
 
@@ -95,10 +94,7 @@ class Stepper:
         """The loss of every row, (B,), times how often it counts: in validation too, as that decides when to stop."""
         placed = execution.placed(batch, self.device, last=self.channels_last)
         with execution.cast(self.plan, self.device):
-            losses = self.learning.objective(self.called, placed, player)
-        if losses.ndim != 1:
-            raise FeilunError(f"The objective must return one loss per row, (B,); it returned {tuple(losses.shape)}.")
-        return losses if counts is None else losses * counts.to(losses.device)
+            return mixing.losses(self.learning.objective, self.called, placed, player, counts)
 
     def finish(self) -> None:
         """Leave the networks as a caller expects them: on the CPU, all learning, in eval mode."""

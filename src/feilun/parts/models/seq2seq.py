@@ -96,13 +96,19 @@ class Step(nn.Module):
         return {"logits": logits[:, 0], "next_state": after}
 
 
-def loss(logits_of: Callable[..., dict[str, Tensor]], batch: Mapping[str, Tensor]) -> Tensor:
-    """Cross-entropy per row (B,), mean over its tokens, the right tokens given as prefix (teacher forcing).
+def loss(
+    logits_of: Callable[..., dict[str, Tensor]],
+    batch: Mapping[str, Tensor],
+    of_token: Callable[[Tensor, Tensor], Tensor],
+) -> Tensor:
+    """Loss per row (B,), mean over its tokens, the right tokens given as prefix (teacher forcing).
+
+    of_token: from logits (N, symbols) and int64 (N,) to (N,), such as cross-entropy.
 
     batch: source, source_length, and target int64 (B, T) with start and end marks, padded with 0, target_length.
     """
     prefix, wanted = batch["target"][:, :-1], batch["target"][:, 1:]
     logits = logits_of(source=batch["source"], source_length=batch["source_length"], prefix=prefix)["logits"]
-    losses = nn.functional.cross_entropy(logits.transpose(1, 2), wanted, reduction="none")
+    losses = of_token(logits.flatten(0, 1), wanted.flatten()).reshape(wanted.shape)
     inside = torch.arange(wanted.shape[1], device=wanted.device)[None, :] < batch["target_length"][:, None] - 1
     return (losses * inside).sum(1) / inside.sum(1)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from feilun.core.errors import RecipeError
-from feilun.parts.models import initial, stems
+from feilun.parts.models import depth, initial, stems
 
 POSITIONS = ("learned", "sinusoidal")
 HIDDEN = -1e9  # added to the attention of padding
@@ -26,6 +26,7 @@ class Transformer:
     inner: int = 2  # width of the middle of each feed-forward part, in widths
     positions: str = "sinusoidal"  # learned or sinusoidal
     dropout: float = 0.2  # share left out while training
+    drop_path: float = 0.0  # share of rows that go around the last layer's parts while training, falling to the first
 
 
 MODEL = Transformer
@@ -57,7 +58,7 @@ class Attention(nn.Module):
 class Layer(nn.Module):
     """Attention, then a feed-forward part, each added to what came in (norm first: Xiong et al. 2020)."""
 
-    def __init__(self, options: Transformer) -> None:
+    def __init__(self, options: Transformer, drop_path: float) -> None:
         super().__init__()
         inner = options.inner * options.width
         self.norms = nn.ModuleList(nn.LayerNorm(options.width) for _ in range(2))
@@ -65,13 +66,13 @@ class Layer(nn.Module):
         self.wide, self.narrow = nn.Linear(options.width, inner), nn.Linear(inner, options.width)
         initial.start(self.wide, "gelu")
         initial.start(self.narrow, "linear")
-        self.dropout = nn.Dropout(options.dropout)
+        self.dropout, self.drop_path = nn.Dropout(options.dropout), depth.DropPath(drop_path)
 
     def forward(self, state: Tensor, hidden: Tensor) -> Tensor:
         """(B, T, width) -> the same."""
-        state = state + self.dropout(self.attention(self.norms[0](state), hidden))
+        state = state + self.drop_path(self.dropout(self.attention(self.norms[0](state), hidden)))
         inner = nn.functional.gelu(self.wide(self.norms[1](state)))
-        made: Tensor = state + self.dropout(self.narrow(inner))
+        made: Tensor = state + self.drop_path(self.dropout(self.narrow(inner)))
         return made
 
 
@@ -87,7 +88,8 @@ class Encoder(nn.Module):
         with torch.no_grad():
             self.places.weight.copy_(places * options.width**-0.5)
         self.places.weight.requires_grad_(options.positions == "learned")
-        self.layers = nn.ModuleList(Layer(options) for _ in range(options.depth))
+        shares = depth.rising(options.drop_path, options.depth)
+        self.layers = nn.ModuleList(Layer(options, share) for share in shares)
         self.norm = nn.LayerNorm(options.width)
         self.dropout = nn.Dropout(options.dropout)
         self.width = options.width
@@ -123,6 +125,14 @@ def encoder(options: Transformer, feature: Any) -> nn.Module:
             expected=f"a divisor of {options.width}",
             got=str(options.heads),
             fix="heads: 4",
+        )
+    if not 0 <= options.drop_path < 1:
+        raise RecipeError(
+            f"model.drop_path is {options.drop_path}; expected a share from 0 to below 1, such as 0.1.",
+            where="model.drop_path",
+            expected="a share, 0 or more and below 1",
+            got=str(options.drop_path),
+            fix="drop_path: 0.1",
         )
     return Encoder(options, feature)
 

@@ -16,7 +16,7 @@ from feilun.core.recipe import Recipe
 from feilun.core.task import Task
 from feilun.core.work import Made, Work
 from feilun.parts import dataset
-from feilun.stages.data import cleaning, wanted
+from feilun.stages.data import cleaning, disk, wanted
 from feilun.stages.data.alike import hashing, near
 from feilun.stages.data.cells import absent, clean
 from feilun.stages.data.dealing import split_columns, splits
@@ -71,7 +71,7 @@ def rows_of(recipe: Recipe, task: Task, base: Path, frame: Any, say: Say) -> Ass
     if recipe.data.near == "drop" and alike.rows:
         stays = _firsts(table, alike.keys, rows.wanted.targets, given)
         dropped["dropped_near"] = int((~stays).sum())
-        table, given, keys = table.filter(pa.array(stays)), given[stays], keys[stays]
+        table, given, keys = disk.filtered(table, stays), given[stays], keys[stays]
         alike = alike.only(stays)
     targets, kinds = rows.wanted.targets, rows.wanted.kinds
     sides = split_columns.sides(table, recipe, targets, kinds, alike)
@@ -86,7 +86,7 @@ def rows_of(recipe: Recipe, task: Task, base: Path, frame: Any, say: Say) -> Ass
         say.line(note)
     facts["disagreement"] = _named(found.disagreement, table)
     stays = of_rows >= 0
-    table, of_rows = (table if stays.all() else table.filter(pa.array(stays))), of_rows[stays]
+    table, of_rows = disk.filtered(table, stays), of_rows[stays]
     profile = rows.found.columns
     facts = {
         "rows": table.num_rows,
@@ -196,8 +196,7 @@ def _without_copies(rows: _Rows, recipe: Recipe) -> tuple[pa.Table, np.ndarray, 
     if recipe.data.duplicates != "drop":
         return rows.table, rows.given, {}
     stays = _firsts(rows.table, hashing.rows(rows.table, rows.wanted.identity), rows.wanted.targets, rows.given)
-    table = rows.table if stays.all() else rows.table.filter(pa.array(stays))
-    return table, rows.given[stays], {"dropped_duplicates": int((~stays).sum())}
+    return disk.filtered(rows.table, stays), rows.given[stays], {"dropped_duplicates": int((~stays).sum())}
 
 
 def _firsts(table: pa.Table, keys: np.ndarray, targets: Sequence[str], given: np.ndarray) -> np.ndarray:
@@ -245,7 +244,7 @@ def _with_target(table: pa.Table, whole: raw.Raw, targets: Sequence[str]) -> tup
         return table, whole.given, 0
     there = np.stack([table.column(name).is_valid().to_numpy() for name in targets])
     numbers = all(clean.is_numeric(table.schema.field(name).type) for name in targets)
-    mask = there.all(axis=0) if numbers else there.any(axis=0)  # of several labels one is enough
+    mask = np.asarray(there.all(axis=0) if numbers else there.any(axis=0))  # of several labels one is enough
     if not mask.any():
         raise DataError(
             f"{whole.name}: the target {targets[0]} has no value in any of {table.num_rows:,} rows. "
@@ -253,6 +252,4 @@ def _with_target(table: pa.Table, whole: raw.Raw, targets: Sequence[str]) -> tup
             where=f"{whole.name}, {targets[0]}",
             fix="choose another target",
         )
-    if mask.all():
-        return table, whole.given, 0
-    return table.filter(pa.array(mask)), whole.given[mask], int((~mask).sum())
+    return disk.filtered(table, mask), whole.given[mask], int((~mask).sum())

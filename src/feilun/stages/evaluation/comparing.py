@@ -31,7 +31,7 @@ def compare(first: Path, second: Path) -> dict[str, Any]:
     The difference is the second less the first, on the same resampled rows. Raises InputError if the two answered no
     row in common or are of different tasks.
     """
-    both = _lines(first), _lines(second)
+    both = lines_of(first), lines_of(second)
     recipe, other = _recipe(first), _recipe(second)
     ids = [{str(line["id"]): line for line in lines} for lines in both]
     common = [name for name in ids[0] if name in ids[1]]
@@ -69,7 +69,7 @@ def pool(recipe: Recipe, evaluations: Sequence[Path | Mapping[str, Path]]) -> di
     Raises DataError if a row was answered by two folds.
     """
     folders = [Path(one["evaluation"]) if isinstance(one, Mapping) else Path(one) for one in evaluations]
-    parts = [_lines(folder) for folder in folders]
+    parts = [lines_of(folder) for folder in folders]
     lines = [line for part in parts for line in part]
     ids = [str(line["id"]) for line in lines]
     if len(set(ids)) < len(ids):
@@ -114,7 +114,8 @@ def pool(recipe: Recipe, evaluations: Sequence[Path | Mapping[str, Path]]) -> di
     }
 
 
-def _lines(folder: Path) -> list[Line]:
+def lines_of(folder: Path) -> list[Line]:
+    """What this evaluation answered: {id, answer, truth, ...} of every test row."""
     path = folder / FILE
     if not path.is_file():
         raise InputError(

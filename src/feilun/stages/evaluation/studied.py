@@ -7,10 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from feilun.parts.metrics.wording import full, shown, title
+from feilun.stages.evaluation import mislabelled
 
 
 def lines(found: Mapping[str, Any]) -> list[str]:
-    """Of folds.json or learning.json."""
+    """Of folds.json, learning.json or label-noise.json."""
+    if "suspects" in found:
+        return mislabelled.told(found)
     return _folds(found) if "folds" in found else _points(found)
 
 

@@ -112,6 +112,28 @@ def pool(recipe: Recipe, evaluations: Sequence[Any]) -> dict[str, Any]:
     return comparing.pool(recipe, evaluations)
 
 
+def check_label_noise(recipe: Recipe, data: Path) -> None:
+    """Raises RecipeError unless every row of this data folder has one label of several."""
+    from feilun.stages.evaluation import mislabelled
+
+    mislabelled.check(recipe, Path(data))
+
+
+def label_noise(recipe: Recipe, evaluations: Sequence[Mapping[str, Path]]) -> dict[str, Any]:
+    """label-noise.json from the stage folders of k folds: the rows whose label a model that never saw them doubts."""
+    from feilun.stages.evaluation import comparing, mislabelled
+
+    lines = [line for stages in evaluations for line in comparing.lines_of(Path(stages["evaluation"]))]
+    return mislabelled.report(lines, Table.open(Path(evaluations[0]["data"])), recipe)
+
+
+def spreadsheet(found: Mapping[str, Any]) -> str:
+    """The rows of label-noise.json as CSV, for people to correct."""
+    from feilun.stages.evaluation import mislabelled
+
+    return mislabelled.spreadsheet(found)
+
+
 def choose(tried: Sequence[Any], failed: Sequence[Any]) -> dict[str, Any]:
     """Of trained candidates [(recipe, {stage: folder})] the one to keep: auto.json, `chosen` and `lines`."""
     from feilun.stages.evaluation import choosing
@@ -127,7 +149,7 @@ def learning(recipe: Recipe, points: Sequence[Mapping[str, Path]]) -> dict[str, 
 
 
 def studied(found: Mapping[str, Any]) -> list[str]:
-    """folds.json or learning.json as the lines that the terminal shows."""
+    """folds.json, learning.json or label-noise.json as the lines that the terminal shows."""
     from feilun.stages.evaluation import studied as telling
 
     return telling.lines(found)

@@ -20,12 +20,12 @@ from feilun.core.progress import Quiet
 from feilun.core.recipe import AUTO, Recipe
 from feilun.core.work import Work
 from feilun.parts.dataset import Table
-from feilun.parts.engine.batches import MEMORY_BYTES, gatherer
+from feilun.parts.engine import memory
+from feilun.parts.engine.batches import bytes_of, gatherer
 from feilun.parts.engine.fit import fit
 from feilun.parts.engine.plan import Index, Learning
 from feilun.parts.engine.randomness import initialised
-from feilun.parts.ops.ragged import Ragged
-from feilun.stages.training.draw import augmentation
+from feilun.stages.training import learning as learnt
 
 ROWS, PICTURES = 2_000, 200  # looked at; a picture takes as long as many rows of a table
 WARM, STEPS, BUDGET_S = 2, 5, 1.0  # steps before the clock runs, and at least so many more, for about so long
@@ -111,13 +111,7 @@ def _measure(recipe: Recipe, sample: _Sample, whole: Mapping[str, int]) -> _Meas
     task, table = discover.task(str(recipe.task)), sample.table
     with initialised(recipe.seed):
         networks: dict[str, nn.Module] = task.build(recipe, table.features)
-    learning = Learning(
-        objective=task.objective,
-        turns=task.turns,
-        noise=task.noise(recipe) if task.noise else {},
-        augment=augmentation({name: table.features[name] for name in table.features if name not in task.targets}),
-        early_stop=task.early_stop,
-    )
+    learning = learnt.of(recipe, task, table.features)
     train = np.flatnonzero(np.isin(sample.rows, table.index("train")))
     batch = min(recipe.train.batch_size, max(1, whole["train"]))
     plan = recipe.train.model_copy(update={"epochs": 1, "patience": None, "batch_size": batch})
@@ -166,10 +160,9 @@ def _forecast(recipe: Recipe, sample: _Sample, found: _Measured, whole: Mapping[
     data_s = sample.data_s * max(1.0, times)
     training_s = recipe.train.epochs * (examples * found.row_s + whole.get("validation", 0) * per_row * found.judged_s)
     rest_s = REST_S + judged * (REST_ROW_S + REST_PASSES * per_row * found.judged_s)
-    arrays = sum(_bytes(array) for array in sample.arrays.values()) * times
-    held = arrays if arrays <= MEMORY_BYTES else 0  # larger ones stay on disk
+    held = min(bytes_of(sample.arrays) * times, memory.for_rows(recipe.train.memory_mb))  # more is streamed from disk
     reading = TABLE_COPIES * sample.table.rows.data.nbytes * times
-    training = COPIES * 4 * found.parameters + 2 * found.activations_bytes + 2 * held
+    training = COPIES * 4 * found.parameters + 2 * found.activations_bytes + held
     memory_mb = LIBRARIES_MB + max(reading, training) / 2**20
     made = {
         "seconds": round(data_s + training_s + rest_s, 1),
@@ -203,10 +196,3 @@ def _words(made: Mapping[str, Any]) -> str:
     else:
         lasts = f"{seconds / 3600:.1f} h"
     return f"about {lasts} on this computer, at most {math.ceil(memory_mb / 102.4) / 10:.1f} GB"
-
-
-def _bytes(array: Any) -> int:
-    """In memory, where whole numbers take 8 bytes."""
-    if isinstance(array, Ragged):
-        return int(array.values.nbytes + array.offsets.nbytes)
-    return int(array.size * (8 if array.dtype.kind in "i" else array.dtype.itemsize))

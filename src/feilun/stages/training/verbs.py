@@ -8,20 +8,22 @@ from typing import Any
 
 import numpy as np
 
+from feilun.core import discover
 from feilun.core.errors import RecipeError
 from feilun.core.manifest import read_json, write_json
 from feilun.core.recipe import Recipe, Train
 from feilun.core.work import Made, Work
 from feilun.parts.dataset import Table
-from feilun.parts.engine import checkpoints, weights
+from feilun.parts.engine import checkpoints, initialisation, weights
 from feilun.parts.engine.events import EventFile
 from feilun.parts.engine.fit import fit
 from feilun.parts.engine.mlflow_runs import MlflowRun
-from feilun.parts.engine.plan import Fitted, Index, Learning, Run
+from feilun.parts.engine.plan import Fitted, Index, Run
 from feilun.parts.engine.randomness import initialised
 from feilun.parts.engine.watching import Watcher
+from feilun.stages.training import learning, possible
 from feilun.stages.training.balance import balanced
-from feilun.stages.training.draw import augmentation, with_share
+from feilun.stages.training.draw import with_share
 
 # How often a checkpoint is made, how many are kept and who looks on does not change the result.
 NO_MATTER = ("checkpoint_s", "keep", "report_to", "profile")
@@ -45,27 +47,27 @@ def make(work: Work) -> Made:
     rows = np.arange(len(table.splits))
     if task.examples is not None:
         arrays, rows = task.examples(arrays, recipe)
+    what = learning.of(recipe, task, table.features)
     with initialised(recipe.seed):
         networks = task.build(recipe, table.features)
+        if recipe.train.initialisation != "default":
+            initialisation.start(networks, recipe.train.initialisation)
     if work.parent is not None:
         weights.load(networks, _trained(work.parent) / weights.FILE)
-    inputs = {name: feature for name, feature in table.features.items() if name not in task.targets}
-    learning = Learning(
-        objective=task.objective,
-        turns=task.turns,
-        noise=task.noise(recipe) if task.noise else {},
-        augment=augmentation(inputs),
-        early_stop=task.early_stop,
-    )
     run = Run(seed=recipe.seed, folder=work.folder, say=work.say, again=_again(work), watchers=_watchers(work))
     index = balanced(_index(work, table, rows), arrays, table.features, recipe)
-    fitted = fit(networks, arrays, index, learning, _plan(work), run)
+    fitted = fit(networks, arrays, index, what, _plan(work), run)
     weights.save(networks, work.folder / weights.FILE)
     write_json(work.folder / "curves.json", list(fitted.curves))
     checkpoints.clear(work.folder)
     if fitted.profile is not None:
         work.say.line(" ".join(fitted.profile["words"]))
     return Made(facts=_facts(fitted))
+
+
+def check(recipe: Recipe) -> None:
+    """Before any data work. Raises RecipeError for a loss or a way of mixing that task or columns do not have."""
+    possible.check(recipe, discover.task(str(recipe.task)))
 
 
 def forecast(recipe: Recipe, base: Path, splits: Mapping[str, int] | None = None) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pyarrow as pa
 
+from feilun.stages.data import disk
 from feilun.stages.data.alike import hashing, near_pictures, near_texts
 
 TEMPLATE_SHARE = 0.05  # of all rows: a group above is a template ...
@@ -63,7 +64,7 @@ def find(table: pa.Table, identity: Sequence[str], kinds: Mapping[str, str], key
     if not texts and not images:
         return not_looked_for(keys)
     first, place = _firsts(keys)
-    different = table.select(list(identity)).take(pa.array(first)) if len(first) < len(keys) else table
+    different = disk.filtered(table.select(list(identity)), np.isin(np.arange(len(keys)), first))
     close, *wider = _links(different, identity, texts, images, alike)
     groups = _Groups(keys=keys[first], rows=np.bincount(place)).joined(close)
     copies = groups.keys[place]

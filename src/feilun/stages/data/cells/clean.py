@@ -16,6 +16,7 @@ from feilun.parts.features.sequence import steps
 from feilun.parts.ops import missing as absences
 from feilun.parts.ops import numerals
 from feilun.parts.ops.threads import in_order
+from feilun.stages.data import disk
 from feilun.stages.data.cells import blanks, dates
 
 NUMBER = f"^(?:{numerals.PLAIN.pattern})$"
@@ -43,7 +44,13 @@ def strip(table: pa.Table, missing: Sequence[str]) -> pa.Table:
     1900-01-01, where dates are typed or written in another way.
     """
     absent = absences.of(tuple(missing))
-    columns = in_order(lambda column: _stripped(column, absent), table.columns)
+    keeps = disk.is_large(table.nbytes)
+
+    def stripped(column: pa.ChunkedArray) -> pa.ChunkedArray:
+        made = _stripped(column, absent)
+        return disk.kept(made, column) if keeps else made
+
+    columns = in_order(stripped, table.columns)
     return pa.table(dict(zip(table.column_names, columns, strict=True)))
 
 
@@ -63,6 +70,8 @@ def to_kinds(
     Raises DataError naming column, row and value where a value is not of its kind.
     """
 
+    keeps = disk.is_large(table.nbytes)
+
     def of_kind(name: str) -> tuple[pa.ChunkedArray, str]:
         column, words, kind = table.column(name), "", kinds.get(name)
         if kind == "number":
@@ -75,6 +84,7 @@ def to_kinds(
             column, words = _times(column, name, where, (day_first or {}).get(name))
         elif kind == "sequence":
             column = _sequences(column, name)
+        column = disk.kept(column, table.column(name)) if keeps else column
         return column, f"{name}: {words}" if words else ""
 
     made = list(in_order(of_kind, table.column_names))

@@ -17,6 +17,7 @@ from feilun.core.errors import DataError
 from feilun.core.recipe import Data
 from feilun.parts.delimited import delimiter as delimiters
 from feilun.parts.delimited import spelling as spellings
+from feilun.stages.data import disk
 from feilun.stages.data.reading import raw
 
 # Small blocks stay in a core's cache: the table of benchmarks/data_stage.py is parsed in 2.8 s of CPU, and in 4.2 s in
@@ -67,10 +68,13 @@ def _parsed(path: Path, spelling: spellings.Spelling, limit: int | None, block_b
             skip_rows_after_names=int(spelling.has_header),
         ),
     }
-    if limit is None:
+    large = disk.is_large(path.stat().st_size)
+    if limit is None and not large:
         return pa.csv.read_csv(path, **options)
     batches, rows = [], 0
     with pa.csv.open_csv(path, **options) as reader:
+        if limit is None:
+            return disk.stream(reader.schema, reader)
         for batch in reader:
             batches.append(batch)
             rows += batch.num_rows

@@ -11,6 +11,7 @@ import pyarrow as pa
 from feilun.core.errors import DataError
 from feilun.core.recipe import Data
 from feilun.parts.delimited import objects
+from feilun.stages.data import disk
 from feilun.stages.data.reading import frames, raw
 
 BLOCK_ROWS = 50_000  # rows held as Python objects at a time
@@ -22,7 +23,9 @@ def read(path: Path, data: Data, most: raw.Most) -> raw.Raw:
         rows = objects.rows(path, data.encoding)
         found = [row for _, row in islice(rows, most.rows)] if most.rows is not None else None
         blocks = [found] if found is not None else _blocks(rows)
-        tables = [_table(block, str(path)) for block in blocks if block]
+        large = most.rows is None and disk.is_large(path.stat().st_size)
+        made = (_table(block, str(path)) for block in blocks if block)
+        tables = [disk.table(one) if large else one for one in made]
     if not tables:
         raise DataError(f"{path} has no rows. Add rows.", where=str(path), fix="add rows")
     table = frames.stacked(tables)

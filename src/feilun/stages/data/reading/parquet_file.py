@@ -9,6 +9,7 @@ import pyarrow.parquet
 
 from feilun.core.errors import DataError
 from feilun.core.recipe import Data
+from feilun.stages.data import disk
 from feilun.stages.data.reading import raw
 
 
@@ -17,9 +18,9 @@ def read(path: Path, data: Data, most: raw.Most) -> raw.Raw:
     limit = most.rows
     with raw.opened(path):
         try:
-            with pa.parquet.ParquetFile(path) as file:
+            with pa.parquet.ParquetFile(path, pre_buffer=False) as file:  # else it keeps the whole file in memory
                 rows = file.metadata.num_rows
-                table = file.read() if limit is None or limit >= rows else _first(file, limit)
+                table = _whole(file) if limit is None or limit >= rows else _first(file, limit)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
             short = " ".join(str(error).split())[:200]
             raise DataError(
@@ -28,6 +29,13 @@ def read(path: Path, data: Data, most: raw.Most) -> raw.Raw:
     if rows == 0:
         raise DataError(f"{path} has columns and no rows. Add rows.", where=str(path), fix="add rows")
     return raw.of(table.replace_schema_metadata(None), str(path), rows=rows)
+
+
+def _whole(file: pa.parquet.ParquetFile) -> pa.Table:
+    groups = (file.metadata.row_group(number) for number in range(file.num_row_groups))
+    if disk.is_large(sum(group.total_byte_size for group in groups)):
+        return disk.stream(file.schema_arrow, file.iter_batches())
+    return file.read()
 
 
 def _first(file: pa.parquet.ParquetFile, limit: int) -> pa.Table:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from feilun.core.errors import DataError
+from feilun.stages.data import disk
 from feilun.stages.data.cells import clean
 from feilun.stages.data.reading import pictures, raw
 
@@ -42,8 +43,24 @@ def load(table: pa.Table, columns: Sequence[str], folders: Sequence[Path]) -> pa
 
 def read(files: Sequence[Path | None]) -> pa.ChunkedArray:
     """The files' bytes; every picture was opened once. Raises DataError."""
-    chunks: list[pa.Array] = []
     bad: list[str] = []
+    schema = pa.schema([pa.field("", pa.binary())])
+    batches = (pa.record_batch([block], schema=schema) for block in _blocks(files, bad))
+    large = disk.is_large(sum(file.stat().st_size for file in files if file is not None and _is_file(file)))
+    table = disk.stream(schema, batches) if large else pa.Table.from_batches(batches, schema)
+    if bad:
+        raise DataError(
+            f"{len(bad)} of {len(files)} pictures do not open: {_three(bad)}. Replace or delete them.",
+            where=bad[0],
+            expected="a picture",
+            got=f"{len(bad)} broken files",
+            fix="replace or delete these files",
+        )
+    return table.column(0)
+
+
+def _blocks(files: Sequence[Path | None], bad: list[str]) -> Iterator[pa.Array]:
+    """The files' bytes, so many at a time; the names of pictures that do not open are added to `bad`."""
     for start in range(0, len(files), BLOCK_FILES):
         some = files[start : start + BLOCK_FILES]
         contents: list[bytes | None] = []
@@ -54,16 +71,7 @@ def read(files: Sequence[Path | None]) -> pa.ChunkedArray:
             with raw.opened(file):
                 contents.append(file.read_bytes())
         bad += [str(some[place]) for place in pictures.broken(contents)]
-        chunks.append(pa.array(contents, pa.binary()))
-    if bad:
-        raise DataError(
-            f"{len(bad)} of {len(files)} pictures do not open: {_three(bad)}. Replace or delete them.",
-            where=bad[0],
-            expected="a picture",
-            got=f"{len(bad)} broken files",
-            fix="replace or delete these files",
-        )
-    return pa.chunked_array(chunks, pa.binary())
+        yield pa.array(contents, pa.binary())
 
 
 def _contents(column: pa.ChunkedArray, name: str, folders: Sequence[Path]) -> pa.ChunkedArray:
