@@ -55,7 +55,7 @@ def learn(network: torch.nn.Module, changed: Any, course: Course, watch: Watch) 
     arrays = {"x": course.rows["train_x"], "target": course.rows["train_y"].astype(np.int64)}
     options = course.options
     plan = {"epochs": options["epochs"], "batch_size": options["batch"], "learning_rate": options["rate"]}
-    plan |= {"warmup": options["warmup"], "patience": None, "threads": 2, **options["train"]}
+    plan |= {"decay": "one_cycle" if options.get("cycle") else "none", **options["train"]}
     index, learning = Index(train=np.arange(len(arrays["target"]))), Learning(objective=objective, augment=augment)
     try:
         fit({"main": network}, arrays, index, learning, Train(**plan), Run(seed=options["seed"]))
@@ -65,9 +65,9 @@ def learn(network: torch.nn.Module, changed: Any, course: Course, watch: Watch) 
 
 
 def logits(network: torch.nn.Module, inputs: np.ndarray) -> np.ndarray:
-    """(N, classes), in eval mode; training goes on in train mode."""
+    """(N, classes), in eval mode and full precision; training goes on as it was."""
     network.eval()
-    with torch.no_grad():
+    with torch.no_grad(), torch.autocast("cpu", enabled=False):
         parts = [network(x=part)["logits"] for part in torch.from_numpy(inputs).split(1000)]
     network.train()
     return torch.cat(parts).numpy()

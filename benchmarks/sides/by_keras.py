@@ -58,7 +58,7 @@ def network(course: Course, keras: Any) -> Any:
 
 def rate(course: Course, keras: Any) -> Any:
     """A number, or our schedule as a table."""
-    if course.options.get("warmup") is None:
+    if not course.options.get("cycle"):
         return course.options["rate"]
     table = np.array([course.rate(step) for step in range(course.steps + 1)], np.float32)
 

@@ -14,20 +14,20 @@ import platform
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from feilun import __version__
 from feilun.core import discover, manifest, notebook, progress, reading, runs, sources
-from feilun.core.errors import FeilunError, InputError
+from feilun.core.errors import InputError
 from feilun.core.manifest import Manifest
 from feilun.core.protocols import Say
 from feilun.core.recipe import AUTO, Data, Recipe
 from feilun.core.runs import run_folder as run_folder
 from feilun.core.runs import stage_folders as stage_folders
-from feilun.core.work import Made, Work
+from feilun.core.work import Made, Watch, Work
 
 STAGES = ("data", "training", "evaluation", "optimization", "deployment")  # then improvement, and data again
 LIBRARIES = ("numpy", "torch", "datasets", "tokenizers", "pillow", "scikit-learn", "onnxruntime")
@@ -138,9 +138,9 @@ def load(thing: str | Path, *, home: str | Path | None = None) -> Any:
     return call("deployment", "load", bundle_folder(thing, runs.home(home)))
 
 
-def bundle_folder(thing: str | Path, home: Path) -> Path:
+def bundle_folder(thing: str | Path, home: Path, base: Path = Path()) -> Path:
     """Where the bundle of a version lies; a path to a bundle, a run or a deployment folder is taken as it is."""
-    for folder in (Path(thing), Path(thing) / "bundle", Path(thing) / "deployment" / "bundle"):
+    for folder in (base / thing, base / thing / "bundle", base / thing / "deployment" / "bundle"):
         if (folder / "predict.py").is_file():
             return folder
     return find(str(thing), home)[2] / "deployment" / "bundle"
@@ -182,6 +182,7 @@ def run_recipe(
     given = Given(base=base, lap=lap, frame=frame, model=model, say=say or progress.Quiet())
     mark = lap.rows.name if lap else None
     with progress.locked(home / name), own_network(recipe, home / name, base, model) as recipe:
+        recipe = with_weights(recipe, home, base)
         asked, tried = recipe, dict[str, Any]()
         if recipe.model.name == AUTO:
             recipe, tried = choose(recipe, home / name, given)
@@ -190,6 +191,7 @@ def run_recipe(
             manifest.write_json(folder / "auto.json", tried)
         made, skipped = make_stages(recipe, STAGES, folder, given)
         folder = runs.settle(folder, recipe, mark, made)
+        recipe = runs.settled(recipe, made["training"])
         run = Run(
             name=name,
             number=int(folder.name),
@@ -214,6 +216,7 @@ class Given:
     lap: Lap | None = None
     frame: Any = None  # a table from Python
     model: Any = None  # an nn.Module from Python
+    watch: Watch | None = None  # of a trial
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -231,11 +234,14 @@ def make_stages(
     """({stage: its folder}, those that were there before): the first stages of the loop, made in this folder."""
     made: dict[str, Path] = {}
     skipped: list[str] = []
+    whole = recipe
     call("training", "check", recipe)
     for stage in names:
         if stage == "training":
             call("evaluation", "check", recipe, made["data"])
-        made[stage], was_there = _stage(_Job(recipe=recipe, stage=stage, run=folder, before=dict(made), given=given))
+        made[stage], was_there = _stage(_Job(recipe=whole, stage=stage, run=folder, before=dict(made), given=given))
+        if stage == "training":
+            whole = runs.settled(recipe, made[stage])
         skipped += [stage] if was_there else []
         if folder.name.isdigit():  # a trial is no run
             runs.record(folder, recipe, given.lap.rows.name if given.lap else None, made)
@@ -243,22 +249,20 @@ def make_stages(
 
 
 def choose(recipe: Recipe, parent: Path, given: Given) -> tuple[Recipe, dict[str, Any]]:
-    """`model: auto`: two or three models trained, the one kept that is best on validation rows, and the table of all.
+    """`model: auto`: a few models and rates raced, the one kept that is best on validation rows, and the table of all.
 
     A candidate that fails is listed with its reason; only if all fail, the first failure is raised.
     """
-    tried: list[tuple[Recipe, dict[str, Path]]] = []
-    failed: list[tuple[Recipe, FeilunError]] = []
-    for candidate in call("data", "candidates", recipe, base=given.base, frame=given.frame):
-        trial = parent / f"auto-{manifest.hash_json(candidate.model_dump(mode='json'))[:12]}"
-        try:
-            tried.append((candidate, make_stages(candidate, STAGES[:2], trial, given)[0]))
-        except FeilunError as error:
-            failed.append((candidate, error))
-    if not tried:
-        raise failed[0][1]
-    table = call("evaluation", "choose", tried, failed)
-    best = tried[table.pop("chosen")][0]
+
+    def attempt(candidate: Recipe, folder: Path, watch: Watch) -> dict[str, Path]:
+        return make_stages(candidate, STAGES[:2], folder, replace(given, watch=watch))[0]
+
+    candidates = call("data", "candidates", recipe, base=given.base, frame=given.frame)
+    raced = call("training", "race", recipe, candidates, parent, attempt, given.say)
+    if not raced.tried:
+        raise raced.failed[0][1]
+    table = call("evaluation", "choose", raced.tried, raced.failed, raced.halted)
+    best = raced.tried[table.pop("chosen")][0]
     for line in table.pop("lines"):
         given.say.line(line)
     return best, table
@@ -293,6 +297,18 @@ def own_network(recipe: Recipe, parent: Path, base: Path, model: Any) -> Iterato
         yield recipe.but(model={**recipe.model.model_dump(mode="json"), **options, "name": "own"})
 
 
+def with_weights(recipe: Recipe, home: Path, base: Path) -> Recipe:
+    """What `model.weights` names, verified and kept beside the runs; its hash goes into the recipe."""
+    thing, folder = recipe.model.weights, home / str(recipe.name) / "models"
+    if thing is None or (folder / f"{recipe.model.weights_sha256}.safetensors").is_file():
+        return recipe  # a lap and a study take what the first run kept, whatever became of the file
+    path = base / reading.expand(thing)
+    if not path.is_file() and not (path / "config.json").is_file():
+        path = bundle_folder(reading.expand(thing), home, base)
+    model = recipe.model.model_dump(mode="json")
+    return recipe.but(model={**model, "weights_sha256": call("training", "keep_weights", path, folder)})
+
+
 def _stage(job: _Job) -> tuple[Path, bool]:
     """The folder of the finished stage, and whether it was there before."""
     key, facts = _key(job)
@@ -316,6 +332,7 @@ def _stage(job: _Job) -> tuple[Path, bool]:
         parent=given.lap.parent if given.lap else None,
         lap=given.lap.rows if given.lap else None,
         frame=given.frame,
+        watch=given.watch,
     )
     made: Made = call(job.stage, "make", work)
     (folder / "key").unlink()

@@ -19,7 +19,7 @@ CAPABILITIES = (
 )
 TESTED = (  # those with a test in test_promises.py
     *("train", "exact resume", "intervals and baseline", "cross-validation", "explanation", "groups"),
-    *("quantize", "ONNX parity"),
+    *("adapter/transfer", "quantize", "ONNX parity"),
     *("serve without torch", "feedback → retrain → promote"),
 )
 Table = dict[str, dict[str, str]]

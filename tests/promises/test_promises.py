@@ -150,6 +150,28 @@ def test_groups(life: Life, tmp_path: Path) -> None:
     assert "half" not in run.recipe.inputs
 
 
+@pytest.mark.promise("adapter/transfer")
+def test_transfer(life: Life, tmp_path: Path) -> None:
+    """Trained on from the task's own bundle: what is frozen is what was taken, and once unfrozen it learns."""
+    base = recipe_of(life.task_name).but(name="next", optimize={"quantize": "none"}, evaluate={"bootstrap": 100})
+    theirs = load_file(life.bundle.folder / "weights.safetensors")
+    parts = dict.fromkeys(name.partition(".")[0] for name in theirs if "/head" not in name)
+    frozen = next(iter(parts))  # the first part of the network, such as main/encoders
+    mine = [name for name in theirs if name.startswith(f"{frozen}.") and theirs[name].dtype == np.float32]
+    model = {**base.model.model_dump(mode="json"), "weights": str(life.bundle.folder)}
+    train = {**base.train.model_dump(), "epochs": 2, "freeze": [frozen], "patience": None}
+    still = lifecycle.with_weights(base.but(model=model, train=train), tmp_path, tmp_path)
+    given = lifecycle.Given(base=tmp_path, say=Quiet())
+    trial, _ = lifecycle.make_stages(still, STAGES[:2], tmp_path / "next" / "trial", given)
+    run = lifecycle.run_recipe(base.but(model=model, train={**train, "unfreeze": 2}), home=tmp_path, base=tmp_path)
+    for folder, stays in ((trial["training"], True), (run.stages["training"], False)):
+        weights = load_file(folder / "weights.safetensors")
+        assert weights.keys() == theirs.keys()
+        assert any(not np.array_equal(weights[name], theirs[name]) for name in weights)
+        assert mine and all(np.array_equal(weights[name], theirs[name]) for name in mine) == stays
+    assert lifecycle.load("next", home=tmp_path).predict(life.requests("test", 2))
+
+
 @pytest.mark.promise("quantize")
 def test_quantize(life: Life) -> None:
     """There is an int8 variant, measured beside the plain one, and it answers."""

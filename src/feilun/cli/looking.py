@@ -158,16 +158,20 @@ def _facts(folder: Path, stages: Mapping[str, Path], saved: dict[str, Any]) -> d
 
 
 def _summary(version: str, facts: dict[str, Any]) -> str:
+    from feilun.core import runs as runs_
+
     head = f"{version}  task {facts['task']}, model {(facts['model'] or {}).get('name') or 'the task’s own'}"
     scores = [[f"  {name}", _score(score)] for name, score in facts["scores"].items()]
     cost = "  ".join(f"{stage} {seconds:.1f} s" for stage, seconds in facts["seconds"].items())
     cost = f"{cost}; peak memory {facts['peak_memory_mb']:.0f} MB"
     state = [] if facts["finished"] else ["unfinished: the same `feilun run` goes on"]
     profile = (facts["facts"].get("training", {}).get("profile") or {}).get("words", [])
+    chosen = runs_.chosen(facts["facts"].get("training", {}))
+    measured = [f"  chosen by measurement: {chosen}"] if chosen else []
     curves = (
         [f"curves of all versions: tensorboard --logdir {Path(facts['curves']).parents[1]}"] if facts["curves"] else []
     )
-    return "\n".join([head, *state, columns(scores), cost, *profile, *curves, facts["report"]])
+    return "\n".join([head, *state, columns(scores), *measured, cost, *profile, *curves, facts["report"]])
 
 
 def _main_score(scores: Mapping[str, Any]) -> str:

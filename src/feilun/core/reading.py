@@ -17,7 +17,10 @@ from feilun.core.recipe import Recipe
 
 # Where `${NAME}` is looked up. The text is kept as written, so that the secret never reaches a run; whoever opens the
 # source calls `expand`.
-SECRETS = (("data", "source"), ("data", "test"), ("data", "validation"))
+SECRETS = (
+    *(("data", "source"), ("data", "test"), ("data", "validation"), ("model", "weights")),
+    *(("train", "pretrain", "source"), ("train", "pseudo_labels", "source")),
+)
 _VARIABLE = re.compile(r"\$\{([^}]*)\}")
 
 

@@ -112,6 +112,19 @@ class Target(BaseModel):
         return dict(self.model_extra or {})
 
 
+class Lora(Frozen):
+    """Low-rank changes of frozen matrices (Hu et al. 2022)."""
+
+    rank: int = Field(8, ge=1, description="rank of the change of each matrix")
+    alpha: int = Field(16, ge=1, description="the change counts alpha / rank times")
+
+
+class Adapter(Frozen):
+    """A small part that learns in place of the whole network; it is merged into the weights afterwards."""
+
+    lora: Lora = Lora()
+
+
 class Model(BaseModel):
     """A network by name, with options of that family (checked against the family)."""
 
@@ -121,10 +134,17 @@ class Model(BaseModel):
         description="a file in parts/models, such as mlp or cnn; auto tries two or three; found out where left out",
     )
     file: str | None = Field(None, description="a Python file of your own that holds the network; name is then own")
+    weights: str | None = Field(
+        None,
+        description="where training starts: a version such as my@3, a bundle, a run, a .safetensors file, or a Hugging "
+        "Face folder",
+    )
+    weights_sha256: str | None = Field(None, description="hash of these weights; filled in")
+    adapter: Adapter | None = Field(None, description="train a small part beside the frozen network")
 
     @property
     def options(self) -> dict[str, Any]:
-        """Everything but the name and the file."""
+        """What the family itself takes."""
         return dict(self.model_extra or {})
 
 

@@ -27,6 +27,19 @@ def stage_folders(folder: Path) -> dict[str, Path]:
     return {stage: folder.parent / place for stage, place in manifest.read_json(folder / "run.json")["stages"].items()}
 
 
+def settled(recipe: Recipe, training: Path) -> Recipe:
+    """The recipe with what its training chose by measurement written into it: trained again, it measures nothing."""
+    found = manifest.read(training)
+    chosen = dict(found.facts.get("chosen", {})) if found else {}
+    return recipe.but(train={**recipe.train.model_dump(mode="json"), **chosen}) if chosen else recipe
+
+
+def chosen(facts: Mapping[str, Any]) -> str:
+    """What training chose by measurement, from its facts, such as `learning_rate 0.004, epochs 7`; "" for nothing."""
+    values = facts.get("chosen", {}).items()
+    return ", ".join(f"{key} {value:g}" for key, value in values if isinstance(value, int | float))
+
+
 def find_or_begin(parent: Path, recipe: Recipe, lap: str | None) -> Path:
     """The last run, if it has this recipe and was interrupted; else the next number. lap: of the loop, its name."""
     numbers = sorted(int(path.name) for path in parent.glob("*") if path.name.isdigit())
@@ -50,9 +63,14 @@ def settle(folder: Path, recipe: Recipe, lap: str | None, made: Mapping[str, Pat
 
 
 def record(folder: Path, recipe: Recipe, lap: str | None, made: Mapping[str, Path], finished: bool = False) -> None:
-    """run.json: the resolved recipe and where each stage lies, relative to the folder of all runs of this name."""
+    """run.json: the resolved recipe and where each stage lies, relative to the folder of all runs of this name.
+
+    Where training chose something by measurement, `recipe` has it and `asked` is the recipe before.
+    """
     places = {stage: path.relative_to(folder.parent).as_posix() for stage, path in made.items()}
-    manifest.write_json(folder / "run.json", {**_identity(recipe, lap), "stages": places, "finished": finished})
+    whole = settled(recipe, made["training"]) if "training" in made else recipe
+    asked = {"asked": _identity(recipe, lap)["recipe"]} if whole != recipe else {}
+    manifest.write_json(folder / "run.json", {**_identity(whole, lap), **asked, "stages": places, "finished": finished})
 
 
 def prepare(folder: Path, key: str) -> None:
@@ -84,7 +102,7 @@ def _recorded(folder: Path, *, finished: bool) -> dict[str, Any] | None:
     saved = manifest.read_json(path) if path.is_file() else None
     if saved is None or saved["finished"] is not finished:
         return None
-    return {"recipe": saved["recipe"], "lap": saved["lap"]}
+    return {"recipe": saved.get("asked", saved["recipe"]), "lap": saved["lap"]}
 
 
 def _identity(recipe: Recipe, lap: str | None) -> dict[str, Any]:

@@ -11,6 +11,26 @@ from feilun.core.keys import Frozen
 FOUND = ("learning_rate", "batch_size")  # what may be `auto`
 
 
+class Pretrain(Frozen):
+    """Learn from inputs alone before the labels are looked at."""
+
+    method: Literal["masked", "contrastive"] = Field(
+        "masked",
+        description="masked: find hidden tokens, steps or patches again; contrastive: know two views of one picture",
+    )
+    epochs: int = Field(5, ge=1, description="passes over the rows, without labels")
+    source: str | None = Field(
+        None, description="rows without labels, beside the training rows; only the training rows where left out"
+    )
+
+
+class PseudoLabels(Frozen):
+    """Rows without labels that the trained network is sure of are learnt in a second training."""
+
+    source: str = Field(description="rows without labels")
+    confidence: float = Field(0.95, gt=0, lt=1, description="least probability of an answer that is taken as a label")
+
+
 class Train(Frozen):
     """How the network learns."""
 
@@ -25,6 +45,19 @@ class Train(Frozen):
     )
     initialisation: Literal["default", "random", "gaussian", "xavier", "he", "orthogonal"] = Field(
         "default", description="where matrices and kernels start; default: as the network's own layers say"
+    )
+    pretrain: Pretrain | None = Field(None, description="learn from inputs alone first")
+    few_shot: bool = Field(
+        False,
+        description="leave the encoder as it is and solve the last layer: for 5 to 50 labels per class on weights from "
+        "elsewhere",
+    )
+    pseudo_labels: PseudoLabels | None = Field(None, description="learn sure answers of rows without labels, too")
+    freeze: tuple[str, ...] = Field(
+        (), description="parts of the network that stay as they are, by the start of their names, such as [encoders]"
+    )
+    unfreeze: int | None = Field(
+        None, ge=2, description="the epoch from which all parts learn; null: what is frozen stays frozen"
     )
     loss: str | None = Field(None, description="what is made small; the task's own where left out")
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="share of every label that is spread over all classes")
@@ -53,6 +86,9 @@ class Train(Frozen):
         "plateau: by half whenever the validation loss has not fallen for two epochs",
     )
     floor: float = Field(0.0, ge=0, le=1, description="lowest rate as a share of the peak")
+    layer_decay: float = Field(
+        1.0, gt=0, le=1, description="the rate of each layer as a share of the one above it; 1: all learn alike"
+    )
     clip: float | None = Field(1.0, gt=0, description="gradients longer than this are scaled down; null: never")
     mixup: float = Field(0.0, ge=0, description="mix pairs of rows, by a share drawn from Beta(mixup, mixup); 0: never")
     cutmix: float = Field(

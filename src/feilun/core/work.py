@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from feilun.core.protocols import Say
     from feilun.core.recipe import Recipe
     from feilun.core.task import Task
+
+Watch = Callable[[Sequence[Mapping[str, Any]], int], bool]
+"""Told the curves so far and how many epochs there will be; whether training shall stop here, to go on or not."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -22,6 +25,7 @@ class Work:
     parent: in a lap, the run folder of the champion: its rows, fitted features and weights are where this run starts.
     lap: in a lap, the folder with the new rows from feedback.
     frame: a table given from Python instead of `data.source`.
+    watch: told after every epoch, where training is one trial of several.
     """
 
     recipe: Recipe
@@ -34,11 +38,15 @@ class Work:
     parent: Path | None = None
     lap: Path | None = None
     frame: Any = None
+    watch: Watch | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Made:
-    """What a stage tells the manifest: scores, facts for later stages and people, and values chosen by measurement."""
+    """What a stage tells the manifest: scores, and facts for later stages and people.
+
+    `facts["chosen"]`: values of `train` that were chosen by measurement; they go into the recipe that is written back.
+    """
 
     scores: Mapping[str, Any] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)

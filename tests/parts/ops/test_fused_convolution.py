@@ -124,6 +124,14 @@ def test_gradients_are_made_only_where_asked() -> None:
 
 
 @COMPILER
+def test_autocast_changes_nothing() -> None:
+    tensors = [one.detach().float().requires_grad_() for one in _draw(SHAPES[1])]
+    with torch.autocast("cpu", torch.bfloat16):
+        made = _all(convolved, tensors)
+    assert all(torch.equal(a, b) for a, b in zip(made, _all(convolved, tensors), strict=True))
+
+
+@COMPILER
 def test_a_gradient_of_the_gradient_is_right() -> None:
     tensors = _draw((2, 2, 6, 6, 3, 3, 1, 2))
     found = []
@@ -164,11 +172,6 @@ def _counted(tensors: list[Tensor]) -> Tensor:
     return made
 
 
-def _half(tensors: list[Tensor]) -> Tensor:
-    with torch.autocast("cpu", torch.bfloat16):
-        return convolved(*(one.float() for one in tensors))
-
-
 def _fewer_bits(tensors: list[Tensor]) -> Tensor:
     return convolved(*(one.bfloat16() for one in tensors))
 
@@ -177,7 +180,7 @@ def _nowhere(tensors: list[Tensor]) -> Tensor:
     return convolved(*(one.to("meta") for one in tensors))
 
 
-OTHERS = (_under_vmap, _under_grad, _forward_derivative, _traced, _counted, _half, _fewer_bits, _nowhere)
+OTHERS = (_under_vmap, _under_grad, _forward_derivative, _traced, _counted, _fewer_bits, _nowhere)
 
 
 @pytest.mark.parametrize("work", OTHERS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 
 import torch
@@ -68,9 +68,13 @@ class Average:
             self.tensors[name].copy_(live[name])
 
 
-def remeasured(networks: Mapping[str, nn.Module], run: Callable[[], None]) -> None:
-    """Measure the statistics of batch norms anew, as the mean over the batches that `run` passes through them."""
-    norms = [part for network in networks.values() for part in network.modules() if isinstance(part, _BatchNorm)]
+def remeasured(networks: Mapping[str, nn.Module], run: Callable[[], None], but: Collection[nn.Module] = ()) -> None:
+    """Measure the statistics of batch norms anew, as the mean over the batches that `run` passes through them.
+
+    but: frozen ones, which keep theirs.
+    """
+    parts = [part for network in networks.values() for part in network.modules() if part not in but]
+    norms = [part for part in parts if isinstance(part, _BatchNorm)]
     if not norms:
         return
     before = [norm.momentum for norm in norms]

@@ -21,7 +21,7 @@ from feilun.parts.engine.plan import Batch, Fitted, Index, Learning, Progress, R
 from feilun.parts.engine.randomness import Buffer, Stream
 from feilun.parts.engine.schedule import cuts, learning_rate
 from feilun.parts.engine.stepping import NotFiniteError, Stepper
-from feilun.parts.engine.watching import Watch
+from feilun.parts.engine.watching import Curves
 
 DRAWN_EVERY_S = 0.2  # a progress line changes at most so often
 ASKED_EVERY = 32  # steps after which a GPU is asked for their losses
@@ -54,7 +54,7 @@ def fit(
         loop.resume()
         loop.compile()
         left = loop.steps - loop.progress.step
-        with loop.watch.over(loop.progress.step), loop.profile.over(left, loop.run.folder):
+        with loop.curves.over(loop.progress.step), loop.profile.over(left, loop.run.folder):
             loop.train(stop)
     return loop.finish()
 
@@ -81,7 +81,7 @@ class _Loop:
         self.average = Average(plan, self.networks)
         self.generator = torch.Generator()
         self.progress = Progress(buffer=self.gather.buffer)
-        self.watch = Watch(run.watchers, run.say)
+        self.curves = Curves(run.watchers, run.say)
         self.order = torch.zeros(0, dtype=torch.int64)
         self.cuts = 0
         self.waiting: list[tuple[str, Tensor, int]] = []  # losses that the GPU has not been asked for
@@ -118,7 +118,7 @@ class _Loop:
         self.threads = torch.get_num_threads()
         started = drawn = checkpointed = tick = time.monotonic()
         first = now.step
-        while now.step < self.steps and not self._had_enough():
+        while now.step < self.steps and not self._had_enough() and not self._is_late():
             if now.step % self.steps_per_epoch == 0:
                 self._start_epoch()
             with self.profile.part("step"):
@@ -126,11 +126,14 @@ class _Loop:
             now.step += 1
             tick, before = time.monotonic(), tick
             now.seconds += tick - before
+            now.spent_s += tick - before
             self.profile.stepped()
-            if now.step % self.steps_per_epoch == 0:
+            if now.step % self.steps_per_epoch == 0 or self._is_late():
                 with self.profile.part("waiting"):
                     self._end_epoch()
-                tick = time.monotonic()  # rows/s is about training: validation is not counted
+                tick, before = time.monotonic(), tick  # rows/s is about training: validation is not counted
+                now.spent_s += tick - before
+                stop.asked |= self._is_watched()
             if tick - drawn >= DRAWN_EVERY_S or now.step == self.steps:
                 drawn = tick
                 with self.profile.part("waiting"):
@@ -163,6 +166,7 @@ class _Loop:
             device=self.stepper.device.type,
             compiled=self.stepper.called is not self.networks,
             profile=self.profile.result(),
+            in_time=not self._is_late(),
         )
 
     def _start_epoch(self) -> None:
@@ -171,8 +175,7 @@ class _Loop:
         self.order = randomness.epoch_order(self.index.train, self.run.seed, epoch, self.index.chances, buffer)
         self.gather.follow(self.order, number * len(self.order) // self.steps_per_epoch, buffer)
         self.cuts = cuts([point["validation_loss"] or point["loss"] for point in self.progress.curves])
-        for network in self.networks.values():
-            network.train()
+        self.stepper.begin(epoch)
 
     def _step(self, step: int) -> None:
         player = self.learning.turns[step % len(self.learning.turns)]
@@ -201,13 +204,13 @@ class _Loop:
                 raise divergence.not_finite("loss", value, now, self.plan)
             now.sums[player] = now.sums.get(player, 0.0) + value * rows
             now.rows[player] = now.rows.get(player, 0) + rows
-            self.watch.add(value, rows)
+            self.curves.add(value, rows)
             if self.learning.early_stop:
                 divergence.watch(now, value, self.plan)
         self.waiting.clear()
 
     def _rate(self, step: int) -> float:
-        return learning_rate(self.plan, step, self.steps, self.cuts)
+        return self.run.rates[step] if self.run.rates else learning_rate(self.plan, step, self.steps, self.cuts)
 
     def _rows(self, step: int) -> Tensor:
         """Numbers of the examples in batch k of the epoch's order."""
@@ -246,11 +249,11 @@ class _Loop:
                 "learning_rate": self._rate(now.step - 1),
             }
             now.curves.append({**point, "losses": losses} if len(losses) > 1 else point)
-            self.watch.epoch(now.step, now.curves[-1])
+            self.curves.epoch(now.step, now.curves[-1])
             now.sums, now.rows, now.seconds = {}, {}, 0.0
             if validation_loss is None or self.plan.patience is None:
                 return
-            now.waited += 1
+            now.waited += 1 if len(now.curves) >= (self.plan.unfreeze or 0) else 0  # the rest is still to learn
             if now.best_loss is None or validation_loss < now.best_loss:
                 now.best_loss, now.best_epoch, now.waited = validation_loss, len(now.curves), 0
                 now.best = weights.copies(self.networks)
@@ -263,8 +266,7 @@ class _Loop:
         self.gather.follow(self.order, 0, self.progress.buffer)
 
         def run() -> None:
-            for network in self.networks.values():
-                network.train()
+            self.stepper.begin(len(self.progress.curves))
             for number in range(min(NORM_BATCHES, self.steps_per_epoch)):
                 step = self.progress.step - self.steps_per_epoch + number
                 rows = self._rows(step)
@@ -272,7 +274,8 @@ class _Loop:
                 for player in self.stepper.parameters:
                     self.stepper.losses(player, self._batch(step, rows), None)
 
-        remeasured(self.networks, run)
+        frozen = self.stepper.freezing.norms if self.plan.unfreeze is None else ()
+        remeasured(self.networks, run, frozen)
 
     def _validate(self) -> float | None:
         """Mean loss of the validation rows in eval mode, with the same noise every time; None where it says nothing."""
@@ -295,6 +298,16 @@ class _Loop:
             raise divergence.not_finite("validation loss", loss, self.progress, self.plan)
         return loss
 
+    def _is_watched(self) -> bool:
+        """Whether somebody who watches the epochs says that it shall stop here."""
+        now, watch = self.progress, self.run.watch
+        return watch is not None and now.step < self.steps and watch(now.curves, self.plan.epochs)
+
+    def _is_late(self) -> bool:
+        """Whether the time limit is over; epochs were cut to fit, so only a machine that got slower comes here."""
+        limit_s, now = self.plan.time_limit_s, self.progress
+        return limit_s is not None and now.spent_s >= limit_s and now.step < self.steps
+
     def _had_enough(self) -> bool:
         return self.plan.patience is not None and self.progress.waited >= self.plan.patience
 
@@ -303,7 +316,7 @@ class _Loop:
         rows = sum(now.rows.values())
         last = now.curves[-1] if now.curves else {}
         rows_per_s = rows / now.seconds if rows and now.seconds else last.get("rows_per_s")
-        self.watch.step(now.step, self._rate(now.step - 1), rows_per_s)
+        self.curves.step(now.step, self._rate(now.step - 1), rows_per_s)
         self.run.say.progress(
             "train",
             epoch=min(now.step // self.steps_per_epoch + 1, self.plan.epochs),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -54,6 +54,22 @@ def make(plan: Train, parameters: Sequence[Tensor], looked_up: Collection[int] =
                 [Muon(matrices, lr=rate, weight_decay=decay, momentum=beta, adjust_lr_fn=AS_ADAMW)] if matrices else []
             )
             return (*muon, *([_adamw(plan, others)] if others else []))
+
+
+def grade(optimizers: Sequence[Optimizer], scales: Mapping[int, float]) -> None:
+    """Give each parameter its share of the rate: groups by `scale`, which whoever sets the rate multiplies by it.
+
+    scales: {id of a parameter: its share}.
+    """
+    for optimizer in optimizers:
+        made = []
+        for group in optimizer.param_groups:
+            rest = {key: value for key, value in group.items() if key != "params"}
+            by_scale: dict[float, list[Tensor]] = {}
+            for parameter in group["params"]:
+                by_scale.setdefault(scales.get(id(parameter), 1.0), []).append(parameter)
+            made += [{**rest, "params": some, "scale": scale} for scale, some in by_scale.items()]
+        optimizer.param_groups[:] = made
 
 
 def vectors(network: nn.Module) -> set[int]:

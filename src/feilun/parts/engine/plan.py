@@ -14,6 +14,7 @@ from torch import Tensor
 from feilun.core.progress import Quiet
 from feilun.core.protocols import Say
 from feilun.core.task import Shape
+from feilun.core.work import Watch
 from feilun.parts.engine.randomness import Buffer
 from feilun.parts.engine.watching import Watcher
 
@@ -59,6 +60,8 @@ class Run:
     say: Say = field(default_factory=Quiet)
     again: str = "the same command"  # what to type to go on
     watchers: Sequence[Watcher] = ()
+    rates: tuple[float, ...] | None = None  # one for every step, instead of the plan's schedule
+    watch: Watch | None = None  # told after every epoch
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,6 +81,7 @@ class Fitted:
     device: str = "cpu"
     compiled: bool = False
     profile: dict[str, Any] | None = None  # see profiling.Profile.result
+    in_time: bool = True  # False: the time limit ended it
 
 
 @dataclass(kw_only=True, slots=True)
@@ -91,6 +95,7 @@ class Progress:
     sums: dict[str, float] = field(default_factory=dict)  # player -> summed loss over the rows of this epoch
     rows: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0  # spent in this epoch
+    spent_s: float = 0.0  # since the start, with validation, without what lay between interruptions
     curves: list[dict[str, Any]] = field(default_factory=list)
     first: list[float] = field(default_factory=list)  # losses of the first steps, and of the latest: see divergence
     recent: list[float] = field(default_factory=list)

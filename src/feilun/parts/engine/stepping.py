@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
 from feilun.core.recipe import Train
-from feilun.parts.engine import bare, compiling, execution, mixing, optimizers
+from feilun.parts.engine import bare, compiling, execution, layers, mixing, optimizers
+from feilun.parts.engine.freezing import Freezing
 from feilun.parts.engine.plan import Batch, Learning
 from feilun.parts.engine.profiling import Profile
 
@@ -40,8 +41,10 @@ class Stepper:
                 network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.called: Mapping[str, Callable[..., Any]] = networks
         self.undo = execution.recomputed(networks.values()) if plan.recompute else None
+        self.freezing = Freezing(networks, plan)
+        never = self.freezing.ids if plan.unfreeze is None else set()
         self.parameters = {
-            player: [parameter for parameter in networks[player].parameters() if parameter.requires_grad]
+            player: [p for p in networks[player].parameters() if p.requires_grad and id(p) not in never]
             for player in dict.fromkeys(learning.turns)
         }
         self.weights = {player: optimizers.weights(own) for player, own in self.parameters.items()}
@@ -49,10 +52,22 @@ class Stepper:
             player: optimizers.make(plan, own, optimizers.vectors(networks[player]))
             for player, own in self.parameters.items()
         }
+        if plan.layer_decay < 1:
+            for player, own in self.optimizers.items():
+                optimizers.grade(own, layers.scales(networks[player], plan.layer_decay))
         self.scaler = torch.amp.GradScaler(self.device.type) if plan.precision == "fp16" else None
         self.waits = self.device.type != "cpu"  # asking a GPU for a number makes it wait
         self.learner = ""
         self.profile = Profile(plan.profile, self.device)
+        self.held: set[int] = set()  # ids of what is frozen now
+
+    def begin(self, epoch: int) -> None:
+        """Training mode for this epoch, counted from 0; what is frozen in it stands still."""
+        for network in self.networks.values():
+            network.train()
+        self.freezing.begin(epoch)
+        self.held = self.freezing.ids if self.freezing.holds(epoch) else set()
+        self.learner = ""
 
     def step(self, player: str, batch: Batch, counts: Tensor | None, rate: float) -> Tensor:
         """Learn from one batch at this rate; the mean loss, a tensor of no axes.
@@ -103,6 +118,7 @@ class Stepper:
         for parameters in self.parameters.values():
             for parameter in parameters:
                 parameter.requires_grad_(True)
+        self.freezing.finish()
         for network in self.networks.values():
             network.to("cpu")
             if self.channels_last:
@@ -123,7 +139,7 @@ class Stepper:
                 raise NotFiniteError("gradient's length", length.item())
         for optimizer in self.optimizers[player]:
             for group in optimizer.param_groups:
-                group["lr"] = rate
+                group["lr"] = rate * group.get("scale", 1.0)
             if scaler is None:
                 bare.step(optimizer)
             else:
@@ -137,9 +153,9 @@ class Stepper:
         self.learner = player
         for other, parameters in self.parameters.items():
             for parameter in parameters:
-                parameter.requires_grad_(other == player)
+                parameter.requires_grad_(other == player and id(parameter) not in self.held)
         for parameter in self.parameters[player]:  # again, for what two players share
-            parameter.requires_grad_(True)
+            parameter.requires_grad_(id(parameter) not in self.held)
 
 
 def _parts(batch: Batch, counts: Tensor | None, parts: int) -> Iterator[tuple[Batch, Tensor | None]]:

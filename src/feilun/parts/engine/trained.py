@@ -10,12 +10,18 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from feilun.core.manifest import read_json
 from feilun.parts.engine import weights
 from feilun.parts.ops.ragged import collate, take
 
 if TYPE_CHECKING:
     from feilun.core.recipe import Recipe
     from feilun.core.task import Features, Task
+
+
+def folder(run: Path) -> Path:
+    """The training folder of a run, which may lie in another run: run.json says where."""
+    return run.parent / str(read_json(run / "run.json")["stages"]["training"])
 
 
 def networks(task: Task, recipe: Recipe, features: Features, folder: Path) -> dict[str, nn.Module]:

@@ -26,7 +26,7 @@ class Watcher(Protocol):
         """Nothing more comes. finished: training came to its end, it was not stopped."""
 
 
-class Watch:
+class Curves:
     """The watchers of one training. A class because the loss since the last point is summed between calls."""
 
     def __init__(self, watchers: Sequence[Watcher], say: Say) -> None:

@@ -23,7 +23,7 @@ from feilun.parts.ops.ragged import Ragged
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-TOKENS = ("auto", "characters", "words", "bpe", "grams")
+TOKENS = ("auto", "characters", "words", "bpe", "grams", "file")
 PADDING, UNKNOWN, START, END = 0, 1, 2, 3
 # Scripts written without spaces: Han, kana, Thai, Lao, Khmer, Burmese. Each character is a word of its own.
 UNSPACED = (
@@ -34,6 +34,7 @@ ALONE = re.compile(rf"[{UNSPACED}]")
 SAMPLE = 2000  # texts looked at to choose between characters and words
 LENGTH, GRAMS_LENGTH = 256, 2000  # max_length where left out: of tokens, and for grams of characters
 VOCABULARY, GRAMS_VOCABULARY = 8000, 60_000
+TOKENIZER = "tokenizer.json"
 GRAMS_AT_LEAST = 2  # texts that must have a gram: what occurs once teaches nothing that helps elsewhere
 
 
@@ -44,6 +45,8 @@ class Text:
     tokens: "characters", "words", "bpe" (pieces trained on the training rows), or "auto": characters where the texts
     are written without spaces, such as Chinese, else words; "grams": which words, pairs of words and short runs of
     characters there are, each once and in no order (Joulin et al. 2016; Bojanowski et al. 2017), for bag and linear.
+    file: of a trained tokenizer, tokenizer.json of the tokenizers library, with tokens "file": published weights have
+    their own, which is kept in the bundle.
     max_length: tokens kept, from the start; for grams the characters that are read. 0: 256, for grams 2,000.
     vocabulary: most token numbers, the most frequent tokens first. 0: 8,000, for grams 60,000.
     marks: put START before and END behind every text, for networks that write text.
@@ -58,9 +61,10 @@ class Text:
     vocabulary: int = 0
     lowercase: bool = True
     marks: bool = False
+    file: str | None = None
     missing: tuple[str, ...] = ()
     known: tuple[str, ...] = ()  # fitted, for characters and words
-    tokenizer: str = ""  # fitted, for bpe: the JSON of the tokenizers library
+    tokenizer: str = ""  # fitted, for bpe and file: the JSON of the tokenizers library
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "columns", tuple(self.columns))
@@ -73,6 +77,14 @@ class Text:
                 expected=", ".join(TOKENS),
                 got=str(self.tokens),
                 fix="leave the key out",
+            )
+        if (self.tokens == "file") != (self.file is not None):
+            raise RecipeError(
+                f"tokens of {self.columns[0]} is {self.tokens}, file is {self.file}; the two go together.",
+                where=f"inputs.{self.columns[0]}.file",
+                expected="tokens: file, file: tokenizer.json",
+                got=f"tokens: {self.tokens}, file: {self.file}",
+                fix="give both, or neither",
             )
         if self.tokens == "grams" and self.marks:
             raise RecipeError(
@@ -96,6 +108,20 @@ class Text:
         """How many token numbers there are: the rows of an embedding."""
         return self._first + (self._bpe.get_vocab_size() - self._first if self.tokenizer else len(self.known))
 
+    @property
+    def pieces(self) -> tuple[str, ...]:
+        """The token behind each number, reserved ones first."""
+        if not self.tokenizer:
+            return (*self._reserved, *self.known)
+        vocabulary = self._bpe.get_vocab()
+        return tuple(sorted(vocabulary, key=lambda token: int(vocabulary[token])))
+
+    @property
+    def mask_number(self) -> int:
+        """The token that stands for a hidden one in pre-training: the tokenizer's own, else the unknown one."""
+        found = self._bpe.token_to_id("[MASK]") if self.tokenizer else None
+        return UNKNOWN if found is None else int(found)
+
     def fit(self, rows: Rows) -> Text:
         """Learn the vocabulary. Raises DataError if no row has text."""
         texts = self._texts(rows[self.columns[0]])
@@ -107,6 +133,8 @@ class Text:
                 got="none",
                 fix=f"data.drop: [{self.columns[0]}]",
             )
+        if self.file is not None:
+            return replace(self, tokenizer=_read_tokenizer(self.file, self.columns[0]), file=TOKENIZER)
         chosen = replace(self, tokens=_suited(texts) if self.tokens == "auto" else self.tokens)
         if chosen.tokens == "bpe":
             return replace(chosen, tokenizer=_train_bpe(texts, self.vocabulary, self._reserved))
@@ -211,6 +239,11 @@ class Text:
         )
 
     def _numbers(self, texts: Sequence[str]) -> Iterator[list[int]]:
+        if self.file is not None:  # as published, with its own marks before and behind
+            self._bpe.no_padding()
+            self._bpe.enable_truncation(self.max_length)
+            self._bpe.encode_special_tokens = True
+            return (encoding.ids for encoding in self._bpe.encode_batch_fast(list(texts)))
         if self.tokenizer:
             # Special tokens written out in a text are text, not padding.
             return (encoding.ids for encoding in self._bpe.encode_batch_fast(list(texts), add_special_tokens=False))
@@ -240,6 +273,21 @@ def _joined(tokens: Sequence[str], *, words: bool) -> str:
         close = not text or ALONE.match(token) or ALONE.match(text[-1]) or (len(token) == 1 and token in ".,;:!?%)")
         text += token if close else f" {token}"
     return text
+
+
+def _read_tokenizer(path: str, column: str) -> str:
+    from tokenizers import Tokenizer
+
+    try:
+        return str(Tokenizer.from_file(path).to_str())
+    except Exception as error:  # the library raises Exception itself
+        raise DataError(
+            f"{path} is no tokenizer of the tokenizers library: {error}. Give the tokenizer.json of the weights.",
+            where=f"inputs.{column}.file",
+            expected="tokenizer.json",
+            got=str(error)[:100],
+            fix="save the tokenizer again with save_pretrained",
+        ) from error
 
 
 def _train_bpe(texts: Sequence[str], size: int, reserved: Sequence[str]) -> str:

@@ -79,7 +79,7 @@ class Encoder(nn.Module):
 
     def forward(self, picture: Tensor, length: Tensor | None = None) -> Tensor:
         """Maps, one vector. Pixels are moved to [-1, 1] where a norm follows; without one a dark background would
-        drive every unit: after two epochs of MNIST 98.3 % instead of 98.6 %.
+        drive every unit.
         """
         maps = self.layers(picture * 2 - 1 if self.around_zero else picture)
         made: Tensor = self.dropout(self.dense(maps.mean((2, 3)) if self.mean else maps.flatten(1)))

@@ -61,11 +61,21 @@ class Encoder(nn.Module):
         dropout, token_dropout = DROPOUT[feature.kind]
         self.dropout = nn.Dropout(dropout if options.dropout is None else options.dropout)
         self.token_dropout = token_dropout if options.token_dropout is None else options.token_dropout
-        self.width = (3 if self.in_time else 2) * (joined + options.embedding)
+        self.states_width = joined + options.embedding
+        self.width = (3 if self.in_time else 2) * self.states_width
 
     def forward(self, tokens: Tensor, length: Tensor) -> Tensor:
         """Padding may be of any length."""
         mask = stems.present(tokens, length).unsqueeze(-1)
+        state = self.states(tokens, length)
+        mean = (state * mask).sum(1) / mask.sum(1).clamp(min=1)
+        highest = (state * mask + (1 - mask) * LOWEST).amax(1)
+        parts = [mean, highest, *([_last(state, length)] if self.in_time else [])]
+        made: Tensor = self.dropout(torch.cat(parts, dim=1))
+        return made
+
+    def states(self, tokens: Tensor, length: Tensor) -> Tensor:
+        """(B, T, states_width): what is known at every place; padding holds anything."""
         turned = _turned(tokens, length)
         read = state = self.dropout(self._thinned(self.vectors(tokens)))
         for number, cells in enumerate(self.layers):
@@ -74,12 +84,7 @@ class Encoder(nn.Module):
             parts = [forwards(state)[0]]
             parts += [_reordered(cell(_reordered(state, turned))[0], turned) for cell in backwards]
             state = torch.cat(parts, dim=2)
-        state = torch.cat([state, read], dim=2)
-        mean = (state * mask).sum(1) / mask.sum(1).clamp(min=1)
-        highest = (state * mask + (1 - mask) * LOWEST).amax(1)
-        parts = [mean, highest, *([_last(state, length)] if self.in_time else [])]
-        made: Tensor = self.dropout(torch.cat(parts, dim=1))
-        return made
+        return torch.cat([state, read], dim=2)
 
     def _thinned(self, vectors: Tensor) -> Tensor:
         """Whole tokens left out while training: no single word may carry the answer."""

@@ -92,10 +92,17 @@ class Encoder(nn.Module):
         self.layers = nn.ModuleList(Layer(options, share) for share in shares)
         self.norm = nn.LayerNorm(options.width)
         self.dropout = nn.Dropout(options.dropout)
-        self.width = options.width
+        self.width = self.states_width = options.width
 
     def forward(self, tokens: Tensor, length: Tensor) -> Tensor:
         """Padding may be of any length up to the longest text."""
+        mask = stems.present(tokens, length)
+        seen = self.states(tokens, length) * mask.unsqueeze(-1)
+        made: Tensor = self.dropout(seen.sum(1) / mask.sum(1, keepdim=True).clamp(min=1))
+        return made
+
+    def states(self, tokens: Tensor, length: Tensor) -> Tensor:
+        """(B, T, states_width): what is known at every place; padding holds anything."""
         mask = stems.present(tokens, length)
         # One row of positions per row of tokens: a shared (1, T) would make gradients per example silently wrong.
         places = torch.arange(tokens.shape[1], device=tokens.device).unsqueeze(0).expand(tokens.shape[:2])
@@ -103,8 +110,7 @@ class Encoder(nn.Module):
         hidden = ((1 - mask) * HIDDEN).unsqueeze(1).unsqueeze(1)
         for layer in self.layers:
             state = layer(state, hidden)
-        seen = self.norm(state) * mask.unsqueeze(-1)
-        made: Tensor = self.dropout(seen.sum(1) / mask.sum(1, keepdim=True).clamp(min=1))
+        made: Tensor = self.norm(state)
         return made
 
 

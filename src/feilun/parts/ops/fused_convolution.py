@@ -38,7 +38,7 @@ def convolved(
 
     weight: (outputs, channels, k, k), stride 1.  pooling: max or average, over windows of pool x pool side by side.
     Values and gradients are those of `plain` up to rounding, and the same to the bit for any number of threads. The
-    compiled kernel works for float32 and float64 in eager mode; in all other cases this is `plain`.
+    kernel is for float32 and float64 in eager mode, and stays in them under autocast; everywhere else this is `plain`.
     """
     if bias is None or not _fits(pictures, weight, bias, padding, pool):
         return plain(pictures, weight, bias, padding=padding, pool=pool, pooling=pooling)
@@ -129,12 +129,11 @@ def _fits(pictures: Tensor, weight: Tensor, bias: Tensor, padding: int, pool: in
 
 
 def _eager() -> bool:
-    """Nothing looks on or takes part: no tracing, export, compiling, vmap, forward derivatives, autocast or mode."""
+    """Nothing looks on or takes part: no tracing, export, compiling, vmap, forward derivatives or mode."""
     return not (
         torch._C._get_tracing_state() is not None
         or torch.compiler.is_compiling()
         or torch.onnx.is_in_onnx_export()
-        or torch.is_autocast_enabled("cpu")
         or torch._C._functorch.peek_interpreter_stack() is not None
         or torch._C._len_torch_dispatch_stack()
         or torch._C._len_torch_function_stack()

@@ -52,6 +52,16 @@ def take(array: Any, index: np.ndarray) -> Any:
     return array.take(index) if isinstance(array, Ragged) else array[index]
 
 
+def stacked(first: Any, second: Any) -> Any:
+    """The rows of two dense arrays or two Ragged, one after the other, in memory."""
+    if not isinstance(first, Ragged):
+        return np.concatenate([first, second])
+    return Ragged(
+        np.concatenate([first.values, second.values]),
+        np.concatenate([first.offsets, second.offsets[1:] + first.offsets[-1]]),
+    )
+
+
 def collate(arrays: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """Encoded rows as the networks take them.
 

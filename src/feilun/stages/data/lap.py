@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,8 @@ def make(work: Work) -> Made:
     old = before.rows.with_format("arrow")[:]
     new, of_new = _lap_rows(folder, work, old.schema)
     number = int(folder.name) if folder.name.isdigit() else int(before.origin.max()) + 1
-    keys = _keys(old, new, wanted.by_task(work.task, work.recipe), look=work.recipe.data.near != "ignore")
+    asked = wanted.by_task(work.task, work.recipe)
+    keys = keys_of(old, new, asked.identity, asked.kinds, look=work.recipe.data.near != "ignore")
     stays = _judged_apart(keys[: len(before.splits)], before.splits, keys[len(before.splits) :], of_new)
     new, of_new = new.filter(pa.array(stays)), of_new[stays]
     of_rows = np.concatenate([before.splits, of_new]).astype(np.int8)
@@ -55,12 +57,14 @@ def make(work: Work) -> Made:
     return Made(facts=facts)
 
 
-def _keys(old: pa.Table, new: pa.Table, asked: wanted.Wanted, *, look: bool) -> np.ndarray:
+def keys_of(
+    old: pa.Table, new: pa.Table, identity: Sequence[str], kinds: Mapping[str, str], *, look: bool
+) -> np.ndarray:
     """uint64: of old rows and then of new ones, equal where rows are equal or, if looked for, share what is near."""
-    names = list(asked.identity)
+    names = list(identity)
     both = pa.concat_tables([old.select(names), new.select(names)], promote_options="permissive")
     keys = hashing.rows(both, names)
-    return near.find(both, names, asked.kinds, keys).shared if look else keys
+    return near.find(both, names, kinds, keys).shared if look else keys
 
 
 def _data_folder(run: Path) -> Path:

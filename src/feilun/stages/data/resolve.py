@@ -14,7 +14,7 @@ from feilun.core import discover
 from feilun.core.errors import DataError
 from feilun.core.recipe import Recipe
 from feilun.parts.features import mixed
-from feilun.stages.data import options
+from feilun.stages.data import options, published
 from feilun.stages.data.looking import survey, targets
 from feilun.stages.data.reading import builtin
 
@@ -47,9 +47,11 @@ def resolve(recipe: Recipe, base: Path, frame: Any = None, found: survey.Survey 
     recipe = _under(recipe, discover.task(str(recipe.task)).defaults)
     if recipe.model.file is not None and recipe.model.name is None:
         recipe = _set(recipe, model={**recipe.model.model_dump(exclude_unset=True), "name": options.OWN})
+    recipe = published.filled(recipe, base)
     if recipe.model.name is None:
         kinds = frozenset(column.kind for column in recipe.inputs.values())
-        recipe = _set(recipe, model={**recipe.model.options, "name": MODELS.get(kinds, "mlp")})
+        given = recipe.model.model_dump(mode="json", exclude_unset=True)
+        recipe = _set(recipe, model={**given, "name": MODELS.get(kinds, "mlp")})
     recipe = encoded(recipe)
     options.check(recipe)
     return recipe

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from feilun.core.manifest import hash_json
+from feilun.core.manifest import hash_file, hash_json
 from feilun.core.recipe import Recipe
 from feilun.core.work import Made, Work
 
@@ -71,6 +72,23 @@ def check_rows(recipe: Recipe, base: Path, frame: Any = None) -> dict[str, Any]:
     return {name: facts[name] for name in ("cleaning", "drift", "splits", "notes")}
 
 
+def unlabelled(recipe: Recipe, base: Path, source: str, folder: Path) -> tuple[Mapping[str, Any], int]:
+    """({input column: values} of the rows of this source, how many were left out since they equal judged rows).
+
+    folder: of the finished data stage, whose validation, gate and test rows are judged.
+    """
+    from feilun.stages.data import unlabelled as reading
+
+    return reading.read(recipe, base, source, folder)
+
+
+def fingerprint(recipe: Recipe, base: Path, source: str) -> str:
+    """A hash of everything that another source of this recipe holds."""
+    from feilun.stages.data import unlabelled as reading
+
+    return depends(reading.of(recipe, source), base, None, None)
+
+
 def make(work: Work) -> Made:
     """rows/, splits.npy, origin.npy, columns.json, features.json and arrays/ of a source, or of a lap."""
     from feilun.stages.data import assemble, lap
@@ -83,9 +101,10 @@ def depends(recipe: Recipe, base: Path, lap: Path | None, frame: Any) -> str:
 
     Columns that business metrics name are kept too; what the metrics do with them changes no row.
     """
-    from feilun.stages.data import wanted
+    from feilun.stages.data import published, wanted
 
     outside, named = _outside(recipe, base, lap, frame), sorted(wanted.in_metrics(recipe))
+    named += [hash_file(path) for path in published.files(recipe) if lap is None]
     return hash_json([outside, named]) if named else outside
 
 

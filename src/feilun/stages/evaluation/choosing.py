@@ -28,9 +28,13 @@ ERRORS_OF_95 = 2 * 1.96  # standard errors in a 95 % interval
 
 
 def choose(
-    tried: Sequence[tuple[Recipe, Mapping[str, Path]]], failed: Sequence[tuple[Recipe, FeilunError]]
+    tried: Sequence[tuple[Recipe, Mapping[str, Path]]],
+    failed: Sequence[tuple[Recipe, FeilunError]],
+    stopped: Sequence[tuple[Recipe, Mapping[str, Any] | None]] = (),
 ) -> dict[str, Any]:
     """auto.json, with `chosen` (a place in tried) and `lines` for the terminal. tried: simplest model first.
+
+    stopped: trials that fell behind, with {curves, epochs, seconds}; None for one for which no time was left.
 
     Kept is the simplest whose paired difference to the best is within one standard error (Breiman et al. 1984, for
     pruning trees): on thirty validation rows the largest model would often win by chance.
@@ -50,6 +54,7 @@ def choose(
         {**_about(*tried[place]), **described[place], "chosen": place == chosen, "words": _words(place, chosen, best)}
         for place in range(len(made))
     ]
+    rows += [{**_named(recipe), "chosen": False, "words": _halted(about), **_spent(about)} for recipe, about in stopped]
     rows += [{**_named(recipe), "chosen": False, "words": "failed", "error": str(error)} for recipe, error in failed]
     return {"score": main, "rows": draw.n, "models": rows, "chosen": chosen, "lines": _lines(main, draw.n, rows)}
 
@@ -88,11 +93,27 @@ def _within(score: Score, best: Score, draw: Draw, *, up: int) -> bool:
 def _about(recipe: Recipe, stages: Mapping[str, Path]) -> dict[str, Any]:
     found = manifest.read(stages["training"])
     facts = found.facts if found else {}
-    return {**_named(recipe), "parameters": facts.get("parameters", 0), "seconds": found.seconds if found else 0.0}
+    return {**_named(recipe), "parameters": facts.get("parameters", 0), "seconds": _seconds(found)}
 
 
 def _named(recipe: Recipe) -> dict[str, Any]:
-    return {"model": str(recipe.model.name), "options": recipe.model.options, "error": ""}
+    options = {**recipe.model.options, "learning_rate": recipe.train.learning_rate}
+    return {"model": str(recipe.model.name), "options": options, "error": ""}
+
+
+def _seconds(training: manifest.Manifest | None) -> float:
+    """Of a trial that was halted in between, too."""
+    return round(training.seconds + training.facts.get("seconds_before", 0.0), 3) if training else 0.0
+
+
+def _halted(about: Mapping[str, Any] | None) -> str:
+    if about is None:
+        return "not tried: the time limit was reached"
+    return f"stopped after {len(about['curves'])} of {about['epochs']} epochs, behind the others"
+
+
+def _spent(about: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {"seconds": about["seconds"]} if about else {}
 
 
 def _words(place: int, chosen: int, best: int) -> str:
@@ -104,8 +125,8 @@ def _words(place: int, chosen: int, best: int) -> str:
 def _lines(main: str, count: int, rows: Sequence[Mapping[str, Any]]) -> list[str]:
     shown = [
         (
-            f"{'*' if row['chosen'] else ' '} {row['model']}",
-            full(row) if not row["error"] else row["error"],
+            f"{'*' if row['chosen'] else ' '} {row['model']}, rate {row['options']['learning_rate']:g}",
+            row["error"] or (full(row) if "value" in row else ""),
             row["words"],
         )
         for row in rows

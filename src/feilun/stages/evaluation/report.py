@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import jinja2
 from markupsafe import Markup
 
-from feilun.core import manifest
+from feilun.core import manifest, runs
 from feilun.core.language import LANGUAGES, spoken
 from feilun.core.manifest import Manifest, write_bytes
 from feilun.parts.metrics import wording
@@ -134,6 +134,7 @@ def _context(
         "variants": costs.variants(variants),
         "made": made,
         "code": reading.recipe_text(recipe),
+        "chosen": runs.chosen(made["training"].facts) if "training" in made else "",
         "hashes": reading.hashes(made),
         "parent": next((found.parent for found in made.values() if found.parent), ""),
     }

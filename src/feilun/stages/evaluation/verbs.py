@@ -134,11 +134,11 @@ def spreadsheet(found: Mapping[str, Any]) -> str:
     return mislabelled.spreadsheet(found)
 
 
-def choose(tried: Sequence[Any], failed: Sequence[Any]) -> dict[str, Any]:
+def choose(tried: Sequence[Any], failed: Sequence[Any], stopped: Sequence[Any] = ()) -> dict[str, Any]:
     """Of trained candidates [(recipe, {stage: folder})] the one to keep: auto.json, `chosen` and `lines`."""
     from feilun.stages.evaluation import choosing
 
-    return choosing.choose(tried, failed)
+    return choosing.choose(tried, failed, stopped)
 
 
 def learning(recipe: Recipe, points: Sequence[Mapping[str, Path]]) -> dict[str, Any]:

@@ -6,13 +6,12 @@ import math
 import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from feilun.core import discover
 from feilun.core.errors import DataError
@@ -20,31 +19,31 @@ from feilun.core.progress import Quiet
 from feilun.core.recipe import AUTO, Recipe
 from feilun.core.work import Work
 from feilun.parts.dataset import Table
-from feilun.parts.engine import memory
-from feilun.parts.engine.batches import bytes_of, gatherer
-from feilun.parts.engine.fit import fit
-from feilun.parts.engine.plan import Index, Learning
+from feilun.parts.engine import measuring, memory
+from feilun.parts.engine.batches import bytes_of
+from feilun.parts.engine.plan import Index
 from feilun.parts.engine.randomness import initialised
 from feilun.stages.training import learning as learnt
+from feilun.stages.training import racing
 
-ROWS, PICTURES = 2_000, 200  # looked at; a picture takes as long as many rows of a table
-WARM, STEPS, BUDGET_S = 2, 5, 1.0  # steps before the clock runs, and at least so many more, for about so long
+ROWS, PICTURES = 1_000, 40  # looked at, then eight times as many; a picture takes as long as many rows of a table
 # Measured on nine runs of recipes/: evaluation, optimization and deployment take 1 to 2 s and, per row that is judged,
 # up to 0.4 ms and five times what validation takes; Python with torch, datasets and onnxruntime holds 600 to 800 MB.
 REST_S, REST_ROW_S, REST_PASSES = 2.0, 0.0004, 5
-LIBRARIES_MB = 800
+LIBRARIES_MB = 690
 COPIES = 6  # of every weight: itself, gradient, AdamW's two moments, the best so far, one being copied
 TABLE_COPIES = 4  # of the rows while the data stage works: as read, without spaces, of their kinds, being written
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Sample:
-    """An encoded sample, and how many times as many rows there will be. data_s: what making it took."""
+    """An encoded sample.  data_s: what making it took.  row_s: what one more row would have taken."""
 
     table: Table
     arrays: Mapping[str, Any]
     rows: np.ndarray  # int64: the row behind each example
     data_s: float
+    row_s: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,7 +61,7 @@ def of(recipe: Recipe, base: Path, splits: Mapping[str, int] | None = None) -> d
     """
     if recipe.model.name == AUTO:
         candidates = discover.stage_verb("data", "candidates")(recipe, base=base)
-        return _together([of(candidate, base, splits) for candidate in candidates])
+        return _together([of(candidate, base, splits) for candidate in candidates], racing.share(recipe))
     with tempfile.TemporaryDirectory() as folder:
         sample = _sampled(recipe, base, Path(folder))
         whole = dict(splits) if splits else _splits(recipe, base)
@@ -71,16 +70,33 @@ def of(recipe: Recipe, base: Path, splits: Mapping[str, int] | None = None) -> d
 
 
 def _sampled(recipe: Recipe, base: Path, folder: Path) -> _Sample:
-    """The data stage over the first rows; over ten times as many where these alone teach nothing, being sorted."""
+    """The data stage over some rows, and over eight times as many: a line through both tells what a row takes.
+
+    Where so few teach nothing, being sorted, over more.
+    """
     pictures = any(column.kind == "image" for column in recipe.inputs.values())
     least = PICTURES if pictures else ROWS
-    for limit in (least, 10 * least):
-        if limit < (recipe.data.limit or math.inf):
-            try:
-                return _encoded(recipe.but(data={**recipe.data.model_dump(mode="json"), "limit": limit}), base, folder)
-            except DataError:
-                continue
-    return _encoded(recipe, base, folder)
+    before: _Sample | None = None
+    for limit in (least, 8 * least, 64 * least):
+        if limit >= (recipe.data.limit or math.inf):
+            break
+        try:
+            data = {**recipe.data.model_dump(mode="json"), "limit": limit}
+            found = _encoded(recipe.but(data=data), base, folder)
+        except DataError:
+            continue
+        if before is not None or len(found.table.splits) < limit:
+            return _line(before, found)
+        before = found
+    return _line(before, _encoded(recipe, base, folder))
+
+
+def _line(before: _Sample | None, found: _Sample) -> _Sample:
+    """The larger sample with the slope between both."""
+    if before is None:
+        return replace(found, row_s=found.data_s / max(1, len(found.table.splits)))
+    more = len(found.table.splits) - len(before.table.splits)
+    return replace(found, row_s=max(0.0, found.data_s - before.data_s) / max(1, more))
 
 
 def _encoded(recipe: Recipe, base: Path, folder: Path) -> _Sample:
@@ -114,40 +130,15 @@ def _measure(recipe: Recipe, sample: _Sample, whole: Mapping[str, int]) -> _Meas
     learning = learnt.of(recipe, task, table.features)
     train = np.flatnonzero(np.isin(sample.rows, table.index("train")))
     batch = min(recipe.train.batch_size, max(1, whole["train"]))
-    plan = recipe.train.model_copy(update={"epochs": 1, "patience": None, "batch_size": batch})
-
-    def timed(steps: int, judged: int) -> tuple[float, float]:
-        index = Index(train=np.resize(train, steps * batch), validation=np.resize(train, judged))
-        started = time.perf_counter()
-        training_s = len(index.train) / fit(networks, sample.arrays, index, learning, plan).rows_per_s
-        return training_s, max(0.0, time.perf_counter() - started - training_s)
-
-    warm_s = timed(WARM, 0)[0] / WARM
-    steps = min(100, max(STEPS if warm_s < BUDGET_S else WARM, int(BUDGET_S / warm_s)))
-    judged = min(4096, max(batch, int(BUDGET_S / warm_s * batch)))
-    training_s, judged_s = timed(steps, judged)
+    plan = recipe.train.model_copy(update={"batch_size": batch})
+    found = measuring.pace(networks, sample.arrays, Index(train=train), learning, plan)
+    few = train[:batch]
     return _Measured(
         parameters=sum(parameter.numel() for network in networks.values() for parameter in network.parameters()),
-        row_s=training_s / (steps * batch),
-        judged_s=judged_s / judged,
-        activations_bytes=_activations_bytes(networks, sample, learning, train[:batch]) * batch // len(train[:batch]),
+        row_s=found.row_s,
+        judged_s=found.judged_s,
+        activations_bytes=measuring.activations_bytes(networks, sample.arrays, learning, few) * batch // len(few),
     )
-
-
-def _activations_bytes(networks: Mapping[str, nn.Module], sample: _Sample, learning: Learning, rows: np.ndarray) -> int:
-    """What these rows leave behind for the way back: every tensor that autograd keeps, each storage once."""
-    kept: dict[int, int] = {}
-
-    def keep(tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        kept[storage.data_ptr()] = storage.nbytes()
-        return tensor
-
-    batch = gatherer(sample.arrays)(torch.from_numpy(rows))
-    batch.update({name: torch.zeros(len(rows), *shape) for name, shape in learning.noise.items()})
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        learning.objective(networks, batch, learning.turns[0])
-    return sum(kept.values()) + sum(tensor.untyped_storage().nbytes() for tensor in batch.values())
 
 
 def _forecast(recipe: Recipe, sample: _Sample, found: _Measured, whole: Mapping[str, int]) -> dict[str, Any]:
@@ -157,8 +148,10 @@ def _forecast(recipe: Recipe, sample: _Sample, found: _Measured, whole: Mapping[
     examples = max(1, math.ceil(whole["train"] * per_row))
     judged = rows - whole["train"]
     steps = recipe.train.epochs * math.ceil(examples / recipe.train.batch_size)
-    data_s = sample.data_s * max(1.0, times)
+    data_s = sample.data_s + max(0, rows - len(sample.table.splits)) * sample.row_s
     training_s = recipe.train.epochs * (examples * found.row_s + whole.get("validation", 0) * per_row * found.judged_s)
+    if recipe.train.time_limit_s is not None:
+        training_s = min(training_s, recipe.train.time_limit_s)
     rest_s = REST_S + judged * (REST_ROW_S + REST_PASSES * per_row * found.judged_s)
     held = min(bytes_of(sample.arrays) * times, memory.for_rows(recipe.train.memory_mb))  # more is streamed from disk
     reading = TABLE_COPIES * sample.table.rows.data.nbytes * times
@@ -177,11 +170,15 @@ def _forecast(recipe: Recipe, sample: _Sample, found: _Measured, whole: Mapping[
     return {**made, "words": _words(made)}
 
 
-def _together(each: list[dict[str, Any]]) -> dict[str, Any]:
-    """One run that tries them one after the other."""
-    most = {key: max(one[key] for one in each) for key in ("memory_mb", "parameters", "rest_s")}
-    sums = {key: sum(one[key] for one in each) for key in ("steps", "data_s", "training_s")}
-    seconds = round(sums["data_s"] + sums["training_s"] + most["rest_s"], 1)
+def _together(each: list[dict[str, Any]], share: float = 1.0) -> dict[str, Any]:
+    """One run that tries them one after the other. share: what trying other rates adds to the training of each.
+
+    The rows are encoded once; a candidate that needs them in another form takes about as long again, which is rare.
+    """
+    most = {key: max(one[key] for one in each) for key in ("memory_mb", "parameters", "rest_s", "data_s")}
+    sums = {key: sum(one[key] for one in each) for key in ("steps", "training_s")}
+    sums = {"steps": round(share * sums["steps"]), "training_s": round(share * sums["training_s"], 1)}
+    seconds = round(most["data_s"] + sums["training_s"] + most["rest_s"], 1)
     made = {**each[0], **most, **sums, "seconds": seconds, "rows_per_s": min(one["rows_per_s"] for one in each)}
     return {**made, "words": _words(made)}
 

@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from feilun.core import discover
 from feilun.core.errors import RecipeError
-from feilun.core.manifest import read_json, write_json
+from feilun.core.manifest import write_json
 from feilun.core.recipe import Recipe, Train
 from feilun.core.work import Made, Work
 from feilun.parts.dataset import Table
-from feilun.parts.engine import checkpoints, initialisation, weights
+from feilun.parts.engine import weights
 from feilun.parts.engine.events import EventFile
-from feilun.parts.engine.fit import fit
 from feilun.parts.engine.mlflow_runs import MlflowRun
 from feilun.parts.engine.plan import Fitted, Index, Run
-from feilun.parts.engine.randomness import initialised
 from feilun.parts.engine.watching import Watcher
-from feilun.stages.training import learning, possible
-from feilun.stages.training.balance import balanced
+from feilun.stages.training import learning, phases, possible, trials
 from feilun.stages.training.draw import with_share
+from feilun.stages.training.settling import chosen
+
+if TYPE_CHECKING:
+    from feilun.core.protocols import Say
 
 # How often a checkpoint is made, how many are kept and who looks on does not change the result.
 NO_MATTER = ("checkpoint_s", "keep", "report_to", "profile")
@@ -35,34 +37,52 @@ CODE = ("models", "features")
 
 
 def depends(recipe: Recipe, base: Path, lap: Path | None, frame: Any) -> str:
-    """In a lap the share drawn from feedback matters too."""
-    return str(recipe.improve.share) if lap else ""
+    """In a lap the share drawn from feedback matters too; else what lies in the sources without labels."""
+    if lap:
+        return str(recipe.improve.share)
+    given = [recipe.train.pretrain, recipe.train.pseudo_labels]
+    named = [one.source for one in given if one is not None and one.source is not None]
+    read = discover.stage_verb("data", "fingerprint")
+    return " ".join(read(recipe, base, name) for name in named)
 
 
 def make(work: Work) -> Made:
-    """Train from the start, from a checkpoint, or in a lap from the champion's weights."""
+    """Train from the start, from other weights, from a checkpoint, or in a lap from the champion's weights."""
     task, recipe = work.task, work.recipe
     table = Table.open(work.before["data"])
     arrays: Mapping[str, Any] = table.arrays
     rows = np.arange(len(table.splits))
     if task.examples is not None:
         arrays, rows = task.examples(arrays, recipe)
-    what = learning.of(recipe, task, table.features)
-    with initialised(recipe.seed):
-        networks = task.build(recipe, table.features)
-        if recipe.train.initialisation != "default":
-            initialisation.start(networks, recipe.train.initialisation)
-    if work.parent is not None:
-        weights.load(networks, _trained(work.parent) / weights.FILE)
-    run = Run(seed=recipe.seed, folder=work.folder, say=work.say, again=_again(work), watchers=_watchers(work))
-    index = balanced(_index(work, table, rows), arrays, table.features, recipe)
-    fitted = fit(networks, arrays, index, what, _plan(work), run)
-    weights.save(networks, work.folder / weights.FILE)
-    write_json(work.folder / "curves.json", list(fitted.curves))
-    checkpoints.clear(work.folder)
-    if fitted.profile is not None:
-        work.say.line(" ".join(fitted.profile["words"]))
-    return Made(facts=_facts(fitted))
+    run = Run(seed=recipe.seed, folder=work.folder, say=work.say, again=_again(work), watch=trials.watched(work))
+    lesson = phases.Lesson(
+        work=work,
+        table=table,
+        arrays=arrays,
+        index=_index(work, table, rows),
+        learning=learning.of(recipe, task, table.features),
+        plan=_plan(work),
+        run=replace(run, watchers=_watchers(work)),
+    )
+    learnt = phases.learn(lesson)
+    weights.save(learnt.networks, work.folder / weights.FILE)
+    write_json(work.folder / "curves.json", list(learnt.fitted.curves))
+    phases.clear(work.folder)
+    if learnt.fitted.profile is not None:
+        work.say.line(" ".join(learnt.fitted.profile["words"]))
+    before = trials.halted(work.folder) or {"seconds": 0.0}
+    found = chosen(work.folder, in_time=learnt.fitted.in_time)
+    return Made(facts={**_facts(learnt.fitted), **learnt.facts, **found, "seconds_before": before["seconds"]})
+
+
+def keep_weights(place: Path, folder: Path) -> str:
+    """Copy the weights at this place (bundle, .safetensors, Hugging Face folder) to `folder/<sha256>.safetensors`.
+
+    Returns the hash. Raises IntegrityError for a bundle that is not what was packed.
+    """
+    from feilun.stages.training import start
+
+    return start.keep(place, folder)
 
 
 def check(recipe: Recipe) -> None:
@@ -78,6 +98,16 @@ def forecast(recipe: Recipe, base: Path, splits: Mapping[str, int] | None = None
     from feilun.stages.training import forecast as measuring
 
     return measuring.of(recipe, base, splits)
+
+
+def race(recipe: Recipe, candidates: Sequence[Recipe], parent: Path, attempt: Callable[..., Any], say: Say) -> Any:
+    """Candidates of `model: auto` against each other: a `racing.Raced` of what finished, failed and was stopped.
+
+    recipe: as it was asked for.  attempt(candidate, folder, watch) trains one and returns {stage: its folder}.
+    """
+    from feilun.stages.training import racing
+
+    return racing.race(recipe, candidates, parent, attempt, say)
 
 
 def fingerprint(module: Any) -> str:
@@ -129,12 +159,6 @@ def _index(work: Work, table: Table, rows: np.ndarray) -> Index:
     if work.lap is not None:
         train = with_share(train, table.origin[rows[train]] > 0, work.recipe.improve.share)
     return Index(train=train, validation=validation)
-
-
-def _trained(parent: Path) -> Path:
-    """The training folder of a run, which may be another run's: run.json says where."""
-    places = read_json(parent / "run.json")["stages"]
-    return parent.parent / str(places["training"])
 
 
 def _watchers(work: Work) -> tuple[Watcher, ...]:

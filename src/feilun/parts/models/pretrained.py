@@ -1,0 +1,115 @@
+"""Pretrained: a published text encoder of the BERT family from a Hugging Face folder, its states averaged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from feilun.core.errors import InputError, RecipeError
+from feilun.parts.models import stems
+
+HIDDEN = -1e9  # added to the attention of padding
+EXTRA = "pip install 'feilun[pretrained]'"
+POOLINGS = ("mean", "first")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pretrained:
+    """Options of the family. Where it starts from is `model.weights`."""
+
+    config: Mapping[str, Any] = field(default_factory=dict)  # config.json of the folder; filled in
+    pooling: str = "mean"  # mean of all states, as sentence encoders have it, or the first token's (first)
+    dropout: float = 0.1  # share of the answer's input left out while training
+
+
+MODEL = Pretrained
+KINDS = ("text",)
+
+
+class Encoder(nn.Module):
+    """Tokens int64 (B, T) and lengths -> (B, width). `network` holds the weights under their published names."""
+
+    def __init__(self, options: Pretrained) -> None:
+        super().__init__()
+        self.network = _bert(options.config)
+        self.first = options.pooling == "first"
+        self.width = self.states_width = int(options.config["hidden_size"])
+        self.dropout = nn.Dropout(options.dropout)
+
+    @property
+    def vectors(self) -> nn.Module:
+        """The table of token vectors."""
+        found: nn.Module = self.network.embeddings.word_embeddings  # type: ignore[union-attr, assignment]
+        return found
+
+    def forward(self, tokens: Tensor, length: Tensor) -> Tensor:
+        """Padding changes no answer."""
+        states = self.states(tokens, length)
+        if self.first:
+            made: Tensor = self.dropout(states[:, 0])
+            return made
+        mask = stems.present(tokens, length).unsqueeze(-1)
+        mean: Tensor = self.dropout((states * mask).sum(1) / mask.sum(1).clamp(min=1))
+        return mean
+
+    def states(self, tokens: Tensor, length: Tensor) -> Tensor:
+        """(B, T, states_width). Positions and mask are given whole, so that nothing is frozen in an export."""
+        places = torch.arange(tokens.shape[1], device=tokens.device).unsqueeze(0).expand(tokens.shape)
+        hidden = ((1 - stems.present(tokens, length)) * HIDDEN).unsqueeze(1).unsqueeze(1)
+        made: Tensor = self.network(
+            input_ids=tokens,
+            attention_mask=hidden.expand(-1, 1, tokens.shape[1], -1),
+            position_ids=places,
+            token_type_ids=torch.zeros_like(tokens),
+        ).last_hidden_state
+        return made
+
+
+def encoder(options: Pretrained, feature: Any) -> nn.Module:
+    """Raises RecipeError for another family than BERT, InputError without transformers."""
+    if options.pooling not in POOLINGS:
+        raise RecipeError(
+            f"model.pooling is {options.pooling!r}; expected one of: {', '.join(POOLINGS)}.",
+            where="model.pooling",
+            expected=", ".join(POOLINGS),
+            got=str(options.pooling),
+            fix="use mean",
+        )
+    kind = options.config.get("model_type")
+    if kind != "bert":
+        raise RecipeError(
+            f"model pretrained reads folders whose config.json says model_type bert; this one says {kind!r}. Name such "
+            "a folder as model.weights.",
+            where="model.weights",
+            expected="bert",
+            got=str(kind),
+            fix="model: {weights: FOLDER}, with config.json, tokenizer.json and model.safetensors",
+        )
+    if feature.vocabulary_size > int(options.config["vocab_size"]):
+        raise RecipeError(
+            f"Column {feature.columns[0]} has {feature.vocabulary_size:,} tokens, the weights know "
+            f"{options.config['vocab_size']:,}. Leave out tokens, so that the weights' own tokenizer is taken.",
+            where=f"inputs.{feature.columns[0]}.tokens",
+            expected="tokenizer.json of the weights",
+            got=str(feature.tokens),
+            fix=f"leave out inputs.{feature.columns[0]}.tokens",
+        )
+    return Encoder(options)
+
+
+def _bert(config: Mapping[str, Any]) -> nn.Module:
+    """The body without its pooler, weights drawn anew."""
+    try:
+        from transformers import BertConfig, BertModel
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"model pretrained needs the package {error.name}, which is not here. Type {EXTRA}.",
+            where="model.name",
+            fix=EXTRA,
+        ) from error
+    network: nn.Module = BertModel(BertConfig(**{**config, "attn_implementation": "eager"}), add_pooling_layer=False)
+    return network

@@ -1,0 +1,101 @@
+"""Where training starts when it does not start from chance: weights of a bundle, a file, or published ones."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+from torch import Tensor, nn
+
+from feilun.core.errors import InputError, IntegrityError
+from feilun.core.manifest import hash_file, write_bytes
+from feilun.core.protocols import Say
+from feilun.core.recipe import Model
+from feilun.parts.bundle import layout
+from feilun.parts.engine import transfer
+from feilun.stages.training import tables
+from feilun.stages.training.tables import ENCODER
+
+FEATURES = "features"  # in the header of what is kept: features.json of the bundle
+PUBLISHED = "model.safetensors"  # in a Hugging Face folder
+INSIDE = re.compile(r"^[^/]*/encoders\.\d+\.network\.")
+
+
+def keep(place: Path, folder: Path) -> str:
+    """Copy the weights at this place into `folder/<sha256>.safetensors`; the hash.
+
+    place: a .safetensors file, a Hugging Face folder, or a bundle, whose every hash is verified first.
+    Raises InputError for weights in another form, IntegrityError for damaged ones.
+    """
+    if place.is_file():
+        content = place.read_bytes()
+    elif (place / "config.json").is_file():
+        if not (place / PUBLISHED).is_file():
+            raise InputError(
+                f"{place} has no {PUBLISHED}. Weights are read from safetensors alone: pickled ones can run code.",
+                where="model.weights",
+                expected=PUBLISHED,
+                got=", ".join(sorted(path.name for path in place.glob("*.*"))[:5]),
+                fix="save the model again with save_pretrained(folder, safe_serialization=True)",
+            )
+        content = (place / PUBLISHED).read_bytes()
+    else:
+        layout.read(place)
+        tensors = _read(place / layout.WEIGHTS)[0]
+        content = safetensors.torch.save(tensors, {FEATURES: json.dumps(layout.read_features(place))})
+    folder.mkdir(parents=True, exist_ok=True)
+    sha256 = hashlib.sha256(content).hexdigest()
+    write_bytes(folder / f"{sha256}.safetensors", content)
+    _read(folder / f"{sha256}.safetensors")
+    return sha256
+
+
+def begin(networks: Mapping[str, nn.Module], model: Model, features: Mapping[str, Any], folder: Path, say: Say) -> None:
+    """Put the kept weights into the networks, as far as they fit, and say what was taken."""
+    path = folder / f"{model.weights_sha256}.safetensors"
+    if not path.is_file() or hash_file(path) != model.weights_sha256:
+        raise IntegrityError(
+            f"{path} is not the file whose hash the recipe names. Delete it and run again: it is copied anew.",
+            where=str(path),
+            fix=f"delete {path}",
+        )
+    tensors, theirs = _read(path)
+    encoders = tables.same_encoders(features, theirs)
+
+    def called(name: str) -> Sequence[str]:
+        found = ENCODER.match(name)
+        if found and theirs:
+            other = encoders.get(int(found["place"]))
+            return [""] if other is None else [f"{found['player']}encoders.{other}.{found['rest']}"]
+        inside = INSIDE.sub("", name)
+        return () if inside == name else [f"{start}{inside}" for start in ("", f"{_outer(tensors)}.")]
+
+    matched = tables.matched(networks, features, theirs) if theirs else {}
+    taken = transfer.take(networks, tensors, where=str(model.weights), called=called, tables=matched)
+    say.line(taken.words(str(model.weights)))
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors, and {feature: its JSON} where a bundle's features are known."""
+    try:
+        with safetensors.safe_open(path, "pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+            return tensors, json.loads((file.metadata() or {}).get(FEATURES, "{}"))
+    except (OSError, ValueError, safetensors.SafetensorError) as error:
+        raise IntegrityError(
+            f"{path} cannot be read as safetensors: {error}. Fetch it again.",
+            where=str(path),
+            fix="save or download the weights again, as safetensors",
+        ) from error
+
+
+def _outer(tensors: Mapping[str, Tensor]) -> str:
+    """What the names of published weights begin with, where the body lies inside a model with a head: `bert`."""
+    firsts = [name.partition(".")[0] for name in tensors]
+    return max(set(firsts), key=firsts.count, default="")
