@@ -6,7 +6,7 @@ import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from feilun.cli import thresholds
 from feilun.cli.record import Context, Result, Verb, argument
@@ -66,6 +66,7 @@ def run(
     target: Sequence[str] | None = None,
     settings: Sequence[str] | None = None,
     fail_under: Sequence[str] | None = None,
+    profile: bool = False,
 ) -> Result:
     """Train, score, pack; skip what is made, go on where it was interrupted."""
     from feilun import lifecycle
@@ -84,7 +85,7 @@ def run(
             where="--target",
             got=target[0],
         )
-    recipe = reading.read_recipe(path, settings or ())
+    recipe = reading.read_recipe(path, [*(settings or ()), *(["train.profile=true"] if profile else [])])
     thresholds.early(wanted, recipe)
     finished = lifecycle.run_recipe(recipe, home=context.home, base=path.resolve().parent, say=context.say)
     return _finished(context, finished, wanted)
@@ -124,9 +125,18 @@ def _finished(context: Context, run: Run, wanted: thresholds.Wanted) -> Result:
         context.say.line(tell(context.lang, "nothing had changed; this is {version}", version=run.version))
     elif context.verbose and run.skipped:
         context.say.line(f"unchanged, so not made again: {', '.join(run.skipped)}")
+    if run.recipe.train.profile and "training" in run.skipped:
+        context.say.line(tell(context.lang, "training was there already, so nothing was profiled"))
     thresholds.require(wanted, made.scores, main, run.version)
     report = relative(run.folder / "report.html")
-    value = {"scores": made.scores, "main": main, "report": report, "skipped": run.skipped, "folder": str(run.folder)}
+    value: dict[str, Any] = {
+        "scores": made.scores,
+        "main": main,
+        "report": report,
+        "skipped": run.skipped,
+        "folder": str(run.folder),
+    }
+    value |= {"curves": str(run.stages["training"]), "profile": run.made("training").facts.get("profile")}
     champion = lifecycle.call("improvement", "champion", context.home, run.name)
     serves = champion in (None, run.number)
     still = "" if serves else "  " + tell(context.lang, "{version} still serves", version=f"{run.name}@{champion}")
@@ -244,6 +254,7 @@ VERBS = (
             _TARGET,
             SETTINGS,
             thresholds.FAIL_UNDER,
+            argument("--profile", action="store_true", help="say where a training step's time goes, and keep a trace"),
         ),
         example="feilun run my.yaml --set train.epochs=3",
     ),

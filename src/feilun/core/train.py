@@ -128,6 +128,10 @@ class Train(Frozen):
     keep: int = Field(
         1, ge=1, description="checkpoints that are kept while it trains, the newest; the best weights too"
     )
+    report_to: tuple[Literal["mlflow"], ...] = Field(
+        (), description="who gets parameters and curves besides TensorBoard's event files: mlflow"
+    )
+    profile: bool = Field(False, description="measure where a step's time goes, and keep a trace of some steps")
 
     @model_validator(mode="before")
     @classmethod

@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
 from feilun.core.recipe import Train
-from feilun.parts.engine import compiling, execution, layers, mixing, optimizers
+from feilun.parts.engine import bare, compiling, execution, layers, mixing, optimizers
 from feilun.parts.engine.freezing import Freezing
 from feilun.parts.engine.plan import Batch, Learning
+from feilun.parts.engine.profiling import Profile
 
 FEW_STEPS = 1000  # too few to win back what compiling takes
 
@@ -57,6 +58,7 @@ class Stepper:
         self.scaler = torch.amp.GradScaler(self.device.type) if plan.precision == "fp16" else None
         self.waits = self.device.type != "cpu"  # asking a GPU for a number makes it wait
         self.learner = ""
+        self.profile = Profile(plan.profile, self.device)
         self.held: set[int] = set()  # ids of what is frozen now
 
     def begin(self, epoch: int) -> None:
@@ -77,13 +79,16 @@ class Stepper:
         rows = len(next(iter(batch.values())))
         mean = torch.zeros((), device=self.device)
         for part, counted in _parts(batch, counts, min(self.plan.accumulate, rows)):
-            losses = self.losses(player, part, counted)
+            with self.profile.part("forward"):
+                losses = self.losses(player, part, counted)
             loss = losses.mean() if len(losses) == rows else losses.sum() / rows
             if not self.waits and not math.isfinite(loss.item()):
                 raise NotFiniteError("loss", loss.item())
-            (loss if self.scaler is None else self.scaler.scale(loss)).backward()  # type: ignore[no-untyped-call]
+            with self.profile.part("backward"):
+                (loss if self.scaler is None else self.scaler.scale(loss)).backward()  # type: ignore[no-untyped-call]
             mean += loss.detach()
-        self._update(player, rate)
+        with self.profile.part("optimizer"):
+            self._update(player, rate)
         return mean
 
     def compile(self, first: Callable[[], Batch], steps: int, folder: Path | None) -> None:
@@ -136,7 +141,7 @@ class Stepper:
             for group in optimizer.param_groups:
                 group["lr"] = rate * group.get("scale", 1.0)
             if scaler is None:
-                optimizer.step()
+                bare.step(optimizer)
             else:
                 scaler.step(optimizer)
             optimizer.zero_grad(set_to_none=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,10 @@ from feilun.core.recipe import Recipe, Train
 from feilun.core.work import Made, Work
 from feilun.parts.dataset import Table
 from feilun.parts.engine import weights
+from feilun.parts.engine.events import EventFile
+from feilun.parts.engine.mlflow_runs import MlflowRun
 from feilun.parts.engine.plan import Fitted, Index, Run
+from feilun.parts.engine.watching import Watcher
 from feilun.stages.training import learning, phases, possible, trials
 from feilun.stages.training.draw import with_share
 from feilun.stages.training.settling import chosen
@@ -23,10 +27,11 @@ from feilun.stages.training.settling import chosen
 if TYPE_CHECKING:
     from feilun.core.protocols import Say
 
-# How often a checkpoint is made and how many are kept does not change the result.
+# How often a checkpoint is made, how many are kept and who looks on does not change the result.
+NO_MATTER = ("checkpoint_s", "keep", "report_to", "profile")
 USES = (
     *("seed", "task", "inputs", "target", "model"),
-    *(f"train.{key}" for key in Train.model_fields if key not in ("checkpoint_s", "keep")),
+    *(f"train.{key}" for key in Train.model_fields if key not in NO_MATTER),
 )
 CODE = ("models", "features")
 
@@ -49,6 +54,7 @@ def make(work: Work) -> Made:
     rows = np.arange(len(table.splits))
     if task.examples is not None:
         arrays, rows = task.examples(arrays, recipe)
+    run = Run(seed=recipe.seed, folder=work.folder, say=work.say, again=_again(work), watch=trials.watched(work))
     lesson = phases.Lesson(
         work=work,
         table=table,
@@ -56,12 +62,14 @@ def make(work: Work) -> Made:
         index=_index(work, table, rows),
         learning=learning.of(recipe, task, table.features),
         plan=_plan(work),
-        run=Run(seed=recipe.seed, folder=work.folder, say=work.say, again=_again(work), watch=trials.watched(work)),
+        run=replace(run, watchers=_watchers(work)),
     )
     learnt = phases.learn(lesson)
     weights.save(learnt.networks, work.folder / weights.FILE)
     write_json(work.folder / "curves.json", list(learnt.fitted.curves))
     phases.clear(work.folder)
+    if learnt.fitted.profile is not None:
+        work.say.line(" ".join(learnt.fitted.profile["words"]))
     before = trials.halted(work.folder) or {"seconds": 0.0}
     found = chosen(work.folder, in_time=learnt.fitted.in_time)
     return Made(facts={**_facts(learnt.fitted), **learnt.facts, **found, "seconds_before": before["seconds"]})
@@ -153,6 +161,24 @@ def _index(work: Work, table: Table, rows: np.ndarray) -> Index:
     return Index(train=train, validation=validation)
 
 
+def _watchers(work: Work) -> tuple[Watcher, ...]:
+    """Who keeps the curves: TensorBoard's event files always, and those whom `train.report_to` names."""
+    recipe, files = work.recipe, EventFile(work.folder)
+    if "mlflow" not in recipe.train.report_to:
+        return (files,)
+    said = {"task": recipe.task, "seed": recipe.seed, "train": recipe.train.model_dump(mode="json")}
+    said["model"] = recipe.model.model_dump(mode="json")
+    return files, MlflowRun(work.folder, str(recipe.name), f"{recipe.name}@{work.version}", _flat(said))
+
+
+def _flat(settings: Mapping[str, Any], head: str = "") -> dict[str, Any]:
+    """{recipe key with dots: value}."""
+    flat: dict[str, Any] = {}
+    for key, value in settings.items():
+        flat |= _flat(value, f"{head}{key}.") if isinstance(value, Mapping) else {f"{head}{key}": value}
+    return flat
+
+
 def _again(work: Work) -> str:
     """What a person types to go on."""
     return f"feilun {'run' if work.lap is None else 'improve'} {work.recipe.name} (the same command)"
@@ -160,4 +186,5 @@ def _again(work: Work) -> str:
 
 def _facts(fitted: Fitted) -> dict[str, Any]:
     names = ("parameters", "epochs", "best_epoch", "steps", "rows_per_s", "threads", "device", "compiled")
-    return {name: getattr(fitted, name) for name in names}
+    found = {name: getattr(fitted, name) for name in names}
+    return found if fitted.profile is None else {**found, "profile": fitted.profile}
