@@ -153,6 +153,7 @@ def _facts(folder: Path, stages: Mapping[str, Path], saved: dict[str, Any]) -> d
         "seconds": {stage: found.seconds for stage, found in done.items()},
         "peak_memory_mb": max((found.peak_memory_mb for found in done.values()), default=0.0),
         "report": str(folder / "report.html"),
+        "curves": str(stages["training"]) if "training" in stages else None,
     }
 
 
@@ -162,19 +163,15 @@ def _summary(version: str, facts: dict[str, Any]) -> str:
     head = f"{version}  task {facts['task']}, model {(facts['model'] or {}).get('name') or 'the task’s own'}"
     scores = [[f"  {name}", _score(score)] for name, score in facts["scores"].items()]
     cost = "  ".join(f"{stage} {seconds:.1f} s" for stage, seconds in facts["seconds"].items())
+    cost = f"{cost}; peak memory {facts['peak_memory_mb']:.0f} MB"
+    state = [] if facts["finished"] else ["unfinished: the same `feilun run` goes on"]
+    profile = (facts["facts"].get("training", {}).get("profile") or {}).get("words", [])
     chosen = runs_.chosen(facts["facts"].get("training", {}))
     measured = [f"  chosen by measurement: {chosen}"] if chosen else []
-    state = [] if facts["finished"] else ["unfinished: the same `feilun run` goes on"]
-    return "\n".join(
-        [
-            head,
-            *state,
-            columns(scores),
-            *measured,
-            f"{cost}; peak memory {facts['peak_memory_mb']:.0f} MB",
-            facts["report"],
-        ]
+    curves = (
+        [f"curves of all versions: tensorboard --logdir {Path(facts['curves']).parents[1]}"] if facts["curves"] else []
     )
+    return "\n".join([head, *state, columns(scores), *measured, cost, *profile, *curves, facts["report"]])
 
 
 def _main_score(scores: Mapping[str, Any]) -> str:

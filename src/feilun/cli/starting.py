@@ -6,7 +6,7 @@ import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from feilun.cli import thresholds
 from feilun.cli.record import Context, Result, Verb, argument
@@ -69,6 +69,7 @@ def run(
     processes: int | None = None,
     shard: bool = False,
     cluster: str | None = None,
+    profile: bool = False,
 ) -> Result:
     """Train, score, pack; skip what is made, go on where it was interrupted."""
     from feilun import lifecycle
@@ -87,8 +88,13 @@ def run(
             where="--target",
             got=target[0],
         )
-    together = {"processes": processes, "shard": "true" if shard else None, "cluster": cluster}
-    given = [f"train.{key}={value}" for key, value in together.items() if value is not None]
+    keys = {
+        "processes": processes,
+        "shard": "true" if shard else None,
+        "cluster": cluster,
+        "profile": "true" if profile else None,
+    }
+    given = [f"train.{key}={value}" for key, value in keys.items() if value is not None]
     recipe = reading.read_recipe(path, [*(settings or ()), *given])
     thresholds.early(wanted, recipe)
     finished = lifecycle.run_recipe(recipe, home=context.home, base=path.resolve().parent, say=context.say)
@@ -129,9 +135,18 @@ def _finished(context: Context, run: Run, wanted: thresholds.Wanted) -> Result:
         context.say.line(tell(context.lang, "nothing had changed; this is {version}", version=run.version))
     elif context.verbose and run.skipped:
         context.say.line(f"unchanged, so not made again: {', '.join(run.skipped)}")
+    if run.recipe.train.profile and "training" in run.skipped:
+        context.say.line(tell(context.lang, "training was there already, so nothing was profiled"))
     thresholds.require(wanted, made.scores, main, run.version)
     report = relative(run.folder / "report.html")
-    value = {"scores": made.scores, "main": main, "report": report, "skipped": run.skipped, "folder": str(run.folder)}
+    value: dict[str, Any] = {
+        "scores": made.scores,
+        "main": main,
+        "report": report,
+        "skipped": run.skipped,
+        "folder": str(run.folder),
+    }
+    value |= {"curves": str(run.stages["training"]), "profile": run.made("training").facts.get("profile")}
     champion = lifecycle.call("improvement", "champion", context.home, run.name)
     serves = champion in (None, run.number)
     still = "" if serves else "  " + tell(context.lang, "{version} still serves", version=f"{run.name}@{champion}")
@@ -257,6 +272,7 @@ VERBS = (
             SETTINGS,
             thresholds.FAIL_UNDER,
             *_TOGETHER,
+            argument("--profile", action="store_true", help="say where a training step's time goes, and keep a trace"),
         ),
         example="feilun run my.yaml --set train.epochs=3",
     ),

@@ -14,6 +14,7 @@ CHINESE: Mapping[str, str] = {
     "change it": "如需更改",
     "leave it out": "如需去掉",
     "nothing had changed; this is {version}": "没有变化;仍是 {version}",
+    "training was there already, so nothing was profiled": "训练此前已完成,因此没有进行性能分析",
     "promote {version}: {reason}": "升级到 {version}:{reason}",
     "keep {version}: {reason}": "保留 {version}:{reason}",
     "{name} serves {version}": "{name} 现在使用 {version}",

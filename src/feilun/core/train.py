@@ -8,7 +8,15 @@ from pydantic import Field, model_validator
 
 from feilun.core.keys import Frozen
 
-WITHOUT_EFFECT = ("processes", "shard", "cluster", "checkpoint_s", "keep")  # on what comes out: how it is made
+WITHOUT_EFFECT = (
+    "processes",
+    "shard",
+    "cluster",
+    "checkpoint_s",
+    "keep",
+    "report_to",
+    "profile",
+)  # on what comes out: how it is made
 FOUND = ("learning_rate", "batch_size")  # what may be `auto`
 
 
@@ -137,6 +145,10 @@ class Train(Frozen):
     keep: int = Field(
         1, ge=1, description="checkpoints that are kept while it trains, the newest; the best weights too"
     )
+    report_to: tuple[Literal["mlflow"], ...] = Field(
+        (), description="who gets parameters and curves besides TensorBoard's event files: mlflow"
+    )
+    profile: bool = Field(False, description="measure where a step's time goes, and keep a trace of some steps")
 
     @model_validator(mode="before")
     @classmethod

@@ -136,21 +136,6 @@ def test_triplet() -> None:
     assert losses.triplet(anchor, same, other, margin=0.5).tolist() == pytest.approx([1 - 1.25 + 0.5, 0.0], **EXACT)
 
 
-def test_contrastive_of_two_rows_by_hand() -> None:
-    """Views a, b and their partners a', b' on the circle; each finds its partner among the three others."""
-    degrees = {"a": 0.0, "b": 90.0, "a'": 60.0, "b'": 90.0}
-    views = {name: (math.cos(math.radians(d)), math.sin(math.radians(d))) for name, d in degrees.items()}
-
-    def lost(name: str, partner: str) -> float:
-        others = [other for other in views if other != name]
-        like = {o: math.cos(math.radians(degrees[name] - degrees[o])) / 0.5 for o in others}
-        return -like[partner] + math.log(sum(math.exp(value) for value in like.values()))
-
-    one, other = tensor([views["a"], views["b"]]) * 3, tensor([views["a'"], views["b'"]])  # lengths do not count
-    expected = [(lost("a", "a'") + lost("a'", "a")) / 2, (lost("b", "b'") + lost("b'", "b")) / 2]
-    assert losses.contrastive(one, other, temperature=0.5).tolist() == pytest.approx(expected, rel=1e-5)
-
-
 def test_ctc_is_the_sum_over_all_alignments() -> None:
     logits = torch.randn(2, 4, 3, generator=torch.Generator().manual_seed(0))
     chances = logits.double().softmax(2)

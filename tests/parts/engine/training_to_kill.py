@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import AdamW
 
+from feilun.core.progress import Quiet
 from feilun.core.recipe import Train
 from feilun.parts.engine import weights
 from feilun.parts.engine.fit import fit
@@ -52,7 +53,9 @@ def augment(batch: dict[str, Tensor], generator: torch.Generator) -> dict[str, T
     return batch | {"x": batch["x"] + 0.01 * torch.randn(batch["x"].shape, generator=generator)}
 
 
-def train(folder: Path | None, plan: Train = PLAN, step: Any = objective) -> tuple[dict[str, nn.Module], Fitted]:
+def train(
+    folder: Path | None, plan: Train = PLAN, step: Any = objective, watchers: Any = (), say: Any = None
+) -> tuple[dict[str, nn.Module], Fitted]:
     """Start, or go on from what the folder holds."""
     drawn = np.random.default_rng(5)
     texts = Ragged.of([drawn.integers(1, 9, size=size) for size in drawn.integers(0, 6, size=ROWS)])
@@ -60,7 +63,8 @@ def train(folder: Path | None, plan: Train = PLAN, step: Any = objective) -> tup
     index = Index(train=np.arange(80), validation=np.arange(80, ROWS))
     learning = Learning(objective=step, turns=("critic", "maker"), noise={"z": (2,)}, augment=augment)
     made = networks()
-    return made, fit(made, arrays, index, learning, plan, Run(seed=11, folder=folder))
+    run = Run(seed=11, folder=folder, watchers=watchers, say=say or Quiet())
+    return made, fit(made, arrays, index, learning, plan, run)
 
 
 def survive(folder: Path, kills: int, seed: int) -> None:

@@ -30,20 +30,6 @@ def whole(encoder: nn.Module, name: str = "x") -> Any:
     return network
 
 
-def test_pairs_is_the_loss_of_the_paper() -> None:
-    """-log of exp(s(i, j)/t) over the sum of exp(s(i, k)/t) for k != i, both directions, s the cosine."""
-    given = torch.randn(6, 5, generator=torch.Generator().manual_seed(0))
-    unit = (given / given.norm(dim=1, keepdim=True)).double().numpy()
-    expected = []
-    for row in range(3):
-        both = []
-        for here, there in ((row, row + 3), (row + 3, row)):
-            alike = np.exp(unit @ unit[here] / 0.5)
-            both.append(-np.log(alike[there] / (alike.sum() - alike[here])))
-        expected.append(np.mean(both))
-    assert np.allclose(selfsupervised.pairs(given).numpy(), expected, atol=1e-5)  # float32 against float64
-
-
 def test_only_what_is_there_is_hidden_and_something_always_is() -> None:
     tokens = torch.randint(2, 12, (200, 9), generator=torch.Generator().manual_seed(1))
     length = torch.arange(200) % 9 + 1

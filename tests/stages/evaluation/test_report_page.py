@@ -83,6 +83,8 @@ def test_every_section_says_what_its_files_say(page: str) -> None:
         "middle 3 in training rows, 5 in test rows",
         "Training took 85 % of 70.5 s.",
         "The best epoch was 3 of 5",
+        "48 % went into data",
+        "Costliest operators: resampling of pictures (40 %)",
         "500 more labels would move accuracy by about +2.0 points",
         "Models tried",
         "Trained 5 times",

@@ -96,7 +96,9 @@ def work(folder: Path, given: Task, before: Path, recipe: Recipe = RECIPE, **lap
 
 def test_weights_curves_and_facts_are_left_and_nothing_else(tmp_path: Path) -> None:
     made = verbs.make(work(tmp_path / "training", task(), data(tmp_path / "data")))
-    assert sorted(path.name for path in (tmp_path / "training").iterdir()) == ["curves.json", "weights.safetensors"]
+    names = sorted(path.name for path in (tmp_path / "training").iterdir())
+    assert names[1].startswith("events.out.tfevents.")
+    assert [names[0], *names[2:]] == ["curves.json", "weights.safetensors"]
     curves = read_json(tmp_path / "training" / "curves.json")
     assert [point["epoch"] for point in curves] == [1, 2, 3]
     assert curves[-1]["loss"] < curves[0]["loss"]

@@ -14,13 +14,14 @@ from torch import Tensor, nn
 
 from feilun.core.errors import InputError, Stopped
 from feilun.core.recipe import Train
-from feilun.parts.engine import checkpoints, divergence, group, interrupts, memory, mixing, randomness, weights
+from feilun.parts.engine import bare, checkpoints, divergence, group, interrupts, memory, mixing, randomness, weights
 from feilun.parts.engine.averaging import Average, remeasured
 from feilun.parts.engine.batches import gatherer
 from feilun.parts.engine.plan import Batch, Fitted, Index, Learning, Progress, Run
 from feilun.parts.engine.randomness import Buffer, Stream
 from feilun.parts.engine.schedule import cuts, learning_rate
 from feilun.parts.engine.stepping import NotFiniteError, Stepper
+from feilun.parts.engine.watching import Curves
 
 DRAWN_EVERY_S = 0.2  # a progress line changes at most so often
 ASKED_EVERY = 32  # steps after which a GPU is asked for their losses
@@ -46,13 +47,15 @@ def fit(
     run = run or Run()
     if not len(index.train):
         raise InputError("There are no training rows. Give more data, or smaller shares in data.split.", where="data")
-    loop = _Loop(networks, arrays, index, learning, plan, run)
-    if loop.gather.buffer is not None:
-        run.say.line("The rows are more than train.memory_mb: they are streamed from disk.")
-    with _threads(plan.threads), _generator_restored(), interrupts.watched() as stop:
+    with bare.optimizers(), _threads(plan.threads), randomness.generator_restored(), interrupts.watched() as stop:
+        loop = _Loop(networks, arrays, index, learning, plan, run)
+        if loop.gather.buffer is not None:
+            run.say.line("The rows are more than train.memory_mb: they are streamed from disk.")
         loop.resume()
         loop.compile()
-        loop.train(stop)
+        left = loop.steps - loop.progress.step
+        with loop.curves.over(loop.progress.step), loop.profile.over(left, loop.run.folder):
+            loop.train(stop)
     return loop.finish()
 
 
@@ -76,9 +79,11 @@ class _Loop:
         self.steps = self.steps_per_epoch * plan.epochs
         self.stepper = Stepper(dict(networks), learning, plan, self.group)
         self.networks = self.stepper.networks
+        self.profile = self.stepper.profile
         self.average = Average(plan, self.networks)
         self.generator = torch.Generator()
         self.progress = Progress(buffer=self.gather.buffer)
+        self.curves = Curves(run.watchers, run.say)
         self.order = torch.zeros(0, dtype=torch.int64)
         self.cuts = 0
         self.waiting: list[tuple[str, Tensor, int]] = []  # losses that the GPU has not been asked for
@@ -88,7 +93,7 @@ class _Loop:
         """Take over the checkpoint, if there is one."""
         likes = checkpoints.likes(self.networks, self.stepper.optimizers) if self.plan.shard else {}
         found = checkpoints.read(self.run.folder, self.run.say, likes) if self.run.folder else None
-        self._same_everywhere(found[1]["step"] if found else 0)
+        self.group.check_alike(found[1]["step"] if found else 0, self.run.folder)
         if found is None:
             return
         tensors, progress = found
@@ -106,19 +111,6 @@ class _Loop:
             self._start_epoch()
         self.run.say.line(f"Going on from step {self.progress.step:,} of {self.steps:,}.")
 
-    def _same_everywhere(self, step: int) -> None:
-        """Raises InputError where processes found different checkpoints."""
-        first = self.group.decided(lambda: step)
-        if self.group.anywhere(first != step)[0]:
-            raise InputError(
-                f"The first process found the checkpoint of step {first}, and another one did not. {self.run.folder} "
-                "must be one folder that all machines share.",
-                where=str(self.run.folder),
-                expected="a folder shared by all machines",
-                got="different checkpoints",
-                fix="name a shared folder with --home",
-            )
-
     def compile(self) -> None:
         """Compile the networks where that pays, which a batch of the first rows tells."""
         self.order = torch.from_numpy(self.index.train) if not len(self.order) else self.order
@@ -133,24 +125,29 @@ class _Loop:
         while now.step < self.steps and not self._had_enough() and not self._is_late():
             if now.step % self.steps_per_epoch == 0:
                 self._start_epoch()
-            self._step(now.step)
+            with self.profile.part("step"):
+                self._step(now.step)
             now.step += 1
             tick, before = time.monotonic(), tick
             now.seconds += tick - before
             now.spent_s += tick - before
+            self.profile.stepped()
             if now.step % self.steps_per_epoch == 0 or self._is_late():
-                self._end_epoch()
+                with self.profile.part("waiting"):
+                    self._end_epoch()
                 tick, before = time.monotonic(), tick  # rows/s is about training: validation is not counted
                 now.spent_s += tick - before
                 stop.asked |= self._is_watched()
             if tick - drawn >= DRAWN_EVERY_S or now.step == self.steps:
                 drawn = tick
-                self._draw((tick - started) / (now.step - first))
+                with self.profile.part("waiting"):
+                    self._draw((tick - started) / (now.step - first))
             stopped, due = self.group.anywhere(stop.asked, tick - checkpointed >= self.plan.checkpoint_s)
             if stopped:
                 self._stop()
             if self.run.folder and due:
-                self._checkpoint()
+                with self.profile.part("waiting"):
+                    self._checkpoint()
                 checkpointed = tick = time.monotonic()
 
     def finish(self) -> Fitted:
@@ -173,6 +170,7 @@ class _Loop:
             curves=tuple(now.curves),
             device=self.stepper.device.type,
             compiled=self.stepper.called is not self.networks,
+            profile=self.profile.result(),
             in_time=not self._is_late(),
         )
 
@@ -187,8 +185,9 @@ class _Loop:
     def _step(self, step: int) -> None:
         player = self.learning.turns[step % len(self.learning.turns)]
         rows = self._rows(step)
-        batch = self._batch(step, rows, mix=bool(self.plan.mixup or self.plan.cutmix))
-        counts = self._counts(rows[self.group.part(len(rows))])
+        with self.profile.part("data"):
+            batch = self._batch(step, rows, mix=bool(self.plan.mixup or self.plan.cutmix))
+            counts = self._counts(rows[self.group.part(len(rows))])
         randomness.seed_networks(self.run.seed, step, self.group.rank)
         spread = len(rows) * self.group.holders(len(rows))
         try:
@@ -209,6 +208,7 @@ class _Loop:
                 raise divergence.not_finite("loss", value, now, self.plan)
             now.sums[player] = now.sums.get(player, 0.0) + value * rows
             now.rows[player] = now.rows.get(player, 0) + rows
+            self.curves.add(value, rows)
             if self.learning.early_stop:
                 divergence.watch(now, value, self.plan)
         self.waiting.clear()
@@ -259,6 +259,7 @@ class _Loop:
                 "learning_rate": self._rate(now.step - 1),
             }
             now.curves.append({**point, "losses": losses} if len(losses) > 1 else point)
+            self.curves.epoch(now.step, now.curves[-1])
             now.sums, now.rows, now.seconds = {}, {}, 0.0
             if validation_loss is None or self.plan.patience is None:
                 return
@@ -329,13 +330,15 @@ class _Loop:
         now = self.progress
         rows = sum(now.rows.values())
         last = now.curves[-1] if now.curves else {}
+        rows_per_s = rows / now.seconds if rows and now.seconds else last.get("rows_per_s")
+        self.curves.step(now.step, self._rate(now.step - 1), rows_per_s)
         self.run.say.progress(
             "train",
             epoch=min(now.step // self.steps_per_epoch + 1, self.plan.epochs),
             of=self.plan.epochs,
             loss=sum(now.sums.values()) / rows if rows else last.get("loss"),
             validation_loss=last.get("validation_loss"),
-            rows_per_s=rows / now.seconds if rows and now.seconds else last.get("rows_per_s"),
+            rows_per_s=rows_per_s,
             left_s=(self.steps - now.step) * step_s,
         )
 
@@ -380,15 +383,6 @@ def _threads(wanted: int | None) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-@contextmanager
-def _generator_restored() -> Iterator[None]:
-    before = torch.default_generator.get_state()
-    try:
-        yield
-    finally:
-        torch.default_generator.set_state(before)
 
 
 def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

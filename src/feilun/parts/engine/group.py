@@ -10,10 +10,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, distributed
+
+from feilun.core.errors import InputError
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,6 +68,19 @@ class Group:
     def wait(self) -> None:
         """Until all processes are here."""
         self.anywhere(False)
+
+    def check_alike(self, step: int, folder: Path | None) -> None:
+        """Raises InputError unless all processes found the checkpoint of the same step in this folder."""
+        first = self.decided(lambda: step)
+        if self.anywhere(first != step)[0]:
+            raise InputError(
+                f"The first process found the checkpoint of step {first}, and another one did not. {folder} must be one "
+                "folder that all machines share.",
+                where=str(folder),
+                expected="a folder shared by all machines",
+                got="different checkpoints",
+                fix="name a shared folder with --home",
+            )
 
     def share(self, tensors: Sequence[Tensor]) -> None:
         """Overwrite these tensors, all of one kind, by those of the first process."""

@@ -21,7 +21,13 @@ from feilun.parts.ops.ragged import take
 WARM, STEPS, MOST_STEPS = 2, 5, 100  # steps before the clock runs; at least and at most so many more
 JUDGED = 4096  # validation rows at most
 ONCE = {
-    "epochs": 1, "patience": None, "find": (), "time_limit_s": None, "average": "none", "compile": "never",
+    "profile": False,
+    "epochs": 1,
+    "patience": None,
+    "find": (),
+    "time_limit_s": None,
+    "average": "none",
+    "compile": "never",
     "shard": False,
 }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from feilun.core.protocols import Say
 from feilun.core.task import Shape
 from feilun.core.work import Watch
 from feilun.parts.engine.randomness import Buffer
+from feilun.parts.engine.watching import Watcher
 
 Batch = dict[str, Tensor]
 Objective = Callable[[Mapping[str, Callable[..., Any]], Mapping[str, Tensor], str], Tensor]
@@ -52,12 +53,13 @@ class Learning:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Run:
-    """Where and how: the seed, the folder of checkpoints (None: none are made), who is told."""
+    """Where and how: the seed, the folder of checkpoints (None: none are made), who is told, who keeps curves."""
 
     seed: int = 0
     folder: Path | None = None
     say: Say = field(default_factory=Quiet)
     again: str = "the same command"  # what to type to go on
+    watchers: Sequence[Watcher] = ()
     rates: tuple[float, ...] | None = None  # one for every step, instead of the plan's schedule
     watch: Watch | None = None  # told after every epoch
 
@@ -78,6 +80,7 @@ class Fitted:
     curves: tuple[dict[str, Any], ...]
     device: str = "cpu"
     compiled: bool = False
+    profile: dict[str, Any] | None = None  # see profiling.Profile.result
     in_time: bool = True  # False: the time limit ended it
 
 

@@ -96,11 +96,18 @@ def seed_networks(seed: int, step: int, rank: int = 0) -> None:
 
 
 @contextmanager
-def initialised(seed: int) -> Iterator[None]:
-    """Networks built inside start from weights that follow from the seed; the caller's generator is left as it was."""
+def generator_restored() -> Iterator[None]:
+    """What is drawn inside leaves the caller's generator as it was."""
     before = torch.default_generator.get_state()
-    torch.default_generator.manual_seed(mix(seed, Stream.INITIALISATION))
     try:
         yield
     finally:
         torch.default_generator.set_state(before)
+
+
+@contextmanager
+def initialised(seed: int) -> Iterator[None]:
+    """Networks built inside start from weights that follow from the seed; the caller's generator is left as it was."""
+    with generator_restored():
+        torch.default_generator.manual_seed(mix(seed, Stream.INITIALISATION))
+        yield

@@ -12,11 +12,12 @@ from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
 from feilun.core.recipe import Train
-from feilun.parts.engine import compiling, execution, layers, mixing, optimizers, weights
+from feilun.parts.engine import bare, compiling, execution, layers, mixing, optimizers, weights
 from feilun.parts.engine.freezing import Freezing
 from feilun.parts.engine.gradients import Gradients
 from feilun.parts.engine.group import Group
 from feilun.parts.engine.plan import Batch, Learning
+from feilun.parts.engine.profiling import Profile
 
 FEW_STEPS = 1000  # too few to win back what compiling takes
 
@@ -71,6 +72,7 @@ class Stepper:
             for tensor in weights.named(networks).values()
             if not isinstance(tensor, nn.Parameter) and tensor.is_floating_point()
         ]
+        self.profile = Profile(plan.profile and group.writes, self.device)
         self.held: set[int] = set()  # ids of what is frozen now
 
     def begin(self, epoch: int) -> None:
@@ -92,17 +94,21 @@ class Stepper:
         mean = torch.zeros((), device=self.device)
         parts = min(self.plan.accumulate, rows // self.group.size)
         for number, (part, counted) in enumerate(_parts(batch, counts, parts), 1):
-            losses = self.losses(player, part, counted)
+            with self.profile.part("forward"):
+                losses = self.losses(player, part, counted)
             loss = losses.mean() if len(losses) == rows else losses.sum() / rows
             if self.group.size == 1:
                 self._check(loss)
             if number == parts and self.gradients:
                 self.gradients[player].listen()
-            (loss if self.scaler is None else self.scaler.scale(loss)).backward()  # type: ignore[no-untyped-call]
+            with self.profile.part("backward"):
+                (loss if self.scaler is None else self.scaler.scale(loss)).backward()  # type: ignore[no-untyped-call]
             mean += loss.detach()
         if self.group.size > 1:
-            self._together(player, mean)
-        self._update(player, rate)
+            with self.profile.part("waiting"):
+                self._together(player, mean)
+        with self.profile.part("optimizer"):
+            self._update(player, rate)
         return mean
 
     def compile(self, first: Callable[[], Batch], steps: int, folder: Path | None) -> None:
@@ -172,7 +178,7 @@ class Stepper:
             for group in optimizer.param_groups:
                 group["lr"] = rate * group.get("scale", 1.0)
             if scaler is None:
-                optimizer.step()
+                bare.step(optimizer)
             else:
                 scaler.step(optimizer)
             optimizer.zero_grad(set_to_none=True)

@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from feilun.core.errors import RecipeError
 from feilun.parts.models import initial, views
+from feilun.parts.ops.contrast import contrastive
 
 HIDDEN, TRUTH, VIEW = "/hidden", "/truth", "/view"  # what `changed` adds to a batch, behind the name of an input
 SHARE = 0.15  # of tokens and steps that are to be found: Devlin et al. 2019
@@ -66,7 +67,8 @@ class Contrastive(nn.Module):
         losses = []
         for name, encoder, answer in zip(self.inputs, self.encoders, self.answers, strict=True):
             both = torch.cat([batch[name], batch[f"{name}{VIEW}"]])
-            losses.append(pairs(answer(encoder(both))))
+            one, other = answer(encoder(both)).chunk(2)
+            losses.append(contrastive(one, other, temperature=TEMPERATURE))
         return {"losses": torch.stack(losses).mean(0)}
 
 
@@ -110,16 +112,6 @@ def objective(networks: Mapping[str, Callable[..., Any]], batch: Mapping[str, Te
     """Each row's loss (B,)."""
     losses: Tensor = networks[player](**batch)["losses"]
     return losses
-
-
-def pairs(projected: Tensor) -> Tensor:
-    """NT-Xent of (2B, width), where rows i and B + i are one picture: (B,), the mean of both directions."""
-    rows = len(projected) // 2
-    unit = functional.normalize(projected, dim=1)
-    alike = unit @ unit.T / TEMPERATURE
-    alike = alike.masked_fill(torch.eye(2 * rows, dtype=torch.bool, device=alike.device), float("-inf"))
-    partner = torch.arange(2 * rows, device=alike.device).roll(rows)
-    return functional.cross_entropy(alike, partner, reduction="none").reshape(2, rows).mean(0)
 
 
 def _masks(encoder: Any, feature: Any) -> bool:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import ctypes
 import math
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from feilun.parts.ops import compiled
 
 if TYPE_CHECKING:
     import torch
+
+SOURCE = Path(__file__).with_suffix(".cpp")
 
 
 def draw(
@@ -39,7 +45,27 @@ def draw(
 
 
 def resample(pictures: torch.Tensor, matrices: torch.Tensor) -> torch.Tensor:
-    """pictures: float (B, C, H, W); matrices: (B, 2, 3) from `draw`. Bilinear; the edge is continued outwards."""
+    """pictures: float (B, C, H, W); matrices: (B, 2, 3) from `draw`. Bilinear; the edge is continued outwards.
+
+    Compiled where it can be, which takes a quarter of the time of torch's operators (benchmarks/augmented_images.py)
+    and gives the same up to rounding.
+    """
+    import torch
+
+    kernel = compiled.library(SOURCE)
+    if kernel is None or pictures.dtype != torch.float32 or pictures.device.type != "cpu" or pictures.requires_grad:
+        return plain(pictures, matrices)
+    count, channels, height, width = pictures.shape
+    given, places = pictures.contiguous(), in_pixels(matrices, height, width)
+    made = torch.empty_like(given)
+    pointers = [ctypes.c_void_p(tensor.data_ptr()) for tensor in (given, made, places)]
+    sizes = [ctypes.c_int64(size) for size in (count, channels, height, width, torch.get_num_threads())]
+    kernel.resample(*pointers, *sizes)
+    return made
+
+
+def plain(pictures: torch.Tensor, matrices: torch.Tensor) -> torch.Tensor:
+    """The same with torch's operators."""
     import torch
     from torch.nn import functional
 
@@ -50,3 +76,16 @@ def resample(pictures: torch.Tensor, matrices: torch.Tensor) -> torch.Tensor:
     return functional.grid_sample(
         pictures, grid.to(pictures.dtype), mode="bilinear", padding_mode="border", align_corners=False
     )
+
+
+def in_pixels(matrices: torch.Tensor, height: int, width: int) -> torch.Tensor:
+    """float32 (count, 6): x = m0 j + m1 i + m2, y = m3 j + m4 i + m5 is where pixel (i, j) of the outcome comes from.
+
+    matrices act on distances from the centre, which is at ((width - 1) / 2, (height - 1) / 2).
+    """
+    import torch
+
+    centre = torch.tensor([(width - 1) / 2, (height - 1) / 2])
+    moved = matrices[:, :, 2] * torch.tensor([float(width), float(height)])
+    turned = matrices[:, :, :2]
+    return torch.cat([turned, (centre + moved - turned @ centre).unsqueeze(2)], 2).reshape(-1, 6).contiguous()

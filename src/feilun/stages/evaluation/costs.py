@@ -84,6 +84,12 @@ ADVICE = {
 }
 
 
+def profiled(made: Mapping[str, Manifest]) -> Phrase | str:
+    """Where a step's time went, where `--profile` measured it."""
+    found = made["training"].facts.get("profile") if "training" in made else None
+    return joined([known(sentence) for sentence in found["words"]]) if found else ""
+
+
 def tried(found: Any) -> dict[str, Any]:
     """The models that `model: auto` tried, on validation rows, as dots on one axis."""
     models = (found or {}).get("models") or []

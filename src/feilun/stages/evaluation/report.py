@@ -157,6 +157,7 @@ def _cost(run_folder: Path, stages: Mapping[str, Path], made: Mapping[str, Manif
         "network": network.drawing(reading.shapes(stages), recipe),
         "curves": costs.curves(reading.json_of(stages, "training", "curves.json") or []),
         "bottleneck": costs.bottleneck(made),
+        "profiled": costs.profiled(made),
         "spent": costs.spent(made),
         "tried": costs.tried(reading.beside(run_folder, "auto.json")),
         "folds": costs.folds(reading.beside(run_folder, "folds.json")),

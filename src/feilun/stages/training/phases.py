@@ -34,6 +34,7 @@ from feilun.stages.training.settling import Ground, settle
 
 PRETRAINING, FIRST = "pretraining", "first"  # folders
 ALONE = {  # of train: what a training without labels does not take over
+    "profile": False,
     "patience": None,
     "freeze": (),
     "unfreeze": None,
@@ -118,7 +119,7 @@ def _fit(lesson: Lesson, networks: dict[str, nn.Module], arrays: Mapping[str, An
             got = "model.adapter" if adapter is not None else ", ".join(networks)
             raise _not_here("train.few_shot", "one network, of which the last layer alone learns", got)
         return solving.fit_head(next(iter(networks.values())), arrays, index, lesson.learning, recipe.seed)
-    run = replace(lesson.run, folder=folder, watch=None if place else lesson.run.watch)
+    run = replace(lesson.run, folder=folder, watch=None, watchers=()) if place else lesson.run
     if adapter is None:
         return _settled(lesson, networks, arrays, index, run)
     whole = _numbers(networks)
@@ -185,7 +186,7 @@ def _pretrained(lesson: Lesson, networks: dict[str, nn.Module]) -> dict[str, Any
         objective=selfsupervised.objective, augment=selfsupervised.changed(wanted.method, reads), early_stop=False
     )
     plan = lesson.plan.model_copy(update={**ALONE, "epochs": wanted.epochs})
-    run = replace(lesson.run, folder=work.folder / PRETRAINING, watch=None)
+    run = replace(lesson.run, folder=work.folder / PRETRAINING, watch=None, watchers=())
     work.say.line(f"Pre-training ({wanted.method}): {wanted.epochs} epochs on {len(rows):,} rows without labels.")
     _phase(
         lesson, PRETRAINING, networks, lambda: fit({"main": network}, arrays, Index(train=rows), learning, plan, run)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,10 @@ from feilun.core.recipe import Recipe, Train
 from feilun.core.work import Made, Work
 from feilun.parts.dataset import Table
 from feilun.parts.engine import group, weights
+from feilun.parts.engine.events import EventFile
+from feilun.parts.engine.mlflow_runs import MlflowRun
 from feilun.parts.engine.plan import Fitted, Index, Run
+from feilun.parts.engine.watching import Watcher
 from feilun.stages.training import learning, phases, possible, processes, trials
 from feilun.stages.training.draw import with_share
 from feilun.stages.training.settling import chosen
@@ -54,6 +58,7 @@ def train(work: Work) -> dict[str, Any]:
     rows = np.arange(len(table.splits))
     if task.examples is not None:
         arrays, rows = task.examples(arrays, recipe)
+    run = Run(seed=recipe.seed, folder=work.folder, say=work.say, again=_again(work), watch=trials.watched(work))
     lesson = phases.Lesson(
         work=work,
         table=table,
@@ -61,13 +66,15 @@ def train(work: Work) -> dict[str, Any]:
         index=_index(work, table, rows),
         learning=learning.of(recipe, task, table.features),
         plan=_plan(work),
-        run=Run(seed=recipe.seed, folder=work.folder, say=work.say, again=_again(work), watch=trials.watched(work)),
+        run=replace(run, watchers=_watchers(work) if group.current().writes else ()),
     )
     learnt = phases.learn(lesson)
     here = group.current()
     if here.writes:
         weights.save(learnt.networks, work.folder / weights.FILE)
         write_json(work.folder / "curves.json", list(learnt.fitted.curves))
+    if learnt.fitted.profile is not None:
+        work.say.line(" ".join(learnt.fitted.profile["words"]))
     before = trials.halted(work.folder) or {"seconds": 0.0}
     found = chosen(work.folder, in_time=learnt.fitted.in_time)
     facts = {**_facts(learnt.fitted), **learnt.facts, **found, "seconds_before": before["seconds"]}
@@ -160,6 +167,24 @@ def _index(work: Work, table: Table, rows: np.ndarray) -> Index:
     return Index(train=train, validation=validation)
 
 
+def _watchers(work: Work) -> tuple[Watcher, ...]:
+    """Who keeps the curves: TensorBoard's event files always, and those whom `train.report_to` names."""
+    recipe, files = work.recipe, EventFile(work.folder)
+    if "mlflow" not in recipe.train.report_to:
+        return (files,)
+    said = {"task": recipe.task, "seed": recipe.seed, "train": recipe.train.model_dump(mode="json")}
+    said["model"] = recipe.model.model_dump(mode="json")
+    return files, MlflowRun(work.folder, str(recipe.name), f"{recipe.name}@{work.version}", _flat(said))
+
+
+def _flat(settings: Mapping[str, Any], head: str = "") -> dict[str, Any]:
+    """{recipe key with dots: value}."""
+    flat: dict[str, Any] = {}
+    for key, value in settings.items():
+        flat |= _flat(value, f"{head}{key}.") if isinstance(value, Mapping) else {f"{head}{key}": value}
+    return flat
+
+
 def _again(work: Work) -> str:
     """What a person types to go on."""
     return f"feilun {'run' if work.lap is None else 'improve'} {work.recipe.name} (the same command)"
@@ -167,4 +192,5 @@ def _again(work: Work) -> str:
 
 def _facts(fitted: Fitted) -> dict[str, Any]:
     names = ("parameters", "epochs", "best_epoch", "steps", "rows_per_s", "threads", "device", "compiled")
-    return {name: getattr(fitted, name) for name in names}
+    found = {name: getattr(fitted, name) for name in names}
+    return found if fitted.profile is None else {**found, "profile": fitted.profile}
