@@ -44,12 +44,8 @@ class Gradients:
         self.listening, self.next = True, 0
         for bucket in self.buckets:
             bucket.missing = set(range(len(bucket.parameters)))
-            bucket.flat = torch.empty(
-                sum(one.numel() for one in bucket.parameters),
-                dtype=bucket.parameters[0].dtype,
-                device=bucket.parameters[0].device,
-            )
-            bucket.views = list(_views(bucket))
+            if not bucket.views:
+                _allocate(bucket)
 
     def add_up(self) -> None:
         """Wait until every gradient is the sum over all processes; None where no process made one."""
@@ -102,10 +98,15 @@ def _in_buckets(parameters: Sequence[nn.Parameter]) -> Iterator[list[nn.Paramete
         yield some
 
 
-def _views(bucket: _Bucket) -> Iterator[Tensor]:
-    """Pieces of the flat tensor, with the parameters' own order in memory: fused optimizers rely on it."""
-    start = 0
+def _allocate(bucket: _Bucket) -> None:
+    """The flat tensor, once, as new memory costs as much as sending it; and its pieces.
+
+    The pieces have the parameters' own order in memory: fused optimizers rely on it.
+    """
+    first, start = bucket.parameters[0], 0
+    numbers = sum(one.numel() for one in bucket.parameters)
+    bucket.flat = torch.empty(numbers, dtype=first.dtype, device=first.device)
     for parameter in bucket.parameters:
         piece = bucket.flat[start : start + parameter.numel()]
-        yield piece.as_strided(parameter.size(), parameter.stride(), piece.storage_offset())
+        bucket.views.append(piece.as_strided(parameter.size(), parameter.stride(), piece.storage_offset()))
         start += parameter.numel()

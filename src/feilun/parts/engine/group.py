@@ -74,8 +74,8 @@ class Group:
         first = self.decided(lambda: step)
         if self.anywhere(first != step)[0]:
             raise InputError(
-                f"The first process found the checkpoint of step {first}, and another one did not. {folder} must be one "
-                "folder that all machines share.",
+                f"The first process found the checkpoint of step {first}, and another one did not. {folder} must be "
+                "one folder that all machines share.",
                 where=str(folder),
                 expected="a folder shared by all machines",
                 got="different checkpoints",
