@@ -182,7 +182,7 @@ def _usage(item: Argument) -> str:
     name = item.names[-1]
     value = str(item.options.get("metavar") or item.parameter.upper())
     if name.startswith("-"):
-        return f"[{name}]" if item.options.get("action") == "store_true" else f"[{name} {value}]"
+        return f"[{name}]" if item.options.get("action") in ("store_true", "append_const") else f"[{name} {value}]"
     shown = "|".join(item.options["choices"]) if "choices" in item.options else value
     return f"[{shown}]" if item.options.get("nargs") == "?" else shown
 

@@ -66,10 +66,6 @@ def run(
     target: Sequence[str] | None = None,
     settings: Sequence[str] | None = None,
     fail_under: Sequence[str] | None = None,
-    processes: int | None = None,
-    shard: bool = False,
-    cluster: str | None = None,
-    profile: bool = False,
 ) -> Result:
     """Train, score, pack; skip what is made, go on where it was interrupted."""
     from feilun import lifecycle
@@ -88,14 +84,7 @@ def run(
             where="--target",
             got=target[0],
         )
-    keys = {
-        "processes": processes,
-        "shard": "true" if shard else None,
-        "cluster": cluster,
-        "profile": "true" if profile else None,
-    }
-    given = [f"train.{key}={value}" for key, value in keys.items() if value is not None]
-    recipe = reading.read_recipe(path, [*(settings or ()), *given])
+    recipe = reading.read_recipe(path, settings or ())
     thresholds.early(wanted, recipe)
     finished = lifecycle.run_recipe(recipe, home=context.home, base=path.resolve().parent, say=context.say)
     return _finished(context, finished, wanted)
@@ -219,12 +208,37 @@ SETTINGS = argument(
     help="change a recipe key for this time, such as train.epochs=3; may be repeated",
 )
 _TARGET = argument("--target", metavar="COLUMN", nargs="+", help="the column to predict; several for several labels")
-_TOGETHER = (
+_TRAIN = (  # short forms of --set
     argument(
-        "--processes", metavar="N", type=int, help="train in so many processes, each with its part of every batch"
+        "--processes",
+        dest="settings",
+        metavar="N",
+        action="append",
+        type="train.processes={}".format,
+        help="train in so many processes, each with its part of every batch",
     ),
-    argument("--shard", action="store_true", help="divide the weights among them too, for a network too large for one"),
-    argument("--cluster", metavar="URL", help="on the machines of a Ray cluster, such as ray://head:10001"),
+    argument(
+        "--cluster",
+        dest="settings",
+        metavar="URL",
+        action="append",
+        type="train.cluster={}".format,
+        help="on the machines of a Ray cluster, such as ray://head:10001",
+    ),
+    argument(
+        "--shard",
+        dest="settings",
+        action="append_const",
+        const="train.shard=true",
+        help="divide the weights among the processes too, for a network too large for one",
+    ),
+    argument(
+        "--profile",
+        dest="settings",
+        action="append_const",
+        const="train.profile=true",
+        help="say where a training step's time goes, and keep a trace",
+    ),
 )
 
 VERBS = (
@@ -271,8 +285,7 @@ VERBS = (
             _TARGET,
             SETTINGS,
             thresholds.FAIL_UNDER,
-            *_TOGETHER,
-            argument("--profile", action="store_true", help="say where a training step's time goes, and keep a trace"),
+            *_TRAIN,
         ),
         example="feilun run my.yaml --set train.epochs=3",
     ),
