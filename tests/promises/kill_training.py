@@ -71,11 +71,13 @@ def main(task: str, folder: Path, kills: int, seed: int) -> None:
         )
     for home in (folder / "whole", folder / "killed"):
         child(task, home, 1, 0.0)
+    before = os.times().children_user
     child(task, folder / "whole", 2, 0.0)
+    longest_s = min(LONGEST_S, 0.8 * (os.times().children_user - before))  # some examples are learnt in less
     drawn, died, steps = random.Random(seed), 0, list[int]()
     training = folder / "killed" / "kills" / "1" / "training"
     while died < kills and not (training / "manifest.json").is_file():
-        died += child(task, folder / "killed", 2, drawn.uniform(0.01, LONGEST_S))
+        died += child(task, folder / "killed", 2, drawn.uniform(0.01, longest_s))
         if (training / "checkpoint.json").is_file():
             steps.append(json.loads((training / "checkpoint.json").read_text())["step"])
     child(task, folder / "killed", 2, 0.0)

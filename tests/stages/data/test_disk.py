@@ -17,7 +17,7 @@ from feilun.core import discover
 from feilun.core.progress import Quiet
 from feilun.core.recipe import Recipe
 from feilun.core.work import Work
-from feilun.parts.delimited import cache
+from feilun.parts.ops import cache_folder
 from feilun.stages.data import disk, verbs
 
 ROWS = 600
@@ -68,7 +68,7 @@ def load(folder: Path) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("form", WRITERS)
 def test_large_tables_come_out_the_same(tmp_path: Path, form: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(cache.VARIABLE, str(tmp_path / "cache"))
+    monkeypatch.setenv(cache_folder.VARIABLE, str(tmp_path / "cache"))
     source = tmp_path / f"rows.{form}"
     WRITERS[form](rows(), source)
     expected = made(tmp_path / "held", source)
@@ -84,7 +84,7 @@ def test_large_tables_come_out_the_same(tmp_path: Path, form: str, monkeypatch: 
 
 
 def test_a_table_on_disk_takes_no_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(cache.VARIABLE, str(tmp_path))
+    monkeypatch.setenv(cache_folder.VARIABLE, str(tmp_path))
     before = pa.total_allocated_bytes()
     table = disk.table(pa.table({"a": pa.array(np.arange(1_000_000)), "b": pa.array(["x"] * 1_000_000)}))
     assert pa.total_allocated_bytes() - before < 100_000

@@ -12,13 +12,14 @@ if TYPE_CHECKING:
     from feilun.core.recipe import Recipe
     from feilun.core.task import Task
 
+WAYS = ("mixup", "cutmix")  # of mixing rows; a task may name them in `cannot`
 MIXED = ("number", "image")  # kinds whose rows can be mixed: half of one and half of another still means something
 
 
 def check(recipe: Recipe, task: Task) -> None:
     """Raises RecipeError. recipe: resolved, with the kinds of its inputs."""
     _loss(recipe, task)
-    for way in ("mixup", "cutmix"):
+    for way in WAYS:
         if getattr(recipe.train, way):
             _mixing(recipe, task, way)
 
