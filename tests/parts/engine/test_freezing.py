@@ -13,6 +13,7 @@ from feilun.core.errors import RecipeError, Stopped
 from feilun.core.recipe import Train
 from feilun.parts.engine import freezing, layers
 from feilun.parts.engine.fit import fit
+from feilun.parts.engine.group import Group
 from feilun.parts.engine.plan import Index, Learning, Run
 from feilun.parts.engine.randomness import initialised
 from feilun.parts.engine.stepping import Stepper
@@ -153,10 +154,10 @@ def test_blocks_of_a_list_are_layers_and_tables_in_a_row_are_one() -> None:
 def test_every_group_gets_its_share_of_the_rate(optimizer: str) -> None:
     """One step of plain descent moves each layer by its share; other rules have the same rates."""
     network, plan = Net(), Train(optimizer=optimizer, layer_decay=0.5, clip=None)
-    stepper = Stepper({"main": network}, Learning(objective=_objective), plan)
+    stepper = Stepper({"main": network}, Learning(objective=_objective), plan, Group())
     stepper.begin(0)
     batch = {name: torch.from_numpy(array) for name, array in _data().items()}
-    stepper.step("main", batch, None, 0.1)
+    stepper.step("main", batch, None, 0.1, len(batch["x"]))
     scales = layers.scales(network, 0.5)
     for one in stepper.optimizers["main"]:
         for group in one.param_groups:

@@ -6,6 +6,7 @@ Each leaves `<word>.safetensors`, the weights, and `<word>.json`, the curves, in
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -170,4 +171,5 @@ if __name__ == "__main__":
     distributed.init_process_group("gloo")
     for word in sys.argv[2:]:
         do(word, Path(sys.argv[1]))
-    distributed.destroy_process_group()
+    group.leave()
+    os._exit(0)  # as worker.py does, and for its reason

@@ -111,6 +111,12 @@ def apart() -> Iterator[None]:
         _APART.reset(token)
 
 
+def leave() -> None:
+    """Leave the group, once all are done: who leaves early tears the connections of the others."""
+    distributed.barrier()
+    distributed.destroy_process_group()
+
+
 def current() -> Group:
     """The group of this process, as its launcher made it."""
     if _APART.get() or not (distributed.is_available() and distributed.is_initialized()):

@@ -12,8 +12,8 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,8 +37,11 @@ LOOKED_FOR_S = 0.2  # how often a wish to stop is looked for
 def main(folder: Path) -> int:
     """Join the others, train with them, and end with the parent, however that ends."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    with _joined(folder):
-        return int(not work_on(folder))
+    _join(folder)
+    if not work_on(folder):
+        return 1  # the others may be gone: nobody is waited for
+    group.leave()
+    return 0
 
 
 def work_on(folder: Path) -> bool:
@@ -120,15 +123,12 @@ def _work(job: dict[str, Any], say: Say) -> Work:
     )
 
 
-@contextmanager
-def _joined(folder: Path) -> Iterator[None]:
-    """The process group that torchrun's environment describes; where there are GPUs, one for each process."""
+def _join(folder: Path) -> None:
+    """Into the process group that torchrun's environment describes; where there are GPUs, one for each process."""
     gpu = torch.cuda.is_available() and read_json(folder / JOB)["recipe"]["train"]["device"] != "cpu"
     if gpu:
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     distributed.init_process_group(backends(gpus=gpu))
-    yield
-    distributed.destroy_process_group()
 
 
 def _told(error: BaseException) -> dict[str, Any]:
@@ -152,4 +152,6 @@ def _end_with_parent() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    status = main(Path(sys.argv[1]))
+    sys.stdout.flush()
+    os._exit(status)  # threads of the process group may outlive it, and end a Python that is going down with SIGABRT
