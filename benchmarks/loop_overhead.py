@@ -76,7 +76,7 @@ def mnist_cnn() -> Case:
     pictures = read("train-images-idx3-ubyte.gz", 16).reshape(-1, 1, 28, 28)[:2048]
     labels = read("train-labels-idx1-ubyte.gz", 8)[:2048].astype(np.int64)
     inputs = torch.from_numpy(pictures.astype(np.float32) / 255)
-    return Case(make=make, inputs=inputs, labels=torch.from_numpy(labels), epochs=1)
+    return Case(make=make, inputs=inputs, labels=torch.from_numpy(labels), epochs=4)
 
 
 def adult_mlp() -> Case:
