@@ -116,7 +116,7 @@ class Train(Frozen):
         "none", description="rare classes count more (weights), or are drawn more often (sampling)"
     )
     precision: Literal["fp32", "bf16", "fp16"] = Field(
-        "fp32", description="of matrix products; fp16 (scaled losses) needs a GPU"
+        "fp32", description="of matrix products; fp16, with scaled losses, is for GPUs"
     )
     channels_last: bool | None = Field(None, description="pictures with channels last in memory; null: where it helps")
     compile: Literal["auto", "always", "never"] = Field(
