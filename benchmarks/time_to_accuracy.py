@@ -30,9 +30,10 @@ ROOT = Path(__file__).resolve().parent.parent
 VALIDATION, STARTER_EPOCHS = 10_000, 12
 MODEL = {"name": "cnn", "width": 32, "depth": 1, "norm": "none", "padding": 0, "hidden": 128, "dropout": 0.0}
 TRAIN: dict[str, Any] = {"precision": "bf16", "weight_decay": 0.0, "clip": None, "patience": None, "compile": "never"}
-# Found by trying about 25 plans with seeds 0, 1, 10 and 11 on the same validation rows; the race runs seeds from 20 on.
+# Found by trying about 25 plans with seeds 0, 1, 10 and 11 on the same validation rows; two epochs missed 98.5 % by one
+# row with seed 20, so there are three. The race runs seeds from 30 on.
 PLANS: dict[float, dict[str, Any]] = {
-    0.985: {"epochs": 2, "batch": 256, "rate": 1.2e-2, "cycle": True},
+    0.985: {"epochs": 3, "batch": 256, "rate": 1.2e-2, "cycle": True},
     0.99: {"epochs": 6, "batch": 128, "rate": 8e-3, "cycle": True, "shift": 1 / 28},
 }
 
