@@ -67,18 +67,11 @@ def _rows_per_s(name: str, path: Path) -> float:
 
 
 def _line(peer_words: str, found: dict[str, list[float]], ours: str, peer: str) -> dict[str, Any]:
-    claimed = ours == "ours"
-    line = record.line(
-        f"augmented pictures 150 x 150: ours against {peer_words}",
-        found[ours],
-        found[peer],
-        unit="rows/s, more is better",
-        target=f"ratio >= {TARGET:g}" if claimed else "reported",
-        met=None,
-        null=found["again"] if claimed else None,
-        peers=peers.versions(),
+    target = f"ratio >= {TARGET:g}"
+    words = f"augmented pictures 150 x 150: ours against {peer_words}"
+    return record.claimed(
+        words, found, (ours, peer), unit="rows/s, more is better", target=target, peers=peers.versions()
     )
-    return {**line, "met": line["ratio_median"] >= TARGET if claimed else None}
 
 
 if __name__ == "__main__":

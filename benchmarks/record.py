@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,21 @@ def line(
         **more,
         "versions": versions,
     }
+
+
+def claimed(
+    words: str, found: Mapping[str, Sequence[float]], sides: tuple[str, str], *, unit: str, target: str, **more: Any
+) -> dict[str, Any]:
+    """A line of our side against a peer, by their names in `found`.
+
+    Only the side called `ours` claims something, `ratio >= x` or `ratio <= x`, and has a null control, `again`.
+    """
+    ours, peer = sides
+    if ours != "ours":
+        return line(words, found[ours], found[peer], unit=unit, target="reported", met=None, **more)
+    made = line(words, found[ours], found[peer], unit=unit, target=target, met=None, null=found["again"], **more)
+    limit, ratio = float(target.split()[-1]), made["ratio_median"]
+    return {**made, "met": ratio >= limit if ">=" in target else ratio <= limit}
 
 
 def write(name: str, lines: Sequence[dict[str, Any]], *, keep: bool = False) -> None:

@@ -78,18 +78,9 @@ def _dropped(path: Path, advise: Callable[..., None]) -> None:
 
 
 def _line(words: str, found: dict[str, list[float]], ours: str, peer: str) -> dict[str, Any]:
-    claimed = ours == "ours"
-    line = record.line(
-        f"start to first step, {words}",
-        found[ours],
-        found[peer],
-        unit="s, less is better",
-        target=f"ratio <= {TARGET:g}" if claimed else "reported",
-        met=None,
-        null=found["again"] if claimed else None,
-        peers=peers.versions(),
-    )
-    return {**line, "met": line["ratio_median"] <= TARGET if claimed else None}
+    target = f"ratio <= {TARGET:g}"
+    claim = f"start to first step, {words}"
+    return record.claimed(claim, found, (ours, peer), unit="s, less is better", target=target, peers=peers.versions())
 
 
 if __name__ == "__main__":

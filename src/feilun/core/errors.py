@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import ClassVar
 
 
@@ -36,6 +37,14 @@ class RecipeError(InputError):
     """A recipe key or value is wrong."""
 
     code = "recipe"
+
+
+def not_one_of(where: str, got: object, known: Iterable[object]) -> RecipeError:
+    """A value that is not among those a key knows; the first of them is advised."""
+    names = [str(name) for name in known]
+    listed = ", ".join(names)
+    message = f"{where} is {got!r}; expected one of: {listed}."
+    return RecipeError(message, where=where, expected=listed, got=str(got), fix=f"use {names[0]}")
 
 
 class DataError(InputError):

@@ -62,7 +62,7 @@ def _step_s(networks: Mapping[str, nn.Module], called: Mapping[str, Callable[...
 def _once(networks: Mapping[str, nn.Module], called: Mapping[str, Callable[..., Any]], loss: Loss) -> None:
     """Forward and backward; nothing of it stays."""
     kept = {player: copy.deepcopy(network.state_dict()) for player, network in networks.items()}
-    loss(called).backward()  # type: ignore[no-untyped-call]
+    torch.autograd.backward(loss(called))
     for player, network in networks.items():
         network.zero_grad(set_to_none=True)
         network.load_state_dict(kept[player])

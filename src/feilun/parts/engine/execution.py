@@ -80,11 +80,11 @@ def recomputed(networks: Iterable[nn.Module]) -> Callable[[], None]:
     changed: list[nn.Module] = []
     for module in (part for network in networks for part in _outermost(network)):
         if isinstance(module, nn.Sequential):
-            module.forward = functools.partial(_in_pieces, module)  # type: ignore[method-assign]
+            vars(module)["forward"] = functools.partial(_in_pieces, module)
             changed.append(module)
         else:
             for layer in module.children():
-                layer.forward = functools.partial(_again, layer, layer.forward)
+                vars(layer)["forward"] = functools.partial(_again, layer, layer.forward)
                 changed.append(layer)
 
     def undo() -> None:
@@ -123,15 +123,17 @@ def _again(module: nn.Module, forward: Callable[..., Any], *args: Any, **named: 
 def _statistics_kept(module: nn.Module) -> Iterator[None]:
     """Batch norms count a batch when it passes, not again when it is computed again."""
     norms = [part for part in module.modules() if isinstance(part, _BatchNorm) and part.track_running_stats]
-    before = [(norm.momentum, norm.num_batches_tracked.clone()) for norm in norms]  # type: ignore[union-attr]
+    counts = [norm.num_batches_tracked for norm in norms if norm.num_batches_tracked is not None]
+    before = [norm.momentum for norm in norms], [count.clone() for count in counts]
     for norm in norms:
         norm.momentum = 0.0
     try:
         yield
     finally:
-        for norm, (momentum, count) in zip(norms, before, strict=True):
+        for norm, momentum in zip(norms, before[0], strict=True):
             norm.momentum = momentum
-            norm.num_batches_tracked.copy_(count)  # type: ignore[union-attr]
+        for count, kept in zip(counts, before[1], strict=True):
+            count.copy_(kept)
 
 
 def _has_convolutions(network: nn.Module) -> bool:

@@ -25,7 +25,7 @@ class MlflowRun:
     def __init__(self, folder: Path, experiment: str, name: str, params: Mapping[str, Any]) -> None:
         """experiment: the recipe's name, if MLFLOW_EXPERIMENT_NAME says nothing.  Raises MissingExtraError."""
         try:
-            import mlflow.tracking  # noqa: F401 (it is missed before training, not in the thread)
+            from mlflow.tracking import MlflowClient  # missed before training, not in the thread
         except ImportError as error:
             raise MissingExtraError(
                 'train.report_to: mlflow needs the package mlflow-skinny. Run: pip install "feilun[mlflow]"',
@@ -34,7 +34,7 @@ class MlflowRun:
                 got=str(error),
                 fix='pip install "feilun[mlflow]"',
             ) from error
-        self.folder, self.name = folder, name
+        self.folder, self.name, self.connect = folder, name, MlflowClient
         self.experiment = os.environ.get("MLFLOW_EXPERIMENT_NAME", experiment)
         self.params = {key: f"{value}"[:LETTERS] for key, value in params.items()}
         self.left: queue.Queue[tuple[int, float, Mapping[str, float]] | str] = queue.Queue()
@@ -61,10 +61,8 @@ class MlflowRun:
             raise self._error()
 
     def _tell(self) -> None:
-        from mlflow.tracking import MlflowClient
-
         try:
-            client = MlflowClient()
+            client = self.connect()
             run = self._run(client)
             known = max(
                 (point.step for name in _curves(client, run) for point in _history(client, run, name)), default=0

@@ -81,7 +81,7 @@ class _Problem:
         def closure() -> Tensor:
             optimizer.zero_grad()
             whole = self.loss(weight, bias, rows) + strength / 2 * weight.square().sum()
-            whole.backward()  # type: ignore[no-untyped-call]
+            torch.autograd.backward(whole)
             return whole
 
         optimizer.step(closure)  # type: ignore[no-untyped-call]

@@ -102,7 +102,7 @@ class Stepper:
             if number == parts and self.gradients:
                 self.gradients[player].listen()
             with self.profile.part("backward"):
-                (loss if self.scaler is None else self.scaler.scale(loss)).backward()  # type: ignore[no-untyped-call]
+                torch.autograd.backward(loss if self.scaler is None else self.scaler.scale(loss))
             mean += loss.detach()
         if self.group.size > 1:
             with self.profile.part("waiting"):

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from feilun.core.errors import RecipeError
+from feilun.core.errors import RecipeError, not_one_of
 from feilun.parts.models import initial
 from feilun.parts.ops import fused_convolution
 
@@ -93,15 +93,8 @@ def encoder(options: Cnn, feature: Any) -> nn.Module:
         ("norm", options.norm, ("batch", "group", "none")),
         ("padding", options.padding, (0, 1)),
     ):
-        listed = ", ".join(map(str, known))
         if value not in known:
-            raise RecipeError(
-                f"model.{name} is {value!r}; expected one of: {listed}.",
-                where=f"model.{name}",
-                expected=listed,
-                got=str(value),
-                fix=f"use {known[0]}",
-            )
+            raise not_one_of(f"model.{name}", value, known)
     return Encoder(options, feature.shape)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from feilun.core.errors import RecipeError
+from feilun.core.errors import not_one_of
 from feilun.parts.models import initial, stems
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
@@ -63,12 +63,5 @@ def encoder(options: Mlp, feature: Any) -> nn.Module:
 def trunk(options: Mlp, inputs: int) -> nn.Module:
     """What comes after the inputs are joined. Raises RecipeError for an activation that does not exist."""
     if options.activation not in ACTIVATIONS:
-        known = ", ".join(ACTIVATIONS)
-        raise RecipeError(
-            f"model.activation is {options.activation!r}; expected one of: {known}.",
-            where="model.activation",
-            expected=known,
-            got=str(options.activation),
-            fix="use relu",
-        )
+        raise not_one_of("model.activation", options.activation, ACTIVATIONS)
     return Layers(options, inputs)

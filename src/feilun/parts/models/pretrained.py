@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from feilun.core.errors import InputError, RecipeError
+from feilun.core.errors import InputError, RecipeError, not_one_of
 from feilun.parts.models import stems
 
 HIDDEN = -1e9  # added to the attention of padding
@@ -72,13 +72,7 @@ class Encoder(nn.Module):
 def encoder(options: Pretrained, feature: Any) -> nn.Module:
     """Raises RecipeError for another family than BERT, InputError without transformers."""
     if options.pooling not in POOLINGS:
-        raise RecipeError(
-            f"model.pooling is {options.pooling!r}; expected one of: {', '.join(POOLINGS)}.",
-            where="model.pooling",
-            expected=", ".join(POOLINGS),
-            got=str(options.pooling),
-            fix="use mean",
-        )
+        raise not_one_of("model.pooling", options.pooling, POOLINGS)
     kind = options.config.get("model_type")
     if kind != "bert":
         raise RecipeError(

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from feilun.core.errors import RecipeError
+from feilun.core.errors import RecipeError, not_one_of
 from feilun.parts.models import depth, initial, stems
 
 POSITIONS = ("learned", "sinusoidal")
@@ -117,13 +117,7 @@ class Encoder(nn.Module):
 def encoder(options: Transformer, feature: Any) -> nn.Module:
     """Raises RecipeError for options that do not fit."""
     if options.positions not in POSITIONS:
-        raise RecipeError(
-            f"model.positions is {options.positions!r}; expected one of: {', '.join(POSITIONS)}.",
-            where="model.positions",
-            expected=", ".join(POSITIONS),
-            got=str(options.positions),
-            fix="use sinusoidal",
-        )
+        raise not_one_of("model.positions", options.positions, POSITIONS)
     if options.width % options.heads:
         raise RecipeError(
             f"model.width {options.width} does not divide by model.heads {options.heads}.",
