@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -50,10 +49,7 @@ def together(tmp_path_factory: pytest.TempPathFactory) -> Path:
         with pytest.raises(Stopped):
             worked.train("single", folder / name, worked.stopped(7))
     words = [*ALIKE, *(f"{name}+shard" for name in DIVIDED), *GOING_ON, *AGAIN]
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    fixed = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "OMP_NUM_THREADS": "1"}
+    fixed = {"OMP_NUM_THREADS": "1"}
     command = [sys.executable, str(Path(worked.__file__)), str(folder), *words]
     both = [
         subprocess.Popen(command, env={**os.environ, **fixed, "RANK": rank}, stderr=subprocess.PIPE, text=True)

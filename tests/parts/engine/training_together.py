@@ -168,7 +168,9 @@ def do(word: str, folder: Path) -> None:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    distributed.init_process_group("gloo")
+    # Meeting in a file: a port that was free a moment ago may be somebody else's by now.
+    meeting = f"file://{Path(sys.argv[1]).resolve()}/meeting"
+    distributed.init_process_group("gloo", meeting, rank=int(os.environ["RANK"]), world_size=2)
     for word in sys.argv[2:]:
         do(word, Path(sys.argv[1]))
     group.leave()
