@@ -50,16 +50,12 @@ class Referee:
         self.network, self.first = network, first
         self.windows = _windows(text, torch.arange(0, len(text) - CONTEXT - 1, 2 * CONTEXT))
         self.step, self.resting, self.loss, self.reached = 0, 0.0, math.inf, False
-        self.started = time.perf_counter()
-
-    @property
-    def seconds(self) -> float:
-        """Spent on training so far."""
-        return time.perf_counter() - self.started - self.resting
+        self.started, self.seconds = time.perf_counter(), 0.0
 
     def stepped(self) -> bool:
         """A step is done; whether the target is reached."""
         self.step += 1
+        self.seconds = time.perf_counter() - self.started - self.resting
         if self.step % EVERY == 0 and self.step >= self.first:
             paused = time.perf_counter()
             with torch.no_grad():

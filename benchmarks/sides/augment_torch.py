@@ -16,6 +16,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from feilun.parts.engine import heap
 from feilun.parts.engine.batches import gatherer
 from feilun.parts.features.image import Augmentation
 
@@ -26,9 +27,10 @@ def ours(pictures: np.ndarray, rows: int) -> Iterator[Tensor]:
     """As training does it."""
     change = Augmentation(rotate=40, shift=0.2, shear=math.degrees(math.atan(0.2)), zoom=0.2, flip="horizontal")
     gather, drawn = gatherer({"x": pictures}), torch.Generator().manual_seed(0)
-    while True:
-        some = torch.randint(len(pictures), (BATCH,), generator=drawn)
-        yield change(gather(some)["x"], drawn)
+    with heap.kept():
+        while True:
+            some = torch.randint(len(pictures), (BATCH,), generator=drawn)
+            yield change(gather(some)["x"], drawn)
 
 
 class Changed(Dataset[Tensor]):

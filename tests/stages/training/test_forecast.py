@@ -10,7 +10,7 @@ import pytest
 
 from feilun.core import discover, reading
 from feilun.core.errors import InputError
-from feilun.core.recipe import Recipe
+from feilun.core.recipe import Recipe, Train
 from feilun.stages.training import forecast
 
 ROWS = 5_000
@@ -50,6 +50,23 @@ def test_a_forecast_says_seconds_memory_steps_and_leaves_nothing(
 def test_rows_are_counted_by_share_where_nobody_says_them(table: Path) -> None:
     few = forecast.of(recipe(table, train={"epochs": 1, "batch_size": 1}), table)
     assert few["steps"] == pytest.approx(0.6 * ROWS, rel=0.3)
+
+
+def test_every_training_of_the_recipe_is_counted(table: Path) -> None:
+    pace = forecast._Measured(parameters=1, row_s=0.1, judged_s=0.01, activations_bytes=0)
+
+    def lasts(**train: Any) -> float:
+        return forecast._training_s(Train(epochs=3, **train), pace, 100, 10, {"pretrain": 400, "pseudo_labels": 200})
+
+    once = 3 * (100 * 0.1 + 10 * 0.01)
+    assert lasts() == pytest.approx(once)
+    assert lasts(few_shot=True) == pytest.approx(1.0)
+    assert lasts(pretrain={"epochs": 2, "source": "more"}) == pytest.approx(once + 2 * 500 * 0.1)
+    views = {"method": "contrastive", "epochs": 2, "source": "more"}
+    assert lasts(pretrain=views, time_limit_s=5) == pytest.approx(5 + 4 * 500 * 0.1)
+    assert lasts(pseudo_labels={"source": "more"}) == pytest.approx(once + 200 * 0.01 + once + 3 * 200 * 0.1)
+    more = {"pretrain": {"source": "rows.csv"}, "pseudo_labels": {"source": "rows.csv"}}
+    assert forecast._without_labels(recipe(table, train=more), table) == dict.fromkeys(more, ROWS)
 
 
 def test_what_a_run_would_stumble_over_is_raised(table: Path) -> None:

@@ -1,4 +1,4 @@
-"""How networks are run: the device, channels last, recomputed activations, precision."""
+"""How networks are run: threads, the device, channels last, recomputed activations, precision."""
 
 from __future__ import annotations
 
@@ -38,6 +38,17 @@ def device(name: str) -> torch.device:
             fix="train.device: auto",
         ) from error
     return asked
+
+
+@contextmanager
+def threads(wanted: int | None) -> Iterator[None]:
+    """So many inside; as many as before where left out."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(wanted or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def channels_last(plan: Train, networks: Iterable[nn.Module], where: torch.device) -> bool:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,19 @@ from torch import Tensor, nn
 
 from feilun.core.errors import InputError, Stopped
 from feilun.core.recipe import Train
-from feilun.parts.engine import bare, checkpoints, divergence, group, interrupts, memory, mixing, randomness, weights
+from feilun.parts.engine import (
+    bare,
+    checkpoints,
+    divergence,
+    execution,
+    group,
+    heap,
+    interrupts,
+    memory,
+    mixing,
+    randomness,
+    weights,
+)
 from feilun.parts.engine.averaging import Average, remeasured
 from feilun.parts.engine.batches import gatherer
 from feilun.parts.engine.plan import Batch, Fitted, Index, Learning, Progress, Run
@@ -47,7 +58,13 @@ def fit(
     run = run or Run()
     if not len(index.train):
         raise InputError("There are no training rows. Give more data, or smaller shares in data.split.", where="data")
-    with bare.optimizers(), _threads(plan.threads), randomness.generator_restored(), interrupts.watched() as stop:
+    with (
+        execution.threads(plan.threads),
+        heap.kept(),
+        bare.optimizers(),
+        randomness.generator_restored(),
+        interrupts.watched() as stop,
+    ):
         loop = _Loop(networks, arrays, index, learning, plan, run)
         if loop.gather.buffer is not None:
             run.say.line("The rows are more than train.memory_mb: they are streamed from disk.")
@@ -373,16 +390,6 @@ class _Loop:
             checkpoints.write(self.run.folder, now.step, tensors, now.to_json(), self.plan.keep)
         self.group.wait()
         now.saved = now.step
-
-
-@contextmanager
-def _threads(wanted: int | None) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(wanted or before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

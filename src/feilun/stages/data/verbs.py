@@ -82,6 +82,14 @@ def unlabelled(recipe: Recipe, base: Path, source: str, folder: Path) -> tuple[M
     return reading.read(recipe, base, source, folder)
 
 
+def rows_of(recipe: Recipe, base: Path, source: str) -> int:
+    """How many rows another source of this recipe has."""
+    from feilun.stages.data import unlabelled as reading
+    from feilun.stages.data.reading import sources
+
+    return int(sources.read(reading.of(recipe, source), base).table.num_rows)
+
+
 def fingerprint(recipe: Recipe, base: Path, source: str) -> str:
     """A hash of everything that another source of this recipe holds."""
     from feilun.stages.data import unlabelled as reading

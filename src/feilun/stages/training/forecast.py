@@ -16,7 +16,7 @@ from torch import nn
 from feilun.core import discover
 from feilun.core.errors import DataError
 from feilun.core.progress import Quiet
-from feilun.core.recipe import AUTO, Recipe
+from feilun.core.recipe import AUTO, Recipe, Train
 from feilun.core.work import Work
 from feilun.parts.dataset import Table
 from feilun.parts.engine import measuring, memory
@@ -66,7 +66,7 @@ def of(recipe: Recipe, base: Path, splits: Mapping[str, int] | None = None) -> d
         sample = _sampled(recipe, base, Path(folder))
         whole = dict(splits) if splits else _splits(recipe, base)
         measured = _measure(recipe, sample, whole)
-        return _forecast(recipe, sample, measured, whole)
+        return _forecast(recipe, sample, measured, whole, _without_labels(recipe, base))
 
 
 def _sampled(recipe: Recipe, base: Path, folder: Path) -> _Sample:
@@ -122,6 +122,13 @@ def _splits(recipe: Recipe, base: Path) -> dict[str, int]:
     return {"train": max(1, rows - sum(found.values())), **found}
 
 
+def _without_labels(recipe: Recipe, base: Path) -> dict[str, int]:
+    """{key of train: rows of its source without labels}."""
+    count = discover.stage_verb("data", "rows_of")
+    wanted = {"pretrain": recipe.train.pretrain, "pseudo_labels": recipe.train.pseudo_labels}
+    return {key: count(recipe, base, one.source) for key, one in wanted.items() if one and one.source}
+
+
 def _measure(recipe: Recipe, sample: _Sample, whole: Mapping[str, int]) -> _Measured:
     """A few steps of the loop itself, on rows of the sample drawn as often as the steps need."""
     task, table = discover.task(str(recipe.task)), sample.table
@@ -141,7 +148,9 @@ def _measure(recipe: Recipe, sample: _Sample, whole: Mapping[str, int]) -> _Meas
     )
 
 
-def _forecast(recipe: Recipe, sample: _Sample, found: _Measured, whole: Mapping[str, int]) -> dict[str, Any]:
+def _forecast(
+    recipe: Recipe, sample: _Sample, found: _Measured, whole: Mapping[str, int], others: Mapping[str, int]
+) -> dict[str, Any]:
     rows = sum(whole.values())
     times = rows / max(1, len(sample.table.splits))
     per_row = len(sample.rows) / max(1, len(sample.table.splits))  # examples that a row makes
@@ -149,9 +158,7 @@ def _forecast(recipe: Recipe, sample: _Sample, found: _Measured, whole: Mapping[
     judged = rows - whole["train"]
     steps = recipe.train.epochs * math.ceil(examples / recipe.train.batch_size)
     data_s = sample.data_s + max(0, rows - len(sample.table.splits)) * sample.row_s
-    training_s = recipe.train.epochs * (examples * found.row_s + whole.get("validation", 0) * per_row * found.judged_s)
-    if recipe.train.time_limit_s is not None:
-        training_s = min(training_s, recipe.train.time_limit_s)
+    training_s = _training_s(recipe.train, found, examples, whole.get("validation", 0) * per_row, others)
     rest_s = REST_S + judged * (REST_ROW_S + REST_PASSES * per_row * found.judged_s)
     held = min(bytes_of(sample.arrays) * times, memory.for_rows(recipe.train.memory_mb))  # more is streamed from disk
     reading = TABLE_COPIES * sample.table.rows.data.nbytes * times
@@ -168,6 +175,26 @@ def _forecast(recipe: Recipe, sample: _Sample, found: _Measured, whole: Mapping[
         "rest_s": round(rest_s, 1),
     }
     return {**made, "words": _words(made)}
+
+
+def _training_s(plan: Train, found: _Measured, examples: float, judged: float, others: Mapping[str, int]) -> float:
+    """Every training of the plan, one after the other. others: rows without labels; all of them may be learnt."""
+
+    def whole(rows: float) -> float:
+        if plan.few_shot:  # every row goes through the frozen network once
+            return rows * found.judged_s
+        return plan.epochs * (rows * found.row_s + judged * found.judged_s)
+
+    lasts = whole(examples)
+    if plan.pseudo_labels is not None:
+        more = others["pseudo_labels"]
+        lasts += more * found.judged_s + whole(examples + more)
+    if plan.time_limit_s is not None:
+        lasts = min(lasts, plan.time_limit_s)
+    if plan.pretrain is None:
+        return lasts
+    views = 2 if plan.pretrain.method == "contrastive" else 1
+    return lasts + plan.pretrain.epochs * views * (examples + others.get("pretrain", 0)) * found.row_s
 
 
 def _together(each: list[dict[str, Any]], share: float = 1.0) -> dict[str, Any]:
