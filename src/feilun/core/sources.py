@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import ast
 import importlib.util
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
 from feilun.core.manifest import hash_json
 
 PACKAGE = "feilun"
+ROOT = Path(__file__).resolve().parent.parent
+INSIDE = ("body", "orelse", "handlers", "finalbody", "cases")  # of a statement: other statements
 
 
 def closure(modules: Iterable[str], *, lazy: bool = True) -> dict[str, Path]:
@@ -48,18 +50,25 @@ def _imports(path: Path, lazy: bool) -> tuple[str, ...]:
     return tuple(name for name in names if name.partition(".")[0] == PACKAGE)
 
 
-def _walk(tree: ast.AST, lazy: bool) -> Iterable[ast.AST]:
-    for node in ast.iter_child_nodes(tree):
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
-            continue
-        if not lazy and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            continue
-        yield node
-        yield from _walk(node, lazy)
+def _walk(node: ast.AST, lazy: bool) -> Iterator[ast.AST]:
+    """Every statement inside; expressions hold no import."""
+    for inside in INSIDE:
+        for child in getattr(node, inside, ()):
+            if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.dump(child.test):
+                continue
+            if not lazy and isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
+                continue
+            yield child
+            yield from _walk(child, lazy)
 
 
 @cache
 def _file(module: str) -> Path | None:
+    """Ours are looked up by name, without importing the packages that they are in."""
+    if module.partition(".")[0] == PACKAGE:
+        place = ROOT.joinpath(*module.split(".")[1:])
+        files = (place / "__init__.py", place.with_name(f"{place.name}.py"))
+        return next((file for file in files if file.is_file()), None)
     try:
         spec = importlib.util.find_spec(module)
     except (ImportError, AttributeError, ValueError):

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from feilun.core.protocols import Runner
     from feilun.core.task import Features, Json, Row, Rows, State, Task
 
+BATCH = 256  # rows that go through the network at a time, at most
+BATCH_BYTES = 4 << 20  # and so many of dense inputs, unless one row has more: the layers make many times of them
 BLOCK = 16  # batches encoded at a time: enough rows to sort by length, few enough to keep pictures out of memory
 
 
@@ -23,32 +25,46 @@ def answer_rows(
     features: Features,
     state: State,
     rows: Rows | Sequence[Row],
-    batch_size: int = 256,
+    batch_size: int = BATCH,
     **options: Any,
 ) -> list[Json]:
     """One JSON answer per row, in the order of the rows.
 
     rows: `{column: [value, ...]}` or `[{column: value}, ...]`; target columns are not needed.
+    batch_size: rows that go through the network at a time, at most.
     options: those of `task.answer`, over its defaults.
     Raises DataError if a column is missing or a value wrong, InputError for an option the task does not have.
     """
     rows = rows if isinstance(rows, Mapping) else by_column(rows)
-    options = {**task.options, **_known(task, options)}
+    options = dict(_known(task, options))
     inputs = input_features(task, features)
     count = _count(inputs, rows)
     answers: list[Json] = []
     for block in _slices(count, batch_size * BLOCK):
         arrays = encode(inputs, {column: values[block] for column, values in rows.items()})
-        order = _by_length(arrays, block.stop - block.start)
-        sorted_answers: list[Json] = []
-        for part in _slices(len(order), batch_size):
-            batch = collate({name: take(array, order[part]) for name, array in arrays.items()})
-            got = task.answer(run, batch, features, state, **options)
-            if len(got) != part.stop - part.start:
-                raise FeilunError(f"The task gave {len(got)} answers to {part.stop - part.start} rows.")
-            sorted_answers += got
-        answers += [sorted_answers[place] for place in np.argsort(order)]
+        answers += answer_encoded(task, run, features, state, arrays, batch_size, **options)
     return answers
+
+
+def answer_encoded(
+    task: Task,
+    run: Runner,
+    features: Features,
+    state: State,
+    arrays: Mapping[str, Any],
+    batch_size: int = BATCH,
+    **options: Any,
+) -> list[Json]:
+    """One JSON answer per row of `encode`'s arrays, in their order; rows of like length are answered together."""
+    order = _by_length(arrays)
+    answers: list[Json] = []
+    for part in _slices(len(order), min(batch_size, _fitting(arrays))):
+        batch = collate({name: take(array, order[part]) for name, array in arrays.items()})
+        got = task.answer(run, batch, features, state, **{**task.options, **options})
+        if len(got) != part.stop - part.start:
+            raise FeilunError(f"The task gave {len(got)} answers to {part.stop - part.start} rows.")
+        answers += got
+    return [answers[place] for place in np.argsort(order)]
 
 
 def input_features(task: Task, features: Features) -> Features:
@@ -109,9 +125,16 @@ def _slices(count: int, size: int) -> Iterator[slice]:
         yield slice(start, min(start + size, count))
 
 
-def _by_length(arrays: Mapping[str, Any], count: int) -> np.ndarray:
+def _fitting(arrays: Mapping[str, Any]) -> int:
+    """Rows of one size whose numbers, four bytes each, fit into BATCH_BYTES; at least one."""
+    dense = [array for array in arrays.values() if not isinstance(array, Ragged)]
+    numbers = sum(int(np.prod(array.shape[1:])) for array in dense)
+    return max(1, BATCH_BYTES // (4 * max(1, numbers)))
+
+
+def _by_length(arrays: Mapping[str, Any]) -> np.ndarray:
     """Row order in which rows of like length stand together, so that little is padded."""
-    total = np.zeros(count, np.int64)
+    total = np.zeros(len(next(iter(arrays.values()))), np.int64)
     for array in arrays.values():
         if isinstance(array, Ragged):
             total += np.diff(array.offsets)

@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from feilun.parts.bundle.answering import answer_rows, encode, input_features
-from feilun.parts.ops.ragged import Ragged, collate, take
+from feilun.parts.bundle.answering import answer_encoded, answer_rows, encode, input_features
+from feilun.parts.ops.ragged import take
 
 if TYPE_CHECKING:
     from feilun.core.protocols import Runner
     from feilun.core.recipe import Recipe
     from feilun.core.task import Features, Json, Rows, State, Task
-
-BATCH = 256
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,17 +41,7 @@ class Model:
 
     def answers_to(self, arrays: Mapping[str, Any]) -> list[Json]:
         """One per row of encoded inputs, rows of like length together."""
-        count = len(next(iter(arrays.values())))
-        lengths = np.zeros(count, np.int64)
-        for array in arrays.values():
-            lengths += np.diff(array.offsets) if isinstance(array, Ragged) else 0
-        order = np.argsort(lengths, kind="stable")
-        made: list[Json] = []
-        for start in range(0, count, BATCH):
-            part = order[start : start + BATCH]
-            batch = collate({name: take(array, part) for name, array in arrays.items()})
-            made += self.task.answer(self.run, batch, self.features, self.state, **self.task.options)
-        return [made[place] for place in np.argsort(order)]
+        return answer_encoded(self.task, self.run, self.features, self.state, arrays)
 
     def shuffled(self, arrays: Mapping[str, Any], rows: Rows, column: str, order: np.ndarray) -> dict[str, Any]:
         """The encoded rows with this column's values dealt anew; only the features that read it are encoded again."""

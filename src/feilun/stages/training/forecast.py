@@ -27,10 +27,14 @@ from feilun.stages.training import learning as learnt
 from feilun.stages.training import racing
 
 ROWS, PICTURES = 1_000, 40  # looked at, then eight times as many; a picture takes as long as many rows of a table
-# Measured on nine runs of recipes/: evaluation, optimization and deployment take 1 to 2 s and, per row that is judged,
-# up to 0.4 ms and five times what validation takes; Python with torch, datasets and onnxruntime holds 600 to 800 MB.
-REST_S, REST_ROW_S, REST_PASSES = 2.0, 0.0004, 5
-LIBRARIES_MB = 690
+# Measured on ten runs of recipes/, two cores (benchmarks/forecast.py). Before the data stage: imports and a look at the
+# rows. After training: a part that is always there, what is told and drawn of each row that is judged, answers (three
+# passes, and some rows again and again to ask why), and the baselines.
+START_S, REST_S, REST_ROW_S, REST_PASSES = 4.5, 2.2, 0.0005, 3
+WHY_ROWS = 2_200
+BASELINE_ROW_S = {"number": 1e-4, "category": 1e-4, "sequence": 7e-4}  # by the costliest kind of input
+BASELINE_TEXT_MB_S = 2.2
+LIBRARIES_MB, JUDGED_ROW_MB = 560, 0.006  # Python with torch, datasets, scikit-learn, onnxruntime; an answer, a row
 COPIES = 6  # of every weight: itself, gradient, AdamW's two moments, the best so far, one being copied
 TABLE_COPIES = 4  # of the rows while the data stage works: as read, without spaces, of their kinds, being written
 
@@ -159,13 +163,14 @@ def _forecast(
     steps = recipe.train.epochs * math.ceil(examples / recipe.train.batch_size)
     data_s = sample.data_s + max(0, rows - len(sample.table.splits)) * sample.row_s
     training_s = _training_s(recipe.train, found, examples, whole.get("validation", 0) * per_row, others)
-    rest_s = REST_S + judged * (REST_ROW_S + REST_PASSES * per_row * found.judged_s)
+    answers = REST_PASSES * judged + min(WHY_ROWS, 10 * judged)
+    rest_s = REST_S + judged * REST_ROW_S + answers * per_row * found.judged_s + _baselines_s(recipe, sample, whole)
     held = min(bytes_of(sample.arrays) * times, memory.for_rows(recipe.train.memory_mb))  # more is streamed from disk
     reading = TABLE_COPIES * sample.table.rows.data.nbytes * times
     training = COPIES * 4 * found.parameters + 2 * found.activations_bytes + held
-    memory_mb = LIBRARIES_MB + max(reading, training) / 2**20
+    memory_mb = LIBRARIES_MB + JUDGED_ROW_MB * judged + (reading + training) / 2**20
     made = {
-        "seconds": round(data_s + training_s + rest_s, 1),
+        "seconds": round(START_S + data_s + training_s + rest_s, 1),
         "memory_mb": round(memory_mb),
         "parameters": found.parameters,
         "steps": steps,
@@ -175,6 +180,15 @@ def _forecast(
         "rest_s": round(rest_s, 1),
     }
     return {**made, "words": _words(made)}
+
+
+def _baselines_s(recipe: Recipe, sample: _Sample, whole: Mapping[str, int]) -> float:
+    """Simple models learn from the same training rows, texts by their words."""
+    kinds = {column.kind for column in recipe.inputs.values()}
+    if "text" in kinds:
+        row_mb = float(sample.table.rows.data.nbytes) / len(sample.table.splits) / 2**20
+        return BASELINE_TEXT_MB_S * row_mb * whole["train"]
+    return whole["train"] * max((BASELINE_ROW_S.get(kind, 0.0) for kind in kinds), default=0.0)
 
 
 def _training_s(plan: Train, found: _Measured, examples: float, judged: float, others: Mapping[str, int]) -> float:
@@ -205,7 +219,7 @@ def _together(each: list[dict[str, Any]], share: float = 1.0) -> dict[str, Any]:
     most = {key: max(one[key] for one in each) for key in ("memory_mb", "parameters", "rest_s", "data_s")}
     sums = {key: sum(one[key] for one in each) for key in ("steps", "training_s")}
     sums = {"steps": round(share * sums["steps"]), "training_s": round(share * sums["training_s"], 1)}
-    seconds = round(most["data_s"] + sums["training_s"] + most["rest_s"], 1)
+    seconds = round(START_S + most["data_s"] + sums["training_s"] + most["rest_s"], 1)
     made = {**each[0], **most, **sums, "seconds": seconds, "rows_per_s": min(one["rows_per_s"] for one in each)}
     return {**made, "words": _words(made)}
 
