@@ -7,7 +7,8 @@ memory before the clock starts; how it runs and who stops it is said in benchmar
 validation rows are drawn from the training rows; everybody learns from the other 50,000 and is looked at four times an
 epoch. Ours is the recipe's `model` and `train` below through `fit`: with the compiled kernel, the same again (the null
 control) and with torch's operators (FEILUN_KERNELS=0, in fp32). The starter program is Keras as it comes: Adam, batch
-32, no schedule, twelve epochs at most. Everyone else is given our batch, schedule and shifts too, in fp32.
+32, no schedule, twelve epochs at most. Everyone else is given our batch, schedule and shifts too, in fp32; for 99 %
+ours also averages its weights (EMA).
 """
 
 from __future__ import annotations
@@ -30,11 +31,11 @@ ROOT = Path(__file__).resolve().parent.parent
 VALIDATION, STARTER_EPOCHS = 10_000, 12
 MODEL = {"name": "cnn", "width": 32, "depth": 1, "norm": "none", "padding": 0, "hidden": 128, "dropout": 0.0}
 TRAIN: dict[str, Any] = {"precision": "bf16", "weight_decay": 0.0, "clip": None, "patience": None, "compile": "never"}
-# Found by trying about 25 plans with seeds 0, 1, 10 and 11 on the same validation rows; two epochs missed 98.5 % by one
-# row with seed 20, so there are three. The race runs seeds from 30 on.
+# Found by trying about 30 plans with other seeds on the same validation rows; two epochs missed 98.5 % by one row with
+# seed 20, so there are three. The race runs seeds 30 to 34. What stands under `train` is for ours alone.
 PLANS: dict[float, dict[str, Any]] = {
     0.985: {"epochs": 3, "batch": 256, "rate": 1.2e-2, "cycle": True},
-    0.99: {"epochs": 6, "batch": 128, "rate": 8e-3, "cycle": True, "shift": 1 / 28},
+    0.99: {"epochs": 8, "batch": 192, "rate": 8e-3, "cycle": True, "shift": 1 / 28, "train": {"average": "ema"}},
 }
 
 
@@ -62,14 +63,15 @@ def main(arguments: list[str]) -> int:
 
 def sides(plan: dict[str, Any]) -> dict[str, Side]:
     """Ours three times, and the frameworks with our plan."""
-    ours = {**plan, "model": MODEL, "train": TRAIN}
-    full = {**ours, "train": {**TRAIN, "precision": "fp32"}}  # torch's convolution is slow in bf16
+    shared = {key: value for key, value in plan.items() if key != "train"}
+    ours = {**shared, "model": MODEL, "train": {**TRAIN, **plan.get("train", {})}}
+    full = {**ours, "train": {**ours["train"], "precision": "fp32"}}  # torch's convolution is slow in bf16
     return {
         race.OURS: Side(script="by_fit", options=ours),
         "stock": Side(script="by_fit", options=full, variables={"FEILUN_KERNELS": "0"}),
-        "keras": Side(script="by_keras", options=plan),
-        "lightning": Side(script="by_lightning", options=plan),
-        "trainer": Side(script="by_trainer", options=plan),
+        "keras": Side(script="by_keras", options=shared),
+        "lightning": Side(script="by_lightning", options=shared),
+        "trainer": Side(script="by_trainer", options=shared),
         race.AGAIN: Side(script="by_fit", options=ours),
     }
 

@@ -288,4 +288,7 @@ def studies(run: Path) -> None:
     words = "500 more labels would move accuracy by about +2.0 points [1, 3]; higher is better."
     more = {"rows": 500, "value": 0.02, "low": 0.01, "high": 0.03, "words": words}
     write_json(run / "learning.json", {**base, "n": TEST, "points": points, "more": more})
+    doubted = {"id": "r7", "given": "g0", "suggested": "g1", "chance": 0.93, "chance_of_given": 0.07}
+    noise = {"n": 120, "share": 0.04, "suspects": 1, "classes": [], "rows": [{**doubted, "columns": {"a": EVIL}}]}
+    write_json(run / "label-noise.json", noise)
     write_json(run / "run.json", {"lap": None, "stages": {}, "finished": True})

@@ -16,7 +16,7 @@ from feilun.stages.evaluation import bilingual, costs, first, gallery
 from feilun.stages.evaluation import verbs as evaluation
 from feilun.stages.evaluation.report import MOST_BYTES, report
 
-STUDIES = ("auto.json", "folds.json", "learning.json")
+STUDIES = ("auto.json", "folds.json", "learning.json", "label-noise.json")
 SECTIONS = ("verdict", "examples", "mistakes", "certainty", "groups", "why", "data", "cost", "reproduce")
 
 
@@ -87,6 +87,7 @@ def test_every_section_says_what_its_files_say(page: str) -> None:
         "Costliest operators: resampling of pictures (40 %)",
         "500 more labels would move accuracy by about +2.0 points",
         "Models tried",
+        "1 of 120 labels look wrong to models that never saw their rows; about 4.0 % of all are.",
         "Trained 5 times",
         "convolution 3 × 3, 1 → 16",
         "waits for feedback",
@@ -109,7 +110,7 @@ def test_chinese_shows_no_english_sentence(page: str) -> None:
         r"\b(class \d|alert|script|churn|n\d|a note|note|comment|gender|photo|label|very|and|mlp|tabm|gru|int8|fp32"
         r"|torch|PyTorch|AUC|F1|MB|kB|ms|CPU|default_rate|encoders|layers|head|depth|patient|g\d|train|epochs|patience"
         r"|optimize|tolerance|English|Labels shuffled|the score falls to chance, as it should|of the words are the same"
-        r"|out of)\b"
+        r"|noise\.csv|out of)\b"
     )
     for text in seen(page.partition('id="reproduce"')[0], "zh").found:
         if re.match(r"(data\.|inputs:|evaluate:|mean\()", text):
@@ -188,6 +189,7 @@ def test_older_runs_without_the_new_files_leave_gaps_and_say_what_to_add(tmp_pat
     page = report(run, stages, recipe).read_text("utf-8")
     assert "evaluate: {groups: [gender]}" in page
     assert "evaluate: {costs: {false_positive: 1, false_negative: 5}}" in page
+    assert "Labels that look wrong" not in page
     assert "Models tried" not in page and "Cross-validation" not in page
 
 

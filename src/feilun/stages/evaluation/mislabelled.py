@@ -18,12 +18,13 @@ import numpy as np
 
 from feilun.core.errors import RecipeError
 from feilun.parts.dataset import Table
+from feilun.stages.evaluation.bilingual import tell
 
 if TYPE_CHECKING:
     from feilun.core.recipe import Recipe
 
 KINDS = ("number", "category", "text", "time")  # columns that a person can read in a table
-SHOWN = 5  # rows on the terminal
+SHOWN, LISTED = 5, 20  # rows on the terminal, and in the report
 
 
 def check(recipe: Recipe, data: Path) -> None:
@@ -124,6 +125,29 @@ def told(found: Mapping[str, Any]) -> list[str]:
         head,
         *(f"  {row['id']}  {row['given']} → {row['suggested']}  {100 * row['chance']:.0f} %" for row in first),
     ]
+
+
+def drawn(found: Any) -> dict[str, Any]:
+    """What the report shows: {words, rows: [(id, given, suggested, chance, what the row says)]}; {} without a study."""
+    if not found:
+        return {}
+    words = tell(
+        "{suspects:,} of {n:,} labels look wrong to models that never saw their rows; about {share} of all are.",
+        suspects=found["suspects"],
+        n=found["n"],
+        share=f"{100 * found['share']:.1f} %",
+    )
+    rows = [
+        (
+            str(row["id"]),
+            row["given"],
+            row["suggested"],
+            f"{100 * row['chance']:.0f} %",
+            " · ".join(str(value) for value in row["columns"].values() if value is not None),
+        )
+        for row in found["rows"][:LISTED]
+    ]
+    return {"words": words, "rows": rows}
 
 
 def _columns(table: Table, recipe: Recipe, ids: set[str]) -> dict[str, dict[str, Any]]:
