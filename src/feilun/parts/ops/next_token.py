@@ -1,0 +1,129 @@
+"""Which token comes next: the likeliest, one drawn from the likely ones, or the best of several sequences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from feilun.core.errors import InputError
+
+BOUNDS = {"temperature": (0.0, 10.0), "top_p": (0.0, 1.0), "repetition_penalty": (0.1, 10.0)}
+MOST_BEAMS = 32
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Drawing:
+    """How a token is drawn. Raises InputError for values out of bounds."""
+
+    temperature: float = 0.0  # logits are divided by it; 0: the likeliest token
+    top_k: int = 0  # of the likeliest tokens; 0: of all
+    top_p: float = 1.0  # of the fewest tokens that together have so much probability (Holtzman et al. 2020)
+    repetition_penalty: float = 1.0  # logits of tokens that were written become so many times less (Keskar et al. 2019)
+
+    def __post_init__(self) -> None:
+        for name, (least, most) in BOUNDS.items():
+            given = getattr(self, name)
+            if isinstance(given, bool) or not isinstance(given, int | float) or not least <= given <= most:
+                raise _out_of_bounds(name, f"a number from {least:g} to {most:g}", given)
+        if isinstance(self.top_k, bool) or not isinstance(self.top_k, int) or self.top_k < 0:
+            raise _out_of_bounds("top_k", "a whole number, 0 or more", self.top_k)
+
+
+def chosen(
+    logits: np.ndarray,
+    drawing: Drawing,
+    written: Sequence[Sequence[int]],
+    generators: Sequence[np.random.Generator],
+) -> tuple[np.ndarray, np.ndarray]:
+    """(int64 (B,) tokens, float64 (B,) their log-probabilities at temperature 1) of logits (B, V).
+
+    A token with -inf is never chosen.  written: what each row has written so far.  generators: one a row, asked once a
+    token, so that what a row gets does not depend on its neighbours; not asked at temperature 0.
+    """
+    logs = log_softmax(_penalised(logits, written, drawing.repetition_penalty))
+    if drawing.temperature == 0:
+        tokens = logs.argmax(1)
+    else:
+        tokens = np.array(
+            [_drawn(row, drawing, generator.random()) for row, generator in zip(logs, generators, strict=True)],
+            np.int64,
+        )
+    return tokens, logs[np.arange(len(logs)), tokens]
+
+
+def log_softmax(logits: np.ndarray) -> np.ndarray:
+    """float64 of the same shape, over the last axis; -inf stays."""
+    shifted = logits - logits.max(-1, keepdims=True).astype(np.float64)
+    return np.asarray(shifted - np.log(np.exp(shifted).sum(-1, keepdims=True)))
+
+
+def beams(
+    first: np.ndarray,
+    step: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    *,
+    width: int,
+    longest: int,
+    end: int,
+    length_penalty: float = 1.0,
+) -> tuple[list[int], float]:
+    """(tokens without the end, mean log-probability a token) of the best of `width` sequences for one row.
+
+    first: logits (V,) of the first token.  step: (tokens (n,), which of the sequences before each goes on (n,)) ->
+    logits (n, V) of the next.  A finished sequence counts its log-probability over length ** length_penalty; the search
+    ends when none under way can overtake the best, which with a penalty of 0 is exact (Meister et al. 2020).
+    """
+    logs, sequences = log_softmax(first)[None], [list[int]()]
+    sums, best, best_score, best_mean = np.zeros(1), list[int](), -np.inf, -np.inf
+    for length in range(1, longest + 1):
+        total = sums[:, None] + logs
+        order = np.argsort(-total, axis=None, kind="stable")[: 2 * width]
+        going: list[tuple[int, int, float]] = []
+        for place in order:
+            source, token = divmod(int(place), total.shape[1])
+            value = float(total[source, token])
+            if not np.isfinite(value):
+                break
+            if token == end or length == longest:
+                if value / length**length_penalty > best_score:
+                    best_score, best_mean = value / length**length_penalty, value / length
+                    best = [*sequences[source], token] if token != end else sequences[source]
+            elif len(going) < width:
+                going.append((source, token, value))
+        if not going or max(value for _, _, value in going) / longest**length_penalty <= best_score:
+            break
+        sources, tokens = np.array([one[0] for one in going]), np.array([one[1] for one in going], np.int64)
+        sequences = [[*sequences[source], token] for source, token, _ in going]
+        sums = np.array([value for _, _, value in going])
+        logs = log_softmax(step(tokens, sources))
+    return best, best_mean
+
+
+def _penalised(logits: np.ndarray, written: Sequence[Sequence[int]], penalty: float) -> np.ndarray:
+    if penalty == 1:
+        return logits
+    made = np.array(logits, np.float64)
+    for row, tokens in enumerate(written):
+        seen = np.unique(np.asarray(tokens, np.int64))
+        values = made[row, seen]
+        made[row, seen] = np.where(values > 0, values / penalty, values * penalty)
+    return made
+
+
+def _drawn(logs: np.ndarray, drawing: Drawing, chance: float) -> int:
+    """The token at this share of the probability of those that may be drawn, the likeliest first."""
+    order = np.argsort(-logs, kind="stable")
+    order = order[: drawing.top_k] if drawing.top_k else order
+    scaled = logs[order] / drawing.temperature
+    shares = np.exp(scaled - scaled[0])
+    upto = np.cumsum(shares / shares.sum())
+    kept = int(np.searchsorted(upto, drawing.top_p * (1 - 1e-12))) + 1 if drawing.top_p < 1 else len(order)
+    kept = min(kept, len(order))
+    return int(order[min(int(np.searchsorted(upto, chance * upto[kept - 1], side="right")), kept - 1)])
+
+
+def _out_of_bounds(name: str, expected: str, got: object) -> InputError:
+    return InputError(
+        f"{name} is {got!r}; expected {expected}.", where=name, expected=expected, got=str(got), fix=f"leave {name} out"
+    )
