@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from feilun.core import discover
-from feilun.core.errors import DataError, RecipeError
+from feilun.core.errors import DataError, InputError, RecipeError
 from feilun.core.recipe import Recipe
 from feilun.parts.bundle.answering import answer_rows, by_column
 from feilun.parts.engine.fit import fit
@@ -24,9 +24,17 @@ from feilun.parts.engine.trained import batch
 from feilun.stages.optimization import exporting
 from feilun.tasks.translation import TASK
 
-RECIPE = Recipe.model_validate(
-    {**TASK.example_recipe, "name": "t", "task": "translation", "model": {"name": "seq2seq", "hidden": 32}}
-)
+MODELS = {
+    "seq2seq": {"name": "seq2seq", "hidden": 32},
+    "encoder_decoder": {"name": "encoder_decoder", "width": 32, "depth": 1, "groups": 2},
+}
+
+
+def recipe(name: str) -> Recipe:
+    return Recipe.model_validate({**TASK.example_recipe, "name": "t", "task": "translation", "model": MODELS[name]})
+
+
+RECIPE = recipe("seq2seq")
 
 
 @dataclass(frozen=True)
@@ -43,13 +51,14 @@ class Made:
         return TASK.graphs(self.networks, batch(TASK, RECIPE, self.arrays, rows))
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
+@pytest.fixture(scope="module", params=MODELS)
+def made(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Made]:
+    asked = recipe(request.param)
     rows = by_column(TASK.example(0)[:200])
-    features = {name: feature.fit(rows) for name, feature in TASK.features(RECIPE).items()}
+    features = {name: feature.fit(rows) for name, feature in TASK.features(asked).items()}
     arrays = {name: feature.encode(rows) for name, feature in features.items()}
     with initialised(0):
-        networks = TASK.build(RECIPE, features)
+        networks = TASK.build(asked, features)
     plan = RECIPE.train.model_copy(update={"epochs": 3})
     done = fit(networks, arrays, Index(train=np.arange(200)), Learning(objective=TASK.objective), plan)
     folder = tmp_path_factory.mktemp("graphs")
@@ -92,6 +101,30 @@ def test_answers_are_the_same_from_torch_and_onnx_and_do_not_depend_on_the_batch
     assert [one["text"] for one in by_torch] == [one["text"] for one in by_onnx] == [one["text"] for one in alone]
     assert [one["confidence"] for one in by_onnx] == pytest.approx([one["confidence"] for one in alone], rel=1e-3)
     assert all(0 < one["confidence"] <= 1 for one in by_torch)
+
+
+@pytest.mark.parametrize("options", [{"beams": 3}, {"temperature": 1.0, "seed": 3}])
+def test_searched_and_drawn_texts_do_not_depend_on_the_batch(made: Made, options: dict[str, Any]) -> None:
+    _, run = runners(made)
+    rows = {"english": [row["english"] for row in TASK.example(1)[:5]]}
+    together = answer_rows(TASK, run, made.features, {}, rows, max_length=20, **options)
+    alone = answer_rows(TASK, run, made.features, {}, rows, batch_size=1, max_length=20, **options)
+    assert [one["text"] for one in together] == [one["text"] for one in alone]
+    if "seed" in options:
+        other = answer_rows(TASK, run, made.features, {}, rows, max_length=20, **{**options, "seed": 4})
+        assert [one["text"] for one in other] != [one["text"] for one in together]
+    else:
+        plain = answer_rows(TASK, run, made.features, {}, rows, max_length=20)
+        assert (
+            np.mean([one["confidence"] for one in together]) >= np.mean([one["confidence"] for one in plain]) - 0.01
+        )  # beams promise nothing
+
+
+@pytest.mark.parametrize("options", [{"beams": 0}, {"max_length": 1.5}, {"temperature": -1.0}, {"beams": True}])
+def test_options_out_of_bounds_are_told(made: Made, options: dict[str, Any]) -> None:
+    _, run = runners(made)
+    with pytest.raises(InputError, match=next(iter(options))):
+        answer_rows(TASK, run, made.features, {}, {"english": ["we"]}, **options)
 
 
 def test_a_missing_source_and_a_short_limit_are_answered(made: Made) -> None:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from feilun.core import discover
-from feilun.core.errors import DataError, RecipeError
+from feilun.core.errors import DataError, InputError, RecipeError, not_one_of
 from feilun.core.task import Graph, Json, Row, Rows, Score, State, Task
 from feilun.parts.metrics import expression, money, text
+from feilun.parts.ops import next_token
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from feilun.parts.engine.losses import Loss
 
 ALIASES = ("seq2seq", "text_to_text")
+MODELS = ("encoder_decoder", "seq2seq")
 START, END = 2, 3  # marks of parts/features/text.py
 LONGEST = 4096  # tokens, whatever is asked for: one request must not keep a server busy for ever
 NEIGHBOURS = 5000  # training rows that the nearest-sentence baseline searches
@@ -41,12 +43,13 @@ def features(recipe: Recipe) -> dict[str, Feature]:
 
 
 def build(recipe: Recipe, features: Features) -> dict[str, nn.Module]:
-    """One encoder-decoder."""
-    from feilun.parts.models import seq2seq
-
+    """One encoder-decoder. Raises RecipeError for a model that writes nothing."""
+    family: Any = discover.find("models", str(recipe.model.name))
+    if not hasattr(family, "writer"):
+        raise not_one_of("model.name", recipe.model.name, MODELS)
     sizes: list[Any] = [features["source"], features["target"]]
-    options = seq2seq.MODEL(**recipe.model.options)
-    return {"main": seq2seq.Network(options, sizes[0].vocabulary_size, sizes[1].vocabulary_size)}
+    options = family.MODEL(**recipe.model.options)
+    return {"main": family.writer(options, sizes[0].vocabulary_size, sizes[1].vocabulary_size)}
 
 
 def objective(
@@ -63,52 +66,84 @@ def graphs(networks: Mapping[str, nn.Module], batch: Mapping[str, Tensor]) -> di
     """`encoder` reads the source once; `step` writes one token and hands on its state."""
     import torch
 
-    from feilun.parts.models import seq2seq
-
     network: Any = networks["main"].eval()
-    encoder, step = seq2seq.Encoder(network), seq2seq.Step(network)
+    encoder, step = network.pieces()
     source = {name: batch[name] for name in ("source", "source_length")}
     with torch.no_grad():
         read = encoder(**source)
     token = torch.full((len(batch["source"]),), START)
     given = {"token": token, **read, "source_length": batch["source_length"]}
-    rows, places = {0: "rows"}, {0: "rows", 1: "places"}
+    rows = {0: "rows"}
+    axes = {"source": {0: "rows", 1: "places"}, "source_length": rows, "token": rows, "logits": rows, **network.axes}
+    last = ("logits", "next_state")
+    step_inputs = {name: given[name] for name in ("token", "state", "memory", "source_length")}
     return {
-        "encoder": Graph(
-            module=encoder,
-            inputs=source,
-            outputs=("memory", "state"),
-            axes={"source": places, "source_length": rows, "memory": places, "state": rows},
-        ),
-        "step": Graph(
-            module=step,
-            inputs={name: given[name] for name in ("token", "state", "memory", "source_length")},
-            outputs=("logits", "next_state"),
-            axes={"token": rows, "state": rows, "memory": places, "source_length": rows}
-            | {"logits": rows, "next_state": rows},
-        ),
+        "encoder": _graph(encoder, source, ("memory", "state"), axes),
+        "step": _graph(step, step_inputs, last, axes),
     }
 
 
-def answer(
-    run: Runner, inputs: Mapping[str, np.ndarray], features: Features, state: State, *, max_length: int = 256
-) -> list[Json]:
-    """Greedy: the likeliest next token until the end, or `max_length` tokens. Rows that have ended leave the batch.
+def _graph(module: nn.Module, inputs: Mapping[str, Tensor], outputs: tuple[str, ...], axes: Mapping[str, Any]) -> Graph:
+    own = {name: axes[name] for name in (*inputs, *outputs)}
+    return Graph(module=module, inputs=inputs, outputs=outputs, axes=own)
 
-    Each answer is `{text, confidence}`: confidence is the geometric mean of the tokens' probabilities.
+
+def answer(
+    run: Runner,
+    inputs: Mapping[str, np.ndarray],
+    features: Features,
+    state: State,
+    *,
+    max_length: int = 256,
+    beams: int = 1,
+    length_penalty: float = 1.0,
+    temperature: float = 0.0,
+    top_k: int = 0,
+    top_p: float = 1.0,
+    seed: int = 0,
+) -> list[Json]:
+    """Token by token until the end, or `max_length` tokens: the likeliest, drawn at random, or the best of `beams`.
+
+    Each answer is `{text, confidence}`: confidence is the geometric mean of the tokens' probabilities. What is drawn
+    for a text hangs on the seed and that text alone.  Raises InputError for options out of bounds.
     """
+    drawing = next_token.Drawing(temperature=temperature, top_k=top_k, top_p=top_p)
+    longest = _bounded("max_length", max_length, LONGEST)
+    width = _bounded("beams", beams, next_token.MOST_BEAMS)
     read = run("encoder", **inputs)
-    rows = len(read["state"])
-    alive = np.arange(rows)
-    token, current, memory, length = np.full(rows, START), read["state"], read["memory"], inputs["source_length"]
+    going = {"memory": read["memory"], "source_length": inputs["source_length"]}
+    if width > 1:
+        written = [
+            _searched(run, read["state"][row : row + 1], _part(going, [row]), width, longest, length_penalty)
+            for row in range(len(read["state"]))
+        ]
+    else:
+        texts = zip(inputs["source"], inputs["source_length"], strict=True)
+        keys = [[seed & 0xFFFFFFFF, *map(int, row[:length])] for row, length in texts]
+        written = _written(run, read["state"], going, longest, drawing, keys)
+    target: Any = features["target"]
+    return [{"text": target.decode(ids), "confidence": float(np.exp(mean))} for ids, mean in written]
+
+
+def _written(
+    run: Runner,
+    current: np.ndarray,
+    going: Mapping[str, np.ndarray],
+    longest: int,
+    drawing: next_token.Drawing,
+    keys: Sequence[Sequence[int]],
+) -> list[tuple[list[int], float]]:
+    """(tokens, mean log-probability) of every row. Rows that have ended leave the batch."""
+    rows = len(current)
+    alive, token = np.arange(rows), np.full(rows, START)
     written: list[list[int]] = [[] for _ in range(rows)]
     logs, steps = np.zeros(rows), np.zeros(rows)
-    for _ in range(max(1, min(max_length, LONGEST))):
-        made = run("step", token=token, state=current, memory=memory, source_length=length)
-        chances = _log_softmax(made["logits"])
-        chances[:, :END] = -np.inf  # padding, unknown and start are never written
-        token = chances.argmax(1)
-        logs[alive] += chances.max(1)
+    generators = [np.random.default_rng(key) for key in keys] if drawing.temperature else []
+    for _ in range(longest):
+        made = run("step", token=token, state=current, **going)
+        mine = [generators[row] for row in alive] if generators else []
+        token, log = next_token.chosen(_allowed(made["logits"]), drawing, [written[row] for row in alive], mine)
+        logs[alive] += log
         steps[alive] += 1
         stays = token != END
         for row, one in zip(alive[stays], token[stays], strict=True):
@@ -116,10 +151,47 @@ def answer(
         if not stays.any():
             break
         alive, token, current = alive[stays], token[stays], made["next_state"][stays]
-        memory, length = memory[stays], length[stays]
-    target: Any = features["target"]
-    sure = np.exp(logs / steps)
-    return [{"text": target.decode(ids), "confidence": float(c)} for ids, c in zip(written, sure, strict=True)]
+        going = going if stays.all() else _part(going, np.flatnonzero(stays))
+    return list(zip(written, logs / steps, strict=True))
+
+
+def _searched(
+    run: Runner, current: np.ndarray, going: Mapping[str, np.ndarray], width: int, longest: int, penalty: float
+) -> tuple[list[int], float]:
+    """The same of one row, by beam search."""
+    made = run("step", token=np.array([START]), state=current, **going)
+    first, current = _allowed(made["logits"])[0], made["next_state"]
+
+    def step(tokens: np.ndarray, sources: np.ndarray) -> np.ndarray:
+        nonlocal current
+        made = run("step", token=tokens, state=current[sources], **_part(going, np.zeros(len(tokens), np.int64)))
+        current = made["next_state"]
+        return _allowed(made["logits"])
+
+    return next_token.beams(first, step, width=width, longest=longest, end=END, length_penalty=penalty)
+
+
+def _part(arrays: Mapping[str, np.ndarray], rows: Any) -> dict[str, np.ndarray]:
+    return {name: array[rows] for name, array in arrays.items()}
+
+
+def _allowed(logits: np.ndarray) -> np.ndarray:
+    """Padding, unknown and start are never written."""
+    made = np.array(logits)
+    made[:, :END] = -np.inf
+    return made
+
+
+def _bounded(name: str, given: Any, most: int) -> int:
+    if isinstance(given, bool) or not isinstance(given, int) or given < 1:
+        raise InputError(
+            f"{name} is {given!r}; expected a whole number from 1 to {most}.",
+            where=name,
+            expected=f"1 to {most}",
+            got=str(given),
+            fix=f"leave {name} out",
+        )
+    return min(given, most)
 
 
 def truth(row: Row, recipe: Recipe) -> Json:
@@ -201,11 +273,6 @@ def _target(recipe: Recipe) -> str:
     return recipe.target.column
 
 
-def _log_softmax(logits: np.ndarray) -> np.ndarray:
-    shifted = logits - logits.max(1, keepdims=True)
-    return np.asarray(shifted - np.log(np.exp(shifted).sum(1, keepdims=True)))
-
-
 def _nearest(words: frozenset[str], known: Sequence[frozenset[str]]) -> int:
     """Place of the sentence with the largest share of common words (Jaccard); the first of equals."""
     return max(range(len(known)), key=lambda place: len(words & known[place]) / (len(words | known[place]) or 1))
@@ -255,7 +322,15 @@ TASK = Task(
     outputs={"logits": "categorical"},
     graphs=graphs,
     answer=answer,
-    options={"max_length": 256},
+    options={
+        "max_length": 256,
+        "beams": 1,
+        "length_penalty": 1.0,
+        "temperature": 0.0,
+        "top_k": 0,
+        "top_p": 1.0,
+        "seed": 0,
+    },
     truth=truth,
     correct=correct,
     scores=scores,

@@ -79,7 +79,19 @@ def counted(tokens: Tensor) -> Tensor:
 
 def norm(sizes: Sizes) -> nn.Module:
     """Over the last axis: mean and deviation (Ba et al. 2016), or the root of the mean square alone (Zhang 2019)."""
-    return nn.RMSNorm(sizes.width, eps=1e-6) if sizes.norm == "rms" else nn.LayerNorm(sizes.width)
+    return RootMeanSquare(sizes.width) if sizes.norm == "rms" else nn.LayerNorm(sizes.width)
+
+
+class RootMeanSquare(nn.Module):
+    """x / sqrt(mean x² + 1e-6), times a learnt scale; torch's own has no form in ONNX."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(width))
+
+    def forward(self, state: Tensor) -> Tensor:
+        """(..., width) -> the same."""
+        return state * torch.rsqrt(state.square().mean(-1, keepdim=True) + 1e-6) * self.weight
 
 
 class FeedForward(nn.Module):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -40,6 +40,12 @@ class Network(nn.Module):
     Texts are padded with 0 at the end; padding changes no answer. Positions are rotary: texts may be of any length.
     """
 
+    axes: ClassVar[dict[str, dict[int, str]]] = {
+        "memory": {0: "rows", 4: "places"},
+        "state": {0: "rows", 4: "written"},
+        "next_state": {0: "rows", 4: "written next"},
+    }
+
     def __init__(self, options: EncoderDecoder, source_size: int, target_size: int) -> None:
         super().__init__()
         sizes = attention.sizes_of(options, rotary=True)
@@ -60,6 +66,10 @@ class Network(nn.Module):
         memory = self.encode(source, source_length)
         logits, _ = self.decode(prefix, memory, source_length, None)
         return {"logits": logits}
+
+    def pieces(self) -> tuple[nn.Module, nn.Module]:
+        """What reads the source once, and what writes one token."""
+        return Encoder(self), Step(self)
 
     def encode(self, source: Tensor, length: Tensor) -> Tensor:
         """Keys and values for every layer that writes: (B, layers, 2, groups, S, head)."""
@@ -124,6 +134,9 @@ class Step(nn.Module):
         """token int64 (B,) -> logits (B, ids), next_state: one place longer."""
         logits, fresh = self.network.decode(token[:, None], memory, source_length, state)
         return {"logits": logits[:, 0], "next_state": torch.cat([state, fresh], 4)}
+
+
+writer = Network
 
 
 def _hiding(tokens: Tensor, length: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +29,12 @@ class Network(nn.Module):
     reads each source from its own last token.
     """
 
+    axes: ClassVar[dict[str, dict[int, str]]] = {
+        "memory": {0: "rows", 1: "places"},
+        "state": {0: "rows"},
+        "next_state": {0: "rows"},
+    }
+
     def __init__(self, options: Seq2Seq, source_size: int, target_size: int) -> None:
         super().__init__()
         hidden, width = options.hidden, options.embedding
@@ -47,6 +54,10 @@ class Network(nn.Module):
         memory, state = self.encode(source, source_length)
         logits, _ = self.decode(prefix, state, memory, source_length)
         return {"logits": logits}
+
+    def pieces(self) -> tuple[nn.Module, nn.Module]:
+        """What reads the source once, and what writes one token."""
+        return Encoder(self), Step(self)
 
     def encode(self, source: Tensor, length: Tensor) -> tuple[Tensor, Tensor]:
         """memory (B, S, hidden) and the decoder's first state (B, hidden)."""
@@ -94,6 +105,9 @@ class Step(nn.Module):
         """token int64 (B,) -> logits (B, ids), next_state (B, hidden)."""
         logits, after = self.network.decode(token[:, None], state, memory, source_length)
         return {"logits": logits[:, 0], "next_state": after}
+
+
+writer = Network
 
 
 def loss(
