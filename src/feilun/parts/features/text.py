@@ -158,6 +158,24 @@ class Text:
         values = np.fromiter(chain.from_iterable(tokens), np.int32, int(offsets[-1]))
         return Ragged(values, offsets)
 
+    def places(self, rows: Rows) -> list[np.ndarray]:
+        """Per text int32 (T, 2): the letters of each of its tokens in the text as it came, [first, behind the last].
+
+        As many as `encode` gives, without marks; (0, 0) for a token that is no letter. Raises RecipeError for grams.
+        """
+        if self.tokens == "grams":
+            raise RecipeError(
+                f"tokens of {self.columns[0]} is grams, which stand nowhere. Take words, bpe or characters.",
+                where=f"inputs.{self.columns[0]}.tokens",
+                expected="words, bpe, characters or file",
+                got="grams",
+                fix="tokens: words",
+            )
+        texts = self._texts(rows[self.columns[0]])
+        given = [value if isinstance(value, str) else self._text(value) for value in rows[self.columns[0]]]
+        found = zip(self._letters(texts), texts, given, strict=True)
+        return [self._back(places[: self.max_length] or [(0, 0)], text, came) for places, text, came in found]
+
     def decode(self, numbers: Iterable[int]) -> str:
         """Text from token numbers; reading ends at END, unknown tokens are left out."""
         kept: list[int] = []
@@ -250,11 +268,40 @@ class Text:
         place = self._places.get
         return ([place(token, UNKNOWN) for token in self._split(text)] for text in texts)
 
+    def _letters(self, texts: Sequence[str]) -> Iterator[list[tuple[int, int]]]:
+        """Where the tokens of tidied texts stand in them."""
+        if self.tokenizer:
+            self._bpe.no_padding()
+            self._bpe.no_truncation()
+            published = self.file is not None
+            encoded = self._bpe.encode_batch(list(texts), add_special_tokens=published)
+            return (_shortened(one.offsets, self.max_length, one.special_tokens_mask) for one in encoded)
+        if self.tokens == "words":
+            return ([match.span() for match in WORD.finditer(text)] for text in texts)
+        return ([(place, place + 1) for place in range(min(len(text), self.max_length))] for text in texts)
+
+    def _back(self, places: list[tuple[int, int]], text: str, came: str) -> np.ndarray:
+        """From letters of the tidied text to letters of the text as it came, where tidying changed its length."""
+        found = np.array(places, np.int32).reshape(-1, 2)
+        if len(text) == len(came) or not came:
+            return found
+        upto = [len(self._texts([came[:end]])[0]) for end in range(len(came) + 1)]
+        first = np.searchsorted(upto, found[:, 0], side="right") - 1
+        return np.stack([first, np.searchsorted(upto, found[:, 1])], 1).astype(np.int32)
+
     def _split(self, text: str) -> Sequence[str]:
         return WORD.findall(text) if self.tokens == "words" else text[: self.max_length]
 
 
 FEATURE = Text
+
+
+def _shortened(places: list[tuple[int, int]], most: int, special: Sequence[int]) -> list[tuple[int, int]]:
+    """At most so many, the published marks before and behind kept, as the tokenizer cuts."""
+    if len(places) <= most:
+        return places
+    after = next((place for place, one in enumerate(reversed(special)) if not one), 0)
+    return [*places[: most - after], *places[len(places) - after :]]
 
 
 def _suited(texts: Sequence[str]) -> str:
