@@ -100,3 +100,9 @@ def test_what_is_listed_as_missing_is_an_empty_text():
     empty = feature.encode({"t": [""]}).values.tolist()
     alike = [part.tolist() == empty for part in np.split(said.values, said.offsets[1:-1])]
     assert alike == [True, False, True, True, True, True]
+
+
+def test_the_same_texts_give_the_same_pieces() -> None:
+    """Also where there are more letters than pieces, and all of them equally rare."""
+    texts = ["".join(chr(0x4E00 + 37 * row + place) for place in range(37)) for row in range(40)]
+    assert len({fit(texts, tokens="bpe", vocabulary=200).tokenizer for _ in range(5)}) == 1

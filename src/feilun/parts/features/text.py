@@ -338,17 +338,24 @@ def _read_tokenizer(path: str, column: str) -> str:
 
 
 def _train_bpe(texts: Sequence[str], size: int, reserved: Sequence[str]) -> str:
-    """Byte-pair encoding (Sennrich et al. 2016) over characters, within words and apart from punctuation."""
+    """Byte-pair encoding (Sennrich et al. 2016) over characters, within words and apart from punctuation.
+
+    The alphabet is given, as of equally rare characters the library keeps some by chance.
+    """
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
     tokenizer = Tokenizer(models.BPE(unk_token="[UNK]"))
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Metaspace(), pre_tokenizers.Punctuation()])
     tokenizer.decoder = decoders.Metaspace()
+    counts = Counter(chain.from_iterable(texts))
+    counts["\u2581"] = counts.pop(" ", 0) + len(texts)  # what Metaspace writes for a space
+    alphabet = sorted(counts, key=lambda letter: (-counts[letter], letter))[: max(1, size // 2)]
     trainer = trainers.BpeTrainer(
         vocab_size=size,
         special_tokens=list(reserved),
         show_progress=False,
-        limit_alphabet=max(1, size // 2),
+        initial_alphabet=alphabet,
+        limit_alphabet=len(alphabet),
     )
     tokenizer.train_from_iterator(texts, trainer)
     plain = json.loads(tokenizer.to_str())
