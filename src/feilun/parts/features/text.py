@@ -275,7 +275,8 @@ class Text:
             self._bpe.no_truncation()
             published = self.file is not None
             encoded = self._bpe.encode_batch(list(texts), add_special_tokens=published)
-            return (_shortened(one.offsets, self.max_length, one.special_tokens_mask) for one in encoded)
+            kept = (_shortened(one.offsets, self.max_length, one.special_tokens_mask) for one in encoded)
+            return (_bare(places, text) for places, text in zip(kept, texts, strict=True))
         if self.tokens == "words":
             return ([match.span() for match in WORD.finditer(text)] for text in texts)
         return ([(place, place + 1) for place in range(min(len(text), self.max_length))] for text in texts)
@@ -302,6 +303,11 @@ def _shortened(places: list[tuple[int, int]], most: int, special: Sequence[int])
         return places
     after = next((place for place, one in enumerate(reversed(special)) if not one), 0)
     return [*places[: most - after], *places[len(places) - after :]]
+
+
+def _bare(places: list[tuple[int, int]], text: str) -> list[tuple[int, int]]:
+    """Without the space that many tokenizers count as the beginning of a word."""
+    return [(min(end, start + (text[start : start + 1] == " ")), end) for start, end in places]
 
 
 def _suited(texts: Sequence[str]) -> str:
