@@ -104,6 +104,7 @@ class Task:
     # ^ {"train": rows, "validation": rows}: thresholds, temperature, index, seen items; never gate or test rows
     answer: Callable[..., list[Json]]  # (run, inputs, features, state, **options): inputs = collated numpy arrays
     options: Mapping[str, Any] = field(default_factory=dict)  # options of `answer` with their defaults
+    finish: Callable[[Row, Json, Features], Json] | None = None  # (row, answer): with what only the raw row tells
 
     # judging and learning
     truth: Callable[[Row, Recipe], Json]  # from the raw row, never through the features

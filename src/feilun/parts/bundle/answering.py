@@ -43,7 +43,9 @@ def answer_rows(
     for block in _slices(count, batch_size * BLOCK):
         arrays = encode(inputs, {column: values[block] for column, values in rows.items()})
         answers += answer_encoded(task, run, features, state, arrays, batch_size, **options)
-    return answers
+    if task.finish is None:
+        return answers
+    return [task.finish(row, answer, features) for row, answer in zip(by_row(rows), answers, strict=True)]
 
 
 def answer_encoded(

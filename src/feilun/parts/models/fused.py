@@ -60,19 +60,21 @@ def build(model: Model, features: Features, inputs: Sequence[str], outputs: int,
     kinds = [str(features[item].kind) for item in inputs]
     known: tuple[str, ...] = getattr(family, "KINDS", ())
     if not set(kinds) & set(known):
-        raise RecipeError(
-            f"model {model.name} reads {', '.join(known) or 'other inputs'}; the columns here are "
-            f"{', '.join(sorted(set(kinds)))}. Choose another model, such as {BESIDE.get(kinds[0], 'mlp')}.",
-            where="model.name",
-            expected=" or ".join(known),
-            got=", ".join(sorted(set(kinds))),
-            fix=f"model: {BESIDE.get(kinds[0], 'mlp')}",
-        )
+        raise _unread(model, set(kinds), known, kinds[0])
     options = _options(family, model)
     encoders = {item: _encoder(family, options, family_name, features[item]) for item in inputs}
     trunk = _trunk(family, options, family_name, _width(encoders.values()), len(inputs))
     width = _width(encoders.values()) if trunk is None else _width([trunk])
     return Network(encoders, trunk, _head(family, options, width, outputs, name), name)
+
+
+def encoder(model: Model, feature: Any) -> nn.Module:
+    """The encoder of the recipe's model for one input. Raises RecipeError for a model that does not read it."""
+    name = discover.aliases("models").get(str(model.name), str(model.name))
+    family = discover.find("models", name)
+    if feature.kind not in getattr(family, "KINDS", ()):
+        raise _unread(model, {feature.kind}, getattr(family, "KINDS", ()), feature.kind)
+    return _encoder(family, _options(family, model), name, feature)
 
 
 def graph(network: nn.Module, inputs: Mapping[str, Tensor]) -> Graph:
@@ -82,6 +84,18 @@ def graph(network: nn.Module, inputs: Mapping[str, Tensor]) -> Graph:
     for place, name in enumerate(name for name in inputs if f"{name}_length" in inputs):
         axes[name][1] = f"tokens_{place}"
     return Graph(module=network, inputs=dict(inputs), outputs=(output,), axes=axes)
+
+
+def _unread(model: Model, kinds: set[str], known: Sequence[str], first: str) -> RecipeError:
+    other, there = BESIDE.get(first, "mlp"), ", ".join(sorted(kinds))
+    return RecipeError(
+        f"model {model.name} reads {', '.join(known) or 'other inputs'}; the columns here are {there}. Choose another "
+        f"model, such as {other}.",
+        where="model.name",
+        expected=" or ".join(known),
+        got=there,
+        fix=f"model: {other}",
+    )
 
 
 def _width(parts: Iterable[nn.Module]) -> int:

@@ -1,0 +1,84 @@
+"""Token classification: the example, learning with and without a CRF, answers, feedback, scores and baselines."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from feilun.core import discover
+from feilun.core.errors import DataError, RecipeError
+from feilun.core.recipe import Recipe
+from feilun.parts.bundle.answering import answer_rows, by_column
+from feilun.parts.engine.fit import fit
+from feilun.parts.engine.plan import Index, Learning
+from feilun.parts.engine.randomness import initialised
+from feilun.parts.engine.runner import TorchRunner
+from feilun.parts.engine.trained import batch
+from feilun.tasks.token_classification import TASK
+
+
+def recipe(**target: Any) -> Recipe:
+    keys = {**TASK.example_recipe, "target": {"columns": ["spans"], **target}}
+    return Recipe.model_validate({**keys, "name": "t", "task": "token_classification"})
+
+
+@pytest.mark.parametrize("crf", [False, True])
+def test_it_learns_names_by_their_neighbours(crf: bool) -> None:
+    asked, rows, new = recipe(crf=crf), by_column(TASK.example(0)), by_column(TASK.example(1)[:60])
+    features = {name: feature.fit(rows) for name, feature in TASK.features(asked).items()}
+    arrays = {name: feature.encode(rows) for name, feature in features.items()}
+    with initialised(0):
+        networks = TASK.build(asked, features)
+    plan = asked.train.model_copy(update={"epochs": 10, "learning_rate": 0.01, "batch_size": 32})
+    fit(networks, arrays, Index(train=np.arange(400)), Learning(objective=TASK.objective), plan)
+    run = TorchRunner(TASK.graphs(networks, batch(TASK, asked, arrays, np.arange(2))))
+    answers = answer_rows(TASK, run, features, {}, new)
+    assert answers == answer_rows(TASK, run, features, {}, new, batch_size=7)
+    truths = [TASK.truth(row, asked) for row in TASK.example(1)[:60]]
+    everything = np.arange(60)
+    found = {
+        name: TASK.scores(said, truths, asked)["span_f1"].statistic(everything)  # type: ignore[misc]
+        for name, said in {
+            "ours": answers,
+            **{name: say(new) for name, say in TASK.baselines(rows, asked).items()},
+        }.items()
+    }
+    assert found["ours"] > 0.97 > found["dictionary"] > found["no_span"], found
+    one = next(span for said in answers for span in said)
+    assert set(one) == {"start", "end", "label", "score", "text"} and 0.3 < one["score"] <= 1
+    assert all(
+        text[span["start"] : span["end"]] == span["text"]
+        for text, said in zip(new["text"], answers, strict=True)
+        for span in said
+    )
+    assert answer_rows(TASK, run, features, {}, {"text": ["", None]}) == [[], []]
+
+
+def test_scores_by_hand() -> None:
+    person, place = ({"start": 0, "end": 4, "label": label} for label in ("person", "place"))
+    other = {"start": 5, "end": 9, "label": "place"}
+    answers, truths = [[person], [place, other], []], [[person], [person, other], []]
+    found = TASK.scores(answers, truths, recipe())
+    rows = np.arange(3)
+    assert found["span_f1"].statistic(rows) == pytest.approx(2 * 2 / 6)  # type: ignore[misc]
+    assert found["text_f1"].rows.tolist() == [1.0, 0.5, 1.0]  # type: ignore[union-attr]
+    assert found["span_precision"].statistic(rows) == pytest.approx(2 / 3)  # type: ignore[misc]
+    assert np.isnan(found["span_recall"].statistic(np.array([2])))  # type: ignore[misc]
+
+
+def test_feedback_is_the_whole_list() -> None:
+    row, span = {"text": "Anna came"}, {"start": 0, "end": 4, "label": "person"}
+    assert TASK.correct(row, [span], recipe()) == {**row, "spans": [span]}
+    assert TASK.correct(row, {"spans": []}, recipe())["spans"] == []
+    for wrong in ("person", [{"start": 0, "end": 40, "label": "person"}], None, [{"label": "person"}]):
+        with pytest.raises(DataError, match="span"):
+            TASK.correct(row, wrong, recipe())
+
+
+def test_other_inputs_are_told() -> None:
+    keys = {**TASK.example_recipe, "name": "t", "task": "token_classification", "inputs": {"text": "number"}}
+    with pytest.raises(RecipeError, match="one input of kind text"):
+        TASK.features(Recipe.model_validate(keys))
+    assert discover.aliases("tasks")["ner"] == "token_classification"
