@@ -68,7 +68,7 @@ def graphs(networks: Mapping[str, nn.Module], batch: Mapping[str, Tensor]) -> di
     """Scores of tags; the best sequence is found in numpy."""
     both = {0: "rows", 1: "tokens"}
     inputs = {name: batch[name] for name in ("text", "text_length")}
-    axes = {"text": both, "text_length": {0: "rows"}, "logits": both, "follows": {}}
+    axes = {"text": both, "text_length": {0: "rows"}, "logits": both, "follows": {0: "rows"}}
     return {"main": Graph(module=networks["main"].eval(), inputs=inputs, outputs=("logits", "follows"), axes=axes)}
 
 
@@ -79,9 +79,10 @@ def answer(run: Runner, inputs: Mapping[str, np.ndarray], features: Features, st
     """
     made = run("main", text=inputs["text"], text_length=inputs["text_length"])
     target: Any = features["spans"]
-    follows, last = np.asarray(made["follows"], np.float64), np.where(target.may_end(), 0.0, FORBIDDEN)
+    last = np.where(target.may_end(), 0.0, FORBIDDEN)
     answers: list[Json] = []
-    for logits, length, places in zip(made["logits"], inputs["text_length"], inputs["places"], strict=True):
+    every = zip(made["logits"], made["follows"], inputs["text_length"], inputs["places"], strict=True)
+    for logits, follows, length, places in every:
         scores = np.asarray(logits[:length], np.float64)
         tags, _ = best_path(scores, follows, last)
         logs = scores - scores.max(1, keepdims=True)

@@ -13,7 +13,7 @@ FORBIDDEN = -1e4  # score of a tag after one it may not follow
 
 
 class Network(nn.Module):
-    """forward(text int64 (B, T), text_length) -> logits (B, T, tags), and follows (tags + 1, tags).
+    """forward(text int64 (B, T), text_length) -> logits (B, T, tags), and follows (B, tags + 1, tags).
 
     follows: what is added to the score of a tag after each other tag, the last row for the first of a text: what may
     not follow has -10,000; what else there is, a CRF learns (Lafferty et al. 2001), and is 0 without one.
@@ -34,10 +34,10 @@ class Network(nn.Module):
         """Padding changes no answer."""
         states = self.encoder.states(text, text_length)  # type: ignore[operator]
         follows = (1 - self.allowed) * FORBIDDEN
-        logits = self.head(self.dropout(states))
-        if self.learnt is None:
-            return {"logits": logits, "follows": follows}
-        return {"logits": logits, "follows": follows + self.learnt * self.allowed, "learnt": self.learnt}
+        made = {"logits": self.head(self.dropout(states))}
+        if self.learnt is not None:
+            follows, made["learnt"] = follows + self.learnt * self.allowed, self.learnt
+        return {**made, "follows": follows.unsqueeze(0).expand(text.shape[0], -1, -1)}
 
 
 def loss(
@@ -61,15 +61,16 @@ def loss(
 
 def scored(logits: Tensor, follows: Tensor, tags: Tensor, mask: Tensor) -> Tensor:
     """(B,): the score of these tags."""
-    before = torch.cat([torch.full_like(tags[:, :1], follows.shape[0] - 1), tags[:, :-1]], 1)
-    each = logits.gather(2, tags.unsqueeze(2)).squeeze(2) + follows[before, tags]
+    before = torch.cat([torch.full_like(tags[:, :1], follows.shape[1] - 1), tags[:, :-1]], 1)
+    rows = torch.arange(len(tags), device=tags.device).unsqueeze(1)
+    each = logits.gather(2, tags.unsqueeze(2)).squeeze(2) + follows[rows, before, tags]
     return (each * mask).sum(1)
 
 
 def total(logits: Tensor, follows: Tensor, mask: Tensor) -> Tensor:
     """(B,): log of the sum over all sequences of tags of exp(score), place by place (the forward algorithm)."""
-    state = logits[:, 0] + follows[-1]
+    state = logits[:, 0] + follows[:, -1]
     for place in range(1, logits.shape[1]):
-        after = (state.unsqueeze(2) + follows[:-1]).logsumexp(1) + logits[:, place]
+        after = (state.unsqueeze(2) + follows[:, :-1]).logsumexp(1) + logits[:, place]
         state = torch.where(mask[:, place : place + 1] > 0, after, state)
     return state.logsumexp(1)

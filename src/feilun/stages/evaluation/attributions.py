@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from feilun.parts.metrics import spans
 from feilun.parts.metrics.detection import f1
 from feilun.parts.metrics.text import chrf
 from feilun.parts.ops.ragged import take
@@ -68,7 +69,8 @@ def strength(answer: Json, given: Json) -> float | None:
     Of labels the log odds, so that words count too where the model is very sure; of a number the number.
     """
     if isinstance(given, list):
-        return float(f1([answer], [given])[0])
+        in_text = all("start" in one for one in (*given, *answer))
+        return float(spans.each(spans.counts([answer], [given]))[0] if in_text else f1([answer], [given])[0])
     if not isinstance(given, Mapping):
         return None
     scores = answer.get("scores")

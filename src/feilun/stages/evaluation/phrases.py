@@ -82,6 +82,8 @@ def _said(value: Json) -> str:
         if value and all(isinstance(item, dict) and "box" in item for item in value):
             many = Counter(_label(item) for item in value).most_common()
             return ", ".join(label if count == 1 else f"{label} × {count}" for label, count in many)
+        if value and all(isinstance(item, dict) and "start" in item and "text" in item for item in value):
+            return ", ".join(f"{item['text']}: {item.get('label', '')}" for item in value)
         return ", ".join(_said(item) for item in value[:12]) + ("…" if len(value) > 12 else "")
     if isinstance(value, dict):
         main = next((key for key in SAID if key in value), None)
