@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 
@@ -19,6 +20,7 @@ MOST_WHOLE_CLASSES = 10  # student_mat's grades 0..20 are numbers; ratings 1..5 
 SEPARATORS = ("|", ";")
 LONGEST_LABEL = 40  # characters
 MOST_SEEN = 5_000  # cells looked at for a separator, evenly spread
+SPANS_SEEN = 200  # cells looked at to find out whether they are spans of texts
 MOST_CLASSES_SHARE = 0.5  # of the rows: words that hardly repeat are no classes
 
 
@@ -41,6 +43,8 @@ def task(recipe: Recipe, table: pa.Table, chosen: Sequence[str], whole: raw.Raw)
     if not chosen:
         return recipe.task, ""
     column = table.column(chosen[0])
+    if recipe.task is None and len(chosen) == 1 and _are_spans(column):
+        return "token_classification", "spans of texts, so token_classification"
     if recipe.task is not None and recipe.task not in ("classification", "regression"):
         return recipe.task, f"task {recipe.task}"
     complete = whole.rows is not None and whole.rows <= len(whole.given)
@@ -113,6 +117,19 @@ def _check_classes(column: pa.ChunkedArray, name: str, whole: raw.Raw, missing: 
         got=only,
         fix=word.key if word else "add rows of another class",
     )
+
+
+def _are_spans(column: pa.ChunkedArray) -> bool:
+    """Whether the cells are lists of {start, end, label}, or that as JSON text; empty ones say nothing."""
+    known = clean.spread(column.drop_null(), SPANS_SEEN).to_pylist()
+    try:
+        cells = [json.loads(cell) if isinstance(cell, str) and cell.startswith("[") else cell for cell in known]
+    except ValueError:
+        return False
+    if not all(isinstance(cell, list) for cell in cells):
+        return False
+    spans = [one for cell in cells for one in cell]
+    return bool(spans) and all(isinstance(one, dict) and {"start", "end", "label"} <= one.keys() for one in spans)
 
 
 def _infer(recipe: Recipe, table: pa.Table, chosen: Sequence[str], where: str) -> str:

@@ -12,6 +12,7 @@ from feilun.core.errors import DataError
 from feilun.core.recipe import Data
 from feilun.parts.delimited import archive
 from feilun.stages.data.reading import (
+    conll_file,
     csv_file,
     hub,
     idx_folder,
@@ -32,8 +33,10 @@ READERS: dict[str, Callable[[Path, Data, raw.Most], raw.Raw]] = {
     "image_folder": image_folder.read,
     "text_folder": text_folder.read,
     "idx": idx_folder.read,
+    "conll": conll_file.read,
 }
 TABLES = {".csv": "csv", ".tsv": "csv", ".txt": "csv", ".data": "csv", ".parquet": "parquet", ".pq": "parquet"}
+TABLES |= dict.fromkeys((".conll", ".bio", ".iob", ".bioes"), "conll")
 TABLES |= {".json": "jsonl", ".jsonl": "jsonl", ".ndjson": "jsonl", ".npz": "npz"}
 PACKED = (".zip", ".gz", ".bz2", ".xz", ".tgz", ".tar", ".tbz2", ".txz")
 GIVEN = {"train": ("train",), "validation": ("validation", "val", "valid", "dev"), "test": ("test",)}
