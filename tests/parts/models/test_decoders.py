@@ -94,6 +94,36 @@ def test_only_what_is_to_be_learnt_counts_and_padding_never_does() -> None:
         )
 
 
+@pytest.mark.parametrize("options", SHAPES)
+def test_short_texts_side_by_side_have_the_losses_that_they_have_alone(options: dict[str, object]) -> None:
+    network, seen = small(**options), list[tuple[int, ...]]()
+    text, length = tokens(7, 12), torch.tensor([12, 3, 2, 5, 4, 6, 2])
+    text = torch.where(torch.arange(12) < length[:, None], text, 0)
+    learnt = torch.randint(0, 2, (7, 12), generator=torch.Generator().manual_seed(0))
+
+    def of_token(logits: Tensor, wanted: Tensor) -> Tensor:
+        return torch.nn.functional.cross_entropy(logits, wanted, reduction="none")
+
+    def watched(**batch: Tensor) -> dict[str, Tensor]:
+        seen.append(tuple(batch["tokens"].shape))
+        made: dict[str, Tensor] = network(**batch)
+        return made
+
+    batch = {"text": text, "text_length": length, "learnt": learnt}
+    together = decoder.loss(watched, batch, of_token)
+    assert seen == [(3, 11)], "27 tokens in rows of 11"
+    alone = [
+        decoder.loss(network, {name: part[row : row + 1] for name, part in batch.items()}, of_token) for row in range(7)
+    ]
+    assert torch.allclose(together, torch.cat(alone), atol=1e-5)
+    gradients = []
+    for loss in (together.sum(), torch.cat(alone).sum()):
+        network.zero_grad()
+        loss.backward()
+        gradients.append(torch.cat([p.grad.flatten() for p in network.parameters() if p.grad is not None]))
+    assert torch.allclose(*gradients, atol=1e-4)
+
+
 def test_a_gate_costs_no_more_numbers() -> None:
     counts = [sum(p.numel() for p in small(activation=one).parameters()) for one in ("gelu", "swiglu")]
     assert counts[1] == pytest.approx(counts[0], rel=0.03)

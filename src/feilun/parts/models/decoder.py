@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from feilun.core.errors import not_one_of
-from feilun.parts.models import attention
+from feilun.parts.models import attention, stems
 from feilun.parts.models import depth as stochastic
 
 SIZES = {  # width, layers, heads; about 1, 5, 26 and 124 million numbers beside the tokens' vectors
@@ -19,6 +19,7 @@ SIZES = {  # width, layers, heads; about 1, 5, 26 and 124 million numbers beside
     "medium": (512, 8, 8),
     "base": (768, 12, 12),
 }
+ENOUGH = 0.8  # rows are put together if that leaves at most so many times as many
 HIDDEN = -1e9  # added to the score of what must not be seen
 
 
@@ -62,10 +63,13 @@ class Network(nn.Module):
         self.dropout = nn.Dropout(sizes.dropout)
         attention.start(self, layers)
 
-    def forward(self, tokens: Tensor, documents: Tensor | None = None) -> dict[str, Tensor]:
-        """documents: int64 (B, T), which of several texts in a row each token is of: none sees another."""
+    def forward(
+        self, tokens: Tensor, documents: Tensor | None = None, places: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """documents: int64 (B, T), which of several texts in a row each token is of: none sees another.  places: of
+        each token in its text; counted along the row where left out."""
         mask = None if documents is None else _within(documents)
-        states, _ = self.states(tokens, attention.counted(tokens), mask)
+        states, _ = self.states(tokens, attention.counted(tokens) if places is None else places, mask)
         return {"logits": self.logits(states)}
 
     def states(
@@ -115,19 +119,52 @@ def loss(
 ) -> Tensor:
     """Loss per row (B,): the mean over the tokens that are to be learnt, each from those before it.
 
-    batch: text int64 (B, T), text_length; learnt (B, T), 1 where a token counts, if not all do; documents (B, T).
+    Short texts are put side by side into rows as long as the longest, so that little is computed for padding.
+    batch: text int64 (B, T), text_length; learnt (B, T), 1 where a token counts, if not all do.
     of_token: from logits (N, symbols) and int64 (N,) to (N,), such as cross-entropy.
     """
-    text = batch["text"]
+    text, length = batch["text"], batch["text_length"] - 1
     prefix, wanted = text[:, :-1], text[:, 1:]
-    given = {"documents": batch["documents"][:, :-1]} if "documents" in batch else {}
-    logits = logits_of(tokens=prefix, **given)["logits"]
-    each = of_token(logits.flatten(0, 1), wanted.flatten()).reshape(wanted.shape)
-    places = torch.arange(1, text.shape[1], device=text.device)
-    counts = (places.unsqueeze(0) < batch["text_length"].unsqueeze(1)).to(each.dtype)
+    counts = stems.present(prefix, length)
+    starts, rows = packing(length.tolist(), prefix.shape[1])
+    if rows > ENOUGH * len(text):
+        logits = logits_of(tokens=prefix)["logits"].flatten(0, 1)
+        each = of_token(logits, wanted.flatten()).reshape(wanted.shape)
+    else:
+        there = counts > 0
+        into = (torch.tensor(starts, device=text.device).unsqueeze(1) + attention.counted(prefix))[there]
+        numbers = torch.arange(1, len(text) + 1, device=text.device).unsqueeze(1).expand(prefix.shape)
+        parts = (prefix, numbers, attention.counted(prefix))
+        tokens, documents, places = (_put(part[there], into, rows, prefix.shape[1]) for part in parts)
+        logits = logits_of(tokens=tokens, documents=documents, places=places)["logits"].flatten(0, 1)[into]
+        found = of_token(logits, wanted[there])
+        each = torch.zeros(prefix.shape, dtype=found.dtype, device=text.device).masked_scatter(there, found)
     if "learnt" in batch:
         counts = counts * batch["learnt"][:, 1:]
     return (each * counts).sum(1) / counts.sum(1).clamp(min=1)
+
+
+def packing(lengths: Sequence[int], longest: int) -> tuple[list[int], int]:
+    """(where each text begins in rows of `longest` laid end to end, how many rows): each goes into the first row with
+    room, the longest first (Johnson 1973)."""
+    free: list[int] = []
+    starts = [0] * len(lengths)
+    for number in sorted(range(len(lengths)), key=lambda one: -lengths[one]):
+        row = next((place for place, room in enumerate(free) if room >= lengths[number]), len(free))
+        if row == len(free):
+            free.append(longest)
+        starts[number] = row * longest + longest - free[row]
+        free[row] -= lengths[number]
+    return starts, len(free)
+
+
+def _put(values: Tensor, into: Tensor, rows: int, longest: int) -> Tensor:
+    """(rows, longest) with these values at these places, 0 elsewhere."""
+    return (
+        torch.zeros(rows * longest, dtype=values.dtype, device=values.device)
+        .index_copy(0, into, values)
+        .reshape(rows, longest)
+    )
 
 
 def build(options: Decoder, symbols: int, longest: int) -> Network:
