@@ -17,14 +17,10 @@ from feilun.stages.training import trials
 if TYPE_CHECKING:
     from feilun.core.protocols import Say
 
-RATES, MODELS, WHOLE = (
-    15,
-    45,
-    101,
-)  # % of its epochs after which a trial is compared with other rates of its model, other models
-MARGIN = (
-    0.98  # another rate goes on if its loss is less than so many times that of the candidate's own: losses are early
-)
+# % of its epochs after which a trial is compared with other rates of its model, other models
+RATES, MODELS, WHOLE = 15, 45, 101
+# Early losses that differ by less say nothing: the candidate's own rate goes on, and every model.
+MARGIN = 0.98
 FACTORS = (1 / 3, 3.0)  # further rates of each candidate, where the recipe names none
 MEMORY = ("out of memory", "not enough memory", "can't allocate memory")  # in torch's words
 PIP = "pip install 'feilun[search]'"
