@@ -144,6 +144,17 @@ def test_other_answers_have_no_wrong_label(tmp_path: Path, task: str, values: li
         mislabelled.check(recipe, tmp_path)
 
 
+def test_a_task_without_labels_is_told_before_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    lines = [f"{row * 37 % 101},{row % 7 + 0.5 * row}" for row in range(100)]
+    Path("t.csv").write_text("a,y\n" + "\n".join(lines), encoding="utf-8")
+    Path("t.yaml").write_text("name: t\ndata: {source: t.csv}\ntask: regression\ntarget: y\n", encoding="utf-8")
+    assert main(["evaluate", "t.yaml", "--label-noise"]) == 2
+    assert "it has no classes" in capsys.readouterr().err and not Path("runs").exists()
+
+
 def test_a_bounded_loss_learns_in_spite_of_four_wrong_labels_in_ten() -> None:
     true = load_digits().target
     labels, _ = planted(true, 0.4)

@@ -43,6 +43,8 @@ def evaluate(
     base = path.resolve().parent
     read = reading.read_recipe(path, settings or ())
     thresholds.early(wanted, read)
+    if label_noise:
+        lifecycle.call("evaluation", "check_label_noise", lifecycle.call("data", "resolve", read, base=base))
     run = lifecycle.run_recipe(read, home=context.home, base=base, say=context.say)
     given = lifecycle.Given(base=base, say=context.say)
     made = run.made("evaluation")
@@ -50,6 +52,8 @@ def evaluate(
     value: dict[str, Any] = {"scores": made.scores, "main": main}
     judged, over = made.scores, ""
     thresholds.check(wanted, judged, main, run.version)
+    if label_noise:
+        lifecycle.call("evaluation", "check_label_noise", run.recipe, run.stages["data"])
     if folds:
         value["folds"] = studies.cross_validate(run, folds, given)
         judged, over = value["folds"]["scores"], f"{folds} folds"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -18,6 +18,7 @@ WITHOUT_EFFECT = (
     "profile",
 )  # on what comes out: how it is made
 FOUND = ("learning_rate", "batch_size")  # what may be `auto`
+Share = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Pretrain(Frozen):
@@ -82,7 +83,7 @@ class Train(Frozen):
         description="for momentum, nesterov, muon: share of the last step kept (classical form); for rmsprop: of the "
         "mean square",
     )
-    betas: tuple[float, float] = Field((0.9, 0.999), description="for adam and adamw")
+    betas: tuple[Share, Share] = Field((0.9, 0.999), description="for adam, adamw and what muon leaves to adamw")
     l2: float = Field(0.0, ge=0, description="adds l2/2 times the squared weights to the loss")
     weight_decay: float = Field(
         0.01, ge=0, description="for adamw and muon: decoupled decay per step, times the learning rate"

@@ -55,6 +55,18 @@ def test_a_damaged_one_gives_way_to_the_one_before(tmp_path: Path) -> None:
         checkpoints.read(tmp_path)
 
 
+@pytest.mark.parametrize("content", ["{", "", "{}", "[1]"])
+def test_a_damaged_list_of_hashes_has_a_copy(tmp_path: Path, content: str) -> None:
+    written(tmp_path, 3)
+    (tmp_path / checkpoints.FILE).write_text(content, encoding="utf-8")
+    found = checkpoints.read(tmp_path)
+    assert found is not None and found[1] == {"step": 4}
+    checkpoints.write(tmp_path, 5, {"w": torch.tensor([5.0])}, {"step": 5}, 3)
+    assert len(list(tmp_path.glob("step-*"))) == 3
+    checkpoints.clear(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_same_step_twice_is_listed_once(tmp_path: Path) -> None:
     written(tmp_path, 2)
     checkpoints.write(tmp_path, 4, {"w": torch.tensor([9.0])}, {"step": 4}, 2)

@@ -41,3 +41,15 @@ def test_a_rate_that_is_too_high_stops_early_and_keeps_the_checkpoint(tmp_path: 
         fit(linear(), line(), Index(train=np.arange(40)), Learning(objective=squared), plan, Run(folder=tmp_path))
     assert caught.value.fix == "train.learning_rate: 0.22"
     assert list(tmp_path.glob("step-*.safetensors"))
+
+
+def test_an_explosion_within_the_first_steps_does_not_set_its_own_bar(tmp_path: Path) -> None:
+    plan = Train(epochs=3, batch_size=10, optimizer="sgd", learning_rate=40, **{**FLAT, "clip": None})
+    with pytest.raises(InputError, match=r"Training leads away: the loss was .* in the first step"):
+        fit(linear(), line(), Index(train=np.arange(40)), Learning(objective=squared), plan, Run(folder=tmp_path))
+
+
+def test_weights_that_fit_already_may_meet_a_hard_batch() -> None:
+    progress = Progress(first=[1e-6, 0.4, 0.3, 0.5])
+    divergence.watch_epoch(progress, 0.4, Train())
+    divergence.watch_epoch(Progress(), None, Train())

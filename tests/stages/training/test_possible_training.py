@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from feilun import lifecycle
 from feilun.core import discover
 from feilun.core.errors import RecipeError
-from feilun.core.recipe import Recipe
-from feilun.parts.engine import losses
+from feilun.core.recipe import Recipe, Train
+from feilun.parts.engine import execution, losses
 from feilun.stages.training import learning, possible, verbs
 
 
@@ -53,6 +54,40 @@ def test_what_a_task_does_not_have(task: str, train: dict[str, Any], words: str)
 def test_columns_that_cannot_be_mixed(kinds: dict[str, str], train: dict[str, Any], words: str) -> None:
     with pytest.raises(RecipeError, match=words):
         check(recipe("classification", kinds, **train))
+
+
+@pytest.mark.parametrize(
+    ("train", "words"),
+    [
+        ({"momentum": 0.5}, "momentum is 0.5, and does nothing here: it goes with optimizer: momentum"),
+        ({"warmup": 0.2, "decay": "one_cycle"}, "one_cycle warms up by itself"),
+        ({"average_decay": 0.9}, "average: ema"),
+        ({"unfreeze": 3}, "train.freeze"),
+        ({"unfreeze": 9, "freeze": ["encoders"], "epochs": 4}, "there are 4"),
+        ({"shard": True}, "processes: 2"),
+        ({"time_limit_s": 5, "pretrain": {"epochs": 3}}, "train.pretrain is another one"),
+        ({"time_limit_s": 5, "pseudo_labels": {"source": "x.csv"}}, "train.pseudo_labels is another one"),
+        ({"few_shot": True}, "knows nothing yet"),
+        ({"few_shot": True, "pretrain": {"epochs": 3}, "mixup": 0.2}, "solves the last layer at once"),
+        ({"few_shot": True, "pretrain": {"epochs": 3}, "learning_rate": "auto"}, "solves the last layer at once"),
+    ],
+)
+def test_keys_that_would_do_nothing(train: dict[str, Any], words: str) -> None:
+    with pytest.raises(RecipeError, match=words):
+        check(recipe("classification", **train))
+
+
+def test_keys_that_a_task_sets_are_noted_instead() -> None:
+    cpu = torch.device("cpu")
+    plan = Train(optimizer="sgd", weight_decay=0.5, precision="fp16")
+    assert len(execution.notes(plan, cpu, streamed=True)) == 3
+    assert execution.notes(Train(), cpu, streamed=False) == []
+
+
+@pytest.mark.parametrize("betas", [[0.9, 1.0], [-0.1, 0.9], [0.9]])
+def test_betas_below_one_alone_are_taken(betas: list[float]) -> None:
+    with pytest.raises(ValueError, match="betas"):
+        recipe("classification", betas=betas)
 
 
 def test_boxes_are_not_cut() -> None:

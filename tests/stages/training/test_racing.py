@@ -77,6 +77,13 @@ def test_the_best_rate_of_each_model_goes_on_then_the_best_model_and_the_simples
     assert len(field.epochs) == len(set(field.epochs)) == 2 * 20 + 9 + 6 * 3, "no epoch is computed twice"
 
 
+def test_early_losses_that_hardly_differ_halt_no_model_and_change_no_rate(tmp_path: Path) -> None:
+    losses = {("linear", 0.01): 9.0, ("mlp", 0.01): 2.02, ("mlp", 0.03): 2.0, ("tabm", 0.01): 2.0}
+    raced = racing.race(ASKED, candidates(), tmp_path, Field(losses).attempt, Quiet())
+    finished = [(recipe.model.name, recipe.train.learning_rate) for recipe, _ in raced.tried]
+    assert finished == [("linear", 0.01), ("mlp", 0.01), ("tabm", 0.01)]
+
+
 def test_a_search_that_is_repeated_trains_nothing_and_chooses_the_same(tmp_path: Path) -> None:
     first = racing.race(ASKED, candidates(), tmp_path, Field(LOSSES).attempt, Quiet())
     again = Field(LOSSES)

@@ -28,7 +28,7 @@ from feilun.core.manifest import hash_file, read_json, sync_folder, write_bytes,
 from feilun.core.protocols import Say
 from feilun.parts.engine import weights
 
-FILE = "checkpoint.json"
+FILE, COPY = "checkpoint.json", "checkpoint.copy.json"  # the same twice: without their hashes no checkpoint is taken
 PROGRESS = "progress.json"
 MOMENTS = ("exp_avg", "exp_avg_sq", "momentum_buffer", "sum", "square_avg")  # what optimizers keep for each weight
 Found = tuple[dict[str, Tensor], dict[str, Any]]
@@ -93,9 +93,15 @@ def read(folder: Path, say: Say | None = None, likes: Mapping[str, Tensor] | Non
     )
 
 
+def under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Those whose names begin so, without it."""
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
 def clear(folder: Path) -> None:
     """Remove what training no longer needs once its result is saved."""
-    (folder / FILE).unlink(missing_ok=True)
+    for name in (FILE, COPY):
+        (folder / name).unlink(missing_ok=True)
     _remove(folder, keep=set())
 
 
@@ -140,13 +146,13 @@ def _each(optimizers: Mapping[str, Sequence[Optimizer]]) -> Iterator[tuple[str, 
 
 def _named(folder: Path) -> list[dict[str, Any]]:
     """{file, sha256, step} of the checkpoints that are kept, the newest first; empty where the list is damaged."""
-    if not (folder / FILE).is_file():
-        return []
-    try:
-        found = read_json(folder / FILE)
-        return [{name: found[name] for name in ("file", "sha256", "step")}, *found.get("older", [])]
-    except (IntegrityError, KeyError, TypeError, ValueError):
-        return []
+    for name in (FILE, COPY):
+        try:
+            found = read_json(folder / name)
+            return [{key: found[key] for key in ("file", "sha256", "step")}, *found.get("older", [])]
+        except (OSError, IntegrityError, KeyError, TypeError, ValueError):
+            continue
+    return []
 
 
 def _read(folder: Path, entry: Mapping[str, Any], likes: Mapping[str, Tensor]) -> Found:
@@ -175,7 +181,8 @@ def _read(folder: Path, entry: Mapping[str, Any], likes: Mapping[str, Tensor]) -
 def _name(folder: Path, entry: Mapping[str, Any], keep: int) -> None:
     """This is the newest checkpoint from now on; all but the newest `keep` are removed."""
     older = [one for one in _named(folder) if one["step"] != entry["step"]][: keep - 1]
-    write_json(folder / FILE, {**entry, "older": older})
+    for name in (FILE, COPY):
+        write_json(folder / name, {**entry, "older": older})
     _remove(folder, keep={one["file"] for one in (entry, *older)})
 
 
@@ -190,7 +197,7 @@ def _no_room(folder: Path, step: int, size: str, why: str) -> InputError:
 
 def _remove(folder: Path, keep: set[str]) -> None:
     """Every other checkpoint, and the temporary files that a kill left half written."""
-    for pattern in ("step-*", ".step-*", f".{FILE}.*"):
+    for pattern in ("step-*", ".step-*", f".{FILE}.*", f".{COPY}.*"):
         for path in folder.glob(pattern):
             if path.name not in keep:
                 shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)

@@ -9,6 +9,7 @@ from feilun.core.recipe import Train
 from feilun.parts.engine.plan import Progress
 
 FIRST, RECENT = 50, 20  # losses at the start, and latest ones, whose medians are compared
+EXPLODED = 1e4  # times the loss of the very first step, or 1: an explosion within the first ones would set its own bar
 TIMES = 20.0  # the latest are so many times the first: no noise, and no batch with an outlier, does that to a median
 
 
@@ -29,6 +30,23 @@ def watch(progress: Progress, loss: float, plan: Train) -> None:
             progress,
             plan,
             expected=f"a loss below {TIMES:g} times its start",
+            got=f"{now:.3g}",
+        )
+
+
+def watch_epoch(progress: Progress, validation_loss: float | None, plan: Train) -> None:
+    """Raise InputError after an epoch that ends beyond everything."""
+    if not progress.first:
+        return
+    least = EXPLODED * max(1.0, progress.first[0])
+    now = max(statistics.median(progress.recent or progress.first), validation_loss or 0.0)
+    if now > least:
+        raise _error(
+            f"Training leads away: the loss was {progress.first[0]:.3g} in the first step, and is {now:.3g} after "
+            f"epoch {len(progress.curves)}.",
+            progress,
+            plan,
+            expected=f"a loss below {least:.3g}",
             got=f"{now:.3g}",
         )
 

@@ -18,6 +18,7 @@ from feilun.core.recipe import Train
 from feilun.parts.engine.plan import Batch
 
 PICTURES = 4  # axes of a batch of pictures
+OF_RULES = {"weight_decay": ("adamw", "muon"), "betas": ("adam", "adamw", "muon")}  # a task may set these by default
 HALVES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -49,6 +50,18 @@ def threads(wanted: int | None) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def notes(plan: Train, where: torch.device, *, streamed: bool) -> list[str]:
+    """What a person should know: what makes this training slow, and keys that do nothing in it."""
+    said = ["The rows are more than train.memory_mb: they are streamed from disk."] if streamed else []
+    if plan.precision == "fp16" and where.type == "cpu":
+        said.append("train.precision fp16 is for GPUs; on a processor fp32 is far faster.")
+    defaults = Train()
+    for key, rules in OF_RULES.items():
+        if plan.optimizer not in rules and getattr(plan, key) != getattr(defaults, key) and getattr(plan, key):
+            said.append(f"train.{key} is for {' and '.join(rules)}; with {plan.optimizer} it does nothing.")
+    return said
 
 
 def channels_last(plan: Train, networks: Iterable[nn.Module], where: torch.device) -> bool:

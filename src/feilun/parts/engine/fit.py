@@ -66,8 +66,8 @@ def fit(
         interrupts.watched() as stop,
     ):
         loop = _Loop(networks, arrays, index, learning, plan, run)
-        if loop.gather.buffer is not None:
-            run.say.line("The rows are more than train.memory_mb: they are streamed from disk.")
+        for line in execution.notes(plan, loop.stepper.device, streamed=loop.gather.buffer is not None):
+            run.say.line(line)
         loop.resume()
         loop.compile()
         left = loop.steps - loop.progress.step
@@ -114,12 +114,12 @@ class _Loop:
         if found is None:
             return
         tensors, progress = found
-        weights.put(self.networks, _under("weights/", tensors), str(self.run.folder))
+        weights.put(self.networks, checkpoints.under("weights/", tensors), str(self.run.folder))
         checkpoints.put_optimizers(self.stepper.optimizers, tensors)
-        self.progress = Progress(**progress, best=_under("best/", tensors), saved=progress["step"])
+        self.progress = Progress(**progress, best=checkpoints.under("best/", tensors), saved=progress["step"])
         self.progress.buffer = self.progress.buffer and Buffer(*self.progress.buffer)
         self.average.tensors = {
-            name: tensor.to(self.stepper.device) for name, tensor in _under("average/", tensors).items()
+            name: tensor.to(self.stepper.device) for name, tensor in checkpoints.under("average/", tensors).items()
         }
         self.average.count = self.progress.averaged
         if self.stepper.scaler is not None:
@@ -278,6 +278,7 @@ class _Loop:
             now.curves.append({**point, "losses": losses} if len(losses) > 1 else point)
             self.curves.epoch(now.step, now.curves[-1])
             now.sums, now.rows, now.seconds = {}, {}, 0.0
+            divergence.watch_epoch(now, validation_loss, self.plan)
             if validation_loss is None or self.plan.patience is None:
                 return
             now.waited += 1 if len(now.curves) >= (self.plan.unfreeze or 0) else 0  # the rest is still to learn
@@ -390,10 +391,6 @@ class _Loop:
             checkpoints.write(self.run.folder, now.step, tensors, now.to_json(), self.plan.keep)
         self.group.wait()
         now.saved = now.step
-
-
-def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
 def _parameters(networks: Mapping[str, nn.Module]) -> list[nn.Parameter]:

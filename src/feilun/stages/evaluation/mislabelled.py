@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from feilun.core import discover
 from feilun.core.errors import RecipeError
 from feilun.parts.dataset import Table
 from feilun.stages.evaluation.bilingual import tell
@@ -27,9 +28,10 @@ KINDS = ("number", "category", "text", "time")  # columns that a person can read
 SHOWN, LISTED = 5, 20  # rows on the terminal, and in the report
 
 
-def check(recipe: Recipe, data: Path) -> None:
-    """Raises RecipeError unless every row has one label of several."""
-    target: Any = Table.open(data).features.get("target")
+def check(recipe: Recipe, data: Path | None) -> None:
+    """Raises RecipeError unless every row has one label of several. data: None while the recipe alone is known."""
+    features = Table.open(data).features if data else discover.task(str(recipe.task)).features(recipe)
+    target: Any = features.get("target")
     if target is None or target.kind != "labels" or target.several:
         got = "a row may have several labels" if target is not None and target.kind == "labels" else "it has no classes"
         raise RecipeError(

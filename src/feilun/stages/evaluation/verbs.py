@@ -112,11 +112,11 @@ def pool(recipe: Recipe, evaluations: Sequence[Any]) -> dict[str, Any]:
     return comparing.pool(recipe, evaluations)
 
 
-def check_label_noise(recipe: Recipe, data: Path) -> None:
-    """Raises RecipeError unless every row of this data folder has one label of several."""
+def check_label_noise(recipe: Recipe, data: Path | None = None) -> None:
+    """Raises RecipeError unless every row of this data folder has one label of several; without it by the recipe."""
     from feilun.stages.evaluation import mislabelled
 
-    mislabelled.check(recipe, Path(data))
+    mislabelled.check(recipe, data and Path(data))
 
 
 def label_noise(recipe: Recipe, evaluations: Sequence[Mapping[str, Path]]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from feilun.core.progress import Quiet
 from feilun.core.recipe import AUTO, Recipe, Train
 from feilun.core.work import Work
 from feilun.parts.dataset import Table
-from feilun.parts.engine import measuring, memory
+from feilun.parts.engine import execution, finding, measuring, memory
 from feilun.parts.engine.batches import bytes_of
 from feilun.parts.engine.plan import Index
 from feilun.parts.engine.randomness import initialised
@@ -144,12 +144,15 @@ def _measure(recipe: Recipe, sample: _Sample, whole: Mapping[str, int]) -> _Meas
     batch = min(recipe.train.batch_size, max(1, whole["train"]))
     plan = recipe.train.model_copy(update={"batch_size": batch})
     found = measuring.pace(networks, sample.arrays, Index(train=train), learning, plan)
-    few = train[:batch]
+    few = train[: math.ceil(batch / plan.accumulate)]
+    undo = execution.recomputed(networks.values()) if plan.recompute else lambda: None
+    kept = measuring.activations_bytes(networks, sample.arrays, learning, few)
+    undo()
     return _Measured(
         parameters=sum(parameter.numel() for network in networks.values() for parameter in network.parameters()),
         row_s=found.row_s,
         judged_s=found.judged_s,
-        activations_bytes=measuring.activations_bytes(networks, sample.arrays, learning, few) * batch // len(few),
+        activations_bytes=kept * batch // len(few) // plan.accumulate,
     )
 
 
@@ -204,6 +207,8 @@ def _training_s(plan: Train, found: _Measured, examples: float, judged: float, o
     if plan.pseudo_labels is not None:
         more = others["pseudo_labels"]
         lasts += more * found.judged_s + whole(examples + more)
+    if "learning_rate" in plan.find:
+        lasts += finding.ORDERS * finding.STEPS * plan.batch_size * found.row_s
     if plan.time_limit_s is not None:
         lasts = min(lasts, plan.time_limit_s)
     if plan.pretrain is None:

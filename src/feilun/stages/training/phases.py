@@ -137,11 +137,8 @@ def _settled(
     lesson: Lesson, networks: dict[str, nn.Module], arrays: Mapping[str, Any], index: Index, run: Run
 ) -> Fitted:
     """Train by the plan, with what it leaves to measurement chosen once: where there are two trainings, for both."""
-    plan = lesson.plan
-    if plan.pseudo_labels is not None and plan.time_limit_s is not None:
-        plan = plan.model_copy(update={"time_limit_s": plan.time_limit_s / 2})
     ground = Ground(networks=networks, arrays=arrays, index=index, learning=lesson.learning, seed=run.seed)
-    plan = settle(plan, ground, lesson.work.folder, lesson.work.say)
+    plan = settle(lesson.plan, ground, lesson.work.folder, lesson.work.say)
     return fit(networks, arrays, index, lesson.learning, plan, run)
 
 

@@ -19,9 +19,61 @@ MIXED = ("number", "image")  # kinds whose rows can be mixed: half of one and ha
 def check(recipe: Recipe, task: Task) -> None:
     """Raises RecipeError. recipe: resolved, with the kinds of its inputs."""
     _loss(recipe, task)
+    _without_effect(recipe.train)
+    _few_shot(recipe)
     for way in WAYS:
         if getattr(recipe.train, way):
             _mixing(recipe, task, way)
+
+
+def _without_effect(plan: Train) -> None:
+    """A key that does nothing here is told: whoever sets it expects something of it. What says the default is left."""
+    moves = ("momentum", "nesterov", "rmsprop", "muon")
+    idle = {
+        "momentum": plan.optimizer not in moves and f"optimizer: {moves[0]}",
+        "warmup": plan.decay == "one_cycle" and "decay: cosine, as one_cycle warms up by itself",
+        "average_decay": plan.average != "ema" and "average: ema",
+        "unfreeze": not plan.freeze and "train.freeze: [encoders]",
+        "shard": plan.processes == 1 and plan.cluster is None and "processes: 2",
+    }
+    for key, goes_with in idle.items():
+        if goes_with and getattr(plan, key) != Train.model_fields[key].default:
+            raise _idle(key, getattr(plan, key), goes_with)
+    if plan.unfreeze is not None and plan.unfreeze > plan.epochs:
+        raise _idle("unfreeze", plan.unfreeze, f"at least so many epochs; there are {plan.epochs}")
+    for key in ("pretrain", "pseudo_labels"):
+        if plan.time_limit_s is not None and getattr(plan, key) is not None:
+            raise _idle("time_limit_s", plan.time_limit_s, f"one training alone; train.{key} is another one")
+
+
+def _few_shot(recipe: Recipe) -> None:
+    """Raises RecipeError where there is nothing to leave as it is, or the plan asks for a training by steps."""
+    plan = recipe.train
+    if not plan.few_shot:
+        return
+    if recipe.model.weights is None and plan.pretrain is None and recipe.model.name != "own":
+        raise RecipeError(
+            "train.few_shot leaves the network as it is and solves its last layer alone, and this network knows "
+            "nothing yet. Name weights to start from, or pre-train.",
+            where="train.few_shot",
+            expected="model.weights, or train.pretrain",
+            got="neither",
+            fix="model: {weights: FOLDER}",
+        )
+    for key in ("optimizer", "find", "mixup", "cutmix", "time_limit_s", "average", "loss", "processes", "accumulate"):
+        if getattr(plan, key) != Train.model_fields[key].default:
+            raise _idle(key, getattr(plan, key), "a training by steps; train.few_shot solves the last layer at once")
+
+
+def _idle(key: str, value: object, goes_with: str) -> RecipeError:
+    shown = list(value) if isinstance(value, tuple) else value
+    return RecipeError(
+        f"train.{key} is {shown}, and does nothing here: it goes with {goes_with}. Leave train.{key} out.",
+        where=f"train.{key}",
+        expected=goes_with,
+        got=str(shown),
+        fix=f"leave train.{key} out",
+    )
 
 
 def _loss(recipe: Recipe, task: Task) -> None:

@@ -17,11 +17,10 @@ from feilun.stages.training import trials
 if TYPE_CHECKING:
     from feilun.core.protocols import Say
 
-RATES, MODELS, WHOLE = (
-    15,
-    45,
-    101,
-)  # % of its epochs after which a trial is compared with other rates of its model, other models
+# % of its epochs after which a trial is compared with other rates of its model, other models
+RATES, MODELS, WHOLE = 15, 45, 101
+# Early losses that differ by less say nothing: the candidate's own rate goes on, and every model.
+MARGIN = 0.98
 FACTORS = (1 / 3, 3.0)  # further rates of each candidate, where the recipe names none
 MEMORY = ("out of memory", "not enough memory", "can't allocate memory")  # in torch's words
 PIP = "pip install 'feilun[search]'"
@@ -42,6 +41,7 @@ class Raced:
 class _Trial:
     recipe: Recipe
     model: int  # the candidate whose rate it varies
+    own_rate: bool  # of the candidate
     folder: Path
     stages: Mapping[str, Path] | None = None  # once it is finished
     loss: float = math.inf  # the least validation loss so far
@@ -65,8 +65,9 @@ def race(asked: Recipe, candidates: Sequence[Recipe], parent: Path, attempt: Att
     """Train what keeps up.  asked: with `model: auto`.  candidates: the simplest first, which is always trained whole.
 
     Successive halving (Jamieson & Talwalkar 2016) by Optuna: after 15 % of its epochs the best rate of each model goes
-    on, after 45 % the best model and the simplest. A trial is halted with a checkpoint, so that nothing is computed
-    twice, and what lies halted or finished in `parent/auto-<hash>` is not repeated by a run that was killed.
+    on, after 45 % the best model, those within 2 % of it, and the simplest. A trial is halted with a checkpoint, so
+    that nothing is computed twice, and what lies halted or finished in `parent/auto-<hash>` is not repeated by a run
+    that was killed.
     A trial that fails is listed with its reason.  `train.time_limit_s` holds for all together.
     """
     optuna = _optuna(say)
@@ -81,7 +82,8 @@ def race(asked: Recipe, candidates: Sequence[Recipe], parent: Path, attempt: Att
     if optuna is not None and len(candidates) > 1:
         alive = lap.run(alive, MODELS)
         best = _best(optuna, alive, MODELS)
-        alive = [one for one in alive if one in best or one.model == alive[0].model]
+        near = min(one.loss for one in alive) / MARGIN if alive else 0.0
+        alive = [one for one in alive if one in best or one.model == alive[0].model or one.loss <= near]
     lap.run(alive, WHOLE)
     raced.tried = [(one.recipe, one.stages) for one in there if one.stages is not None]
     failed = [recipe for recipe, _ in raced.failed]
@@ -153,7 +155,7 @@ def _trials(asked: Recipe, candidates: Sequence[Recipe], parent: Path, *, with_r
             plan = {**candidate.train.model_dump(mode="json"), **changes}
             recipe = candidate.but(train=plan) if changes else candidate
             folder = parent / f"auto-{hash_json(recipe.model_dump(mode='json'))[:12]}"
-            made.append(_Trial(recipe=recipe, model=model, folder=folder))
+            made.append(_Trial(recipe=recipe, model=model, own_rate=factor == 1, folder=folder))
     return made
 
 
@@ -173,12 +175,17 @@ def _best(optuna: Any, alive: Sequence[_Trial], share: int) -> list[_Trial]:
     pruner = optuna.pruners.SuccessiveHalvingPruner(min_resource=share, reduction_factor=max(2, len(alive)))
     study = optuna.create_study(pruner=pruner)
     kept = []
-    for one in sorted(alive, key=lambda one: one.loss):  # the best first: a trial is compared with those before it
+    for one in sorted(alive, key=_early):  # the best first: a trial is compared with those before it
         trial = study.ask()
-        trial.report(one.loss, step=share)
+        trial.report(_early(one), step=share)
         if not trial.should_prune():
             kept.append(one)
     return [one for one in alive if one in kept]
+
+
+def _early(one: _Trial) -> float:
+    """The loss by which it is compared."""
+    return one.loss * (MARGIN if one.own_rate else 1.0)
 
 
 def _too_large(error: MemoryError | RuntimeError) -> FeilunError:

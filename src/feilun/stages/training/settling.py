@@ -88,6 +88,8 @@ def _choose(plan: Train, ground: Ground, say: Say, processes: int) -> dict[str, 
         epoch_s = _epoch_s(plan, ground) / processes
         left_s = plan.time_limit_s - (time.monotonic() - started)
         found["epochs"] = min(plan.epochs, max(1, int(USABLE * left_s / epoch_s)))
+        if plan.unfreeze is not None and plan.unfreeze > found["epochs"]:
+            found["unfreeze"] = None  # the time is over before
         found["time_limit_s"] = max(0.001, round(left_s, 3))
         measured["epoch_s"] = epoch_s
         say.line(_said_of_time(plan, found["epochs"], epoch_s))
