@@ -37,9 +37,9 @@ class Feature(Protocol):
 
 
 class Runner(Protocol):
-    """Runs one named graph: torch or onnxruntime behind the same call."""
+    """Runs one named graph: torch or onnxruntime behind the same call. wanted: outputs; none named: all of them."""
 
-    def __call__(self, graph: str, /, **arrays: np.ndarray) -> dict[str, np.ndarray]: ...
+    def __call__(self, graph: str, /, *wanted: str, **arrays: np.ndarray) -> dict[str, np.ndarray]: ...
 
 
 class Say(Protocol):

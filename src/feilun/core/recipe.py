@@ -53,7 +53,8 @@ class Data(Frozen):
     validation: str | None = Field(None, description="a file or folder of validation rows, where you were given one")
     format: str | None = Field(
         None,
-        description="csv, jsonl, parquet, npz, image_folder, text_folder or idx; found out where left out",
+        description="csv, jsonl, parquet, npz, conll, text (pages of a plain text), image_folder, text_folder or idx; "
+        "found out where left out",
     )
     delimiter: str | None = Field(None, min_length=1, max_length=1, description="between cells of a CSV; found out")
     encoding: str | None = Field(None, description="of a text file, such as utf-8 or gb18030; found out")

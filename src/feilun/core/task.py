@@ -105,6 +105,9 @@ class Task:
     answer: Callable[..., list[Json]]  # (run, inputs, features, state, **options): inputs = collated numpy arrays
     options: Mapping[str, Any] = field(default_factory=dict)  # options of `answer` with their defaults
     finish: Callable[[Row, Json, Features], Json] | None = None  # (row, answer): with what only the raw row tells
+    foretell: Callable[..., list[Json]] | None = None
+    # ^ (run, inputs with targets, features, state): judged instead of answers, where many answers are as right as the
+    # truth: how likely the truth was
 
     # judging and learning
     truth: Callable[[Row, Recipe], Json]  # from the raw row, never through the features

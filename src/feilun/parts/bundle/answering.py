@@ -26,24 +26,28 @@ def answer_rows(
     state: State,
     rows: Rows | Sequence[Row],
     batch_size: int = BATCH,
+    *,
+    judged: bool = False,
     **options: Any,
 ) -> list[Json]:
     """One JSON answer per row, in the order of the rows.
 
     rows: `{column: [value, ...]}` or `[{column: value}, ...]`; target columns are not needed.
+    judged: what judging looks at, which a task with `foretell` makes from rows with their targets.
     batch_size: rows that go through the network at a time, at most.
     options: those of `task.answer`, over its defaults.
     Raises DataError if a column is missing or a value wrong, InputError for an option the task does not have.
     """
     rows = rows if isinstance(rows, Mapping) else by_column(rows)
     options = dict(_known(task, options))
-    inputs = input_features(task, features)
+    judged &= task.foretell is not None
+    inputs = features if judged else input_features(task, features)
     count = _count(inputs, rows)
     answers: list[Json] = []
     for block in _slices(count, batch_size * BLOCK):
         arrays = encode(inputs, {column: values[block] for column, values in rows.items()})
-        answers += answer_encoded(task, run, features, state, arrays, batch_size, **options)
-    if task.finish is None:
+        answers += answer_encoded(task, run, features, state, arrays, batch_size, judged=judged, **options)
+    if task.finish is None or judged:
         return answers
     return [task.finish(row, answer, features) for row, answer in zip(by_row(rows), answers, strict=True)]
 
@@ -55,6 +59,8 @@ def answer_encoded(
     state: State,
     arrays: Mapping[str, Any],
     batch_size: int = BATCH,
+    *,
+    judged: bool = False,
     **options: Any,
 ) -> list[Json]:
     """One JSON answer per row of `encode`'s arrays, in their order; rows of like length are answered together."""
@@ -62,7 +68,10 @@ def answer_encoded(
     answers: list[Json] = []
     for part in _slices(len(order), min(batch_size, _fitting(arrays))):
         batch = collate({name: take(array, order[part]) for name, array in arrays.items()})
-        got = task.answer(run, batch, features, state, **{**task.options, **options})
+        if judged and task.foretell is not None:
+            got = task.foretell(run, batch, features, state)
+        else:
+            got = task.answer(run, batch, features, state, **{**task.options, **options})
         if len(got) != part.stop - part.start:
             raise FeilunError(f"The task gave {len(got)} answers to {part.stop - part.start} rows.")
         answers += got

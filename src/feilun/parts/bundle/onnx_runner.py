@@ -33,7 +33,7 @@ class OnnxRunner:
         self._inputs = {graph: [item.name for item in session.get_inputs()] for graph, session in made.items()}
         self._outputs = {graph: [item.name for item in session.get_outputs()] for graph, session in made.items()}
 
-    def __call__(self, graph: str, /, **arrays: np.ndarray) -> dict[str, np.ndarray]:
+    def __call__(self, graph: str, /, *wanted: str, **arrays: np.ndarray) -> dict[str, np.ndarray]:
         """Outputs by name. Raises FeilunError for an unknown graph or a missing input, InputError for a wrong shape."""
         if graph not in self._sessions:
             there = ", ".join(self._sessions)
@@ -41,13 +41,14 @@ class OnnxRunner:
         missing = [name for name in self._inputs[graph] if name not in arrays]
         if missing:
             raise FeilunError(f"Graph {graph!r} needs {', '.join(missing)}; given were {', '.join(arrays)}.")
+        outputs = list(wanted) or self._outputs[graph]
         feed = {name: arrays[name] for name in self._inputs[graph]}
         try:
-            values = self._sessions[graph].run(None, feed)
+            values = self._sessions[graph].run(outputs, feed)
         except Exception as error:  # onnxruntime raises its own classes, one per status code
             shapes = {name: f"{value.dtype}{list(value.shape)}" for name, value in feed.items()}
             raise InputError(f"Graph {graph!r} cannot take {shapes}: {error}", where=graph, got=str(shapes)) from error
-        return dict(zip(self._outputs[graph], values, strict=True))
+        return dict(zip(outputs, values, strict=True))
 
 
 def graph_files(manifest: Mapping[str, Any], variant: str) -> dict[str, str]:

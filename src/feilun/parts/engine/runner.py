@@ -20,7 +20,7 @@ class TorchRunner:
     def __init__(self, graphs: Mapping[str, Graph]) -> None:
         self._graphs = dict(graphs)
 
-    def __call__(self, graph: str, /, **arrays: np.ndarray) -> dict[str, np.ndarray]:
+    def __call__(self, graph: str, /, *wanted: str, **arrays: np.ndarray) -> dict[str, np.ndarray]:
         """Run one graph. Raises FeilunError for an unknown graph or a missing input."""
         if graph not in self._graphs:
             raise FeilunError(f"There is no graph {graph!r}; there are {', '.join(self._graphs)}.")
@@ -31,7 +31,7 @@ class TorchRunner:
         piece.module.eval()
         with torch.no_grad():
             outputs = piece.module(**{name: _tensor(arrays[name]) for name in piece.inputs})
-        return {name: outputs[name].numpy() for name in piece.outputs}
+        return {name: outputs[name].numpy() for name in wanted or piece.outputs}
 
 
 def _tensor(array: np.ndarray) -> torch.Tensor:

@@ -52,7 +52,7 @@ class Network(nn.Module):
 
     def __init__(self, options: Decoder, symbols: int, longest: int) -> None:
         super().__init__()
-        sizes, layers = _sizes(options)
+        sizes, layers = sizes_of(options)
         self.sizes, self.symbols = sizes, symbols
         self.vectors = nn.Embedding(symbols, sizes.width)
         self.places = None if sizes.rotary else nn.Embedding(longest, sizes.width)
@@ -74,8 +74,8 @@ class Network(nn.Module):
 
     def states(
         self, tokens: Tensor, places: Tensor, mask: Tensor | None, cache: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """((B, T, width), keys and values to be remembered: (layers, 2, B, groups, T, head)).
+    ) -> tuple[Tensor, list[Tensor]]:
+        """((B, T, width), each layer's keys and values to be remembered: (2, B, groups, T, head)).
 
         places: int64 (B, T).  mask: as for `Attention`.  cache: what is remembered of the places before.
         """
@@ -86,7 +86,7 @@ class Network(nn.Module):
         for number, layer in enumerate(self.layers):
             state, kept = layer(state, mask, turn, None if cache is None else cache[number])
             fresh.append(kept)
-        return self.norm(state), torch.stack(fresh)
+        return self.norm(state), fresh
 
     def logits(self, states: Tensor) -> Tensor:
         """(..., width) -> (..., symbols)."""
@@ -102,14 +102,18 @@ class Step(nn.Module):
 
     def forward(self, tokens: Tensor, length: Tensor, past: Tensor, cache: Tensor) -> dict[str, Tensor]:
         """tokens int64 (B, T), of which `length` (B,) are there; cache (layers, 2, B, groups, P, head), of which `past`
-        (B,) places are. -> logits (B, symbols) after the last token, fresh (layers, 2, B, groups, T, head)."""
+        (B,) places are. -> logits (B, symbols) after the last token, fresh (layers, 2, B, groups, T, head), nats (B, T):
+        of each token from those before it in this call, 0 of the first and of padding."""
         new, before = attention.counted(tokens), torch.arange(cache.shape[4], device=tokens.device)
         remembered = (before.unsqueeze(0) < past.unsqueeze(1)).unsqueeze(1).expand(-1, tokens.shape[1], -1)
         fresh = new.unsqueeze(2) >= new.unsqueeze(1)
         mask = torch.where(torch.cat([remembered, fresh], 2), 0.0, HIDDEN).unsqueeze(1)
         states, kept = self.network.states(tokens, new + past.unsqueeze(1), mask, cache)
-        last = (length - 1).clamp(min=0)[:, None, None].expand(-1, 1, states.shape[2])
-        return {"logits": self.network.logits(states.gather(1, last)[:, 0]), "fresh": kept}
+        logits = self.network.logits(states)
+        last = (length - 1).clamp(min=0)[:, None, None].expand(-1, 1, logits.shape[2])
+        told = logits[:, :-1].log_softmax(-1).gather(2, tokens[:, 1:].unsqueeze(2)).squeeze(2)
+        nats = functional.pad(-told * (new[:, 1:] < length.unsqueeze(1)), (1, 0))
+        return {"logits": logits.gather(1, last)[:, 0], "fresh": torch.stack(kept), "nats": nats}
 
 
 def loss(
@@ -120,11 +124,15 @@ def loss(
     """Loss per row (B,): the mean over the tokens that are to be learnt, each from those before it.
 
     Short texts are put side by side into rows as long as the longest, so that little is computed for padding.
-    batch: text int64 (B, T), text_length; learnt (B, T), 1 where a token counts, if not all do.
-    of_token: from logits (N, symbols) and int64 (N,) to (N,), such as cross-entropy.
+    batch: text int64 (B, T); text_length (B,), left out if all are T long; learnt (B, T), 1 where a token counts, if
+    not all do.  of_token: from logits (N, symbols) and int64 (N,) to (N,), such as cross-entropy.
     """
-    text, length = batch["text"], batch["text_length"] - 1
+    text = batch["text"]
     prefix, wanted = text[:, :-1], text[:, 1:]
+    if "text_length" not in batch:  # nothing to put together, and a GPU is not asked for lengths
+        each = of_token(logits_of(tokens=prefix)["logits"].flatten(0, 1), wanted.flatten()).reshape(wanted.shape)
+        return _mean(each, torch.ones_like(each), batch)
+    length = batch["text_length"] - 1
     counts = stems.present(prefix, length)
     starts, rows = packing(length.tolist(), prefix.shape[1])
     if rows > ENOUGH * len(text):
@@ -139,9 +147,7 @@ def loss(
         logits = logits_of(tokens=tokens, documents=documents, places=places)["logits"].flatten(0, 1)[into]
         found = of_token(logits, wanted[there])
         each = torch.zeros(prefix.shape, dtype=found.dtype, device=text.device).masked_scatter(there, found)
-    if "learnt" in batch:
-        counts = counts * batch["learnt"][:, 1:]
-    return (each * counts).sum(1) / counts.sum(1).clamp(min=1)
+    return _mean(each, counts, batch)
 
 
 def packing(lengths: Sequence[int], longest: int) -> tuple[list[int], int]:
@@ -158,6 +164,18 @@ def packing(lengths: Sequence[int], longest: int) -> tuple[list[int], int]:
     return starts, len(free)
 
 
+def build(options: Decoder, symbols: int, longest: int) -> Network:
+    """Raises RecipeError for options that do not fit."""
+    return Network(options, symbols, longest)
+
+
+def _mean(each: Tensor, counts: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
+    """Of each row's losses (B, T), those that count, (B,)."""
+    if "learnt" in batch:
+        counts = counts * batch["learnt"][:, 1:]
+    return (each * counts).sum(1) / counts.sum(1).clamp(min=1)
+
+
 def _put(values: Tensor, into: Tensor, rows: int, longest: int) -> Tensor:
     """(rows, longest) with these values at these places, 0 elsewhere."""
     return (
@@ -167,12 +185,7 @@ def _put(values: Tensor, into: Tensor, rows: int, longest: int) -> Tensor:
     )
 
 
-def build(options: Decoder, symbols: int, longest: int) -> Network:
-    """Raises RecipeError for options that do not fit."""
-    return Network(options, symbols, longest)
-
-
-def _sizes(options: Decoder) -> tuple[attention.Sizes, int]:
+def sizes_of(options: Decoder) -> tuple[attention.Sizes, int]:
     if options.size not in SIZES:
         raise not_one_of("model.size", options.size, SIZES)
     if options.positions not in attention.POSITIONS:

@@ -29,11 +29,11 @@ class Model:
 
     def answers(self, rows: Rows) -> list[Json]:
         """One per row."""
-        return answer_rows(self.task, self.run, self.features, self.state, rows)
+        return answer_rows(self.task, self.run, self.features, self.state, rows, judged=True)
 
     def inputs(self) -> Features:
-        """The features that exist when serving."""
-        return input_features(self.task, self.features)
+        """The features that exist when serving; where likelihoods are judged, all."""
+        return self.features if self.task.foretell else input_features(self.task, self.features)
 
     def encoded(self, rows: Rows) -> dict[str, Any]:
         """{input feature: array or Ragged}."""
@@ -41,7 +41,7 @@ class Model:
 
     def answers_to(self, arrays: Mapping[str, Any]) -> list[Json]:
         """One per row of encoded inputs, rows of like length together."""
-        return answer_encoded(self.task, self.run, self.features, self.state, arrays)
+        return answer_encoded(self.task, self.run, self.features, self.state, arrays, judged=True)
 
     def shuffled(self, arrays: Mapping[str, Any], rows: Rows, column: str, order: np.ndarray) -> dict[str, Any]:
         """The encoded rows with this column's values dealt anew; only the features that read it are encoded again."""

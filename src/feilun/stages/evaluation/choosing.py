@@ -74,7 +74,7 @@ def _judged(recipe: Recipe, stages: Mapping[str, Path]) -> tuple[dict[str, Score
     runner = TorchRunner(task.graphs(networks, example))
     seen = {split: table.columns(split) for split in ("train", "validation")}
     state = task.settle(runner, seen, table.features, recipe) if task.settle else {}
-    answers: list[Json] = answer_rows(task, runner, table.features, state, seen["validation"])
+    answers: list[Json] = answer_rows(task, runner, table.features, state, seen["validation"], judged=True)
     truths = [task.truth(row, recipe) for row in by_row(seen["validation"])]
     return task.scores(answers, truths, recipe), drawn(recipe, len(truths), seen["validation"])
 

@@ -46,7 +46,7 @@ def make(work: Work) -> Made:
     work.say.progress("evaluation", doing="settling on validation rows")
     runner, state = _settled(work, table)
     work.say.progress("evaluation", doing=f"answering {len(rows):,} test rows")
-    answers = _plain(answer_rows(task, runner, table.features, state, test), "answers")
+    answers = _plain(answer_rows(task, runner, table.features, state, test, judged=True), "answers")
     truths = _plain([task.truth(row, recipe) for row in rows], "truths")
     train = table.columns("train")
     others, thresholds = _baselines(work, table, test, state)
@@ -202,6 +202,8 @@ def _baselines(work: Work, table: Table, test: Rows, state: State) -> tuple[dict
 
 def _inputs(work: Work, features: Features, rows: Rows) -> Rows:
     """What may be seen when answering: every column but those that only targets read."""
+    if work.task.foretell is not None:
+        return rows
     targets = {column for name in work.task.targets if name in features for column in features[name].columns}
     seen = {c for name, f in features.items() if name not in work.task.targets for c in f.columns}
     return {column: values for column, values in rows.items() if column not in targets - seen}

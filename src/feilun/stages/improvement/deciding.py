@@ -117,7 +117,7 @@ def _counted(duel: Mapping[str, Any]) -> str:
 
 def _values(task: Task, recipe: Recipe, rows: Rows, truths: Sequence[Any], folder: Path) -> tuple[np.ndarray, str]:
     bundle = load(folder)
-    answers = answer_rows(bundle.task, bundle.run, bundle.features, bundle.state, rows)
+    answers = answer_rows(bundle.task, bundle.run, bundle.features, bundle.state, rows, judged=True)
     score = task.scores(answers, truths, recipe)[task.paired]
     return np.asarray(score.rows, np.float64), score.better
 

@@ -46,8 +46,8 @@ def agreement(answers: Sequence[Json], reference: Sequence[Json]) -> float:
 
 
 def answering(task: Task, run: Runner, features: Features, state: State) -> Callable[[Any], list[Json]]:
-    """rows -> answers, the same way as in serving."""
-    return lambda rows: answer_rows(task, run, features, state, rows)
+    """rows -> answers, as judging takes them."""
+    return lambda rows: answer_rows(task, run, features, state, rows, judged=True)
 
 
 def _timed(answer: Callable[[list[Row]], Any], calls: Sequence[list[Row]]) -> list[float]:

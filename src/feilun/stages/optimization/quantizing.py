@@ -54,11 +54,11 @@ class Recorder:
         self._run = run
         self.calls: dict[str, list[Inputs]] = {}
 
-    def __call__(self, graph: str, /, **arrays: np.ndarray) -> dict[str, np.ndarray]:
+    def __call__(self, graph: str, /, *wanted: str, **arrays: np.ndarray) -> dict[str, np.ndarray]:
         kept = self.calls.setdefault(graph, [])
         if len(kept) < CALIBRATION_CALLS:
             kept.append(arrays)
-        return self._run(graph, **arrays)
+        return self._run(graph, *wanted, **arrays)
 
 
 def _dynamic(source: Path, target: Path) -> None:

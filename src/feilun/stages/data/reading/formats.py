@@ -22,6 +22,7 @@ from feilun.stages.data.reading import (
     parquet_file,
     pictures,
     raw,
+    text_file,
     text_folder,
 )
 
@@ -34,6 +35,7 @@ READERS: dict[str, Callable[[Path, Data, raw.Most], raw.Raw]] = {
     "text_folder": text_folder.read,
     "idx": idx_folder.read,
     "conll": conll_file.read,
+    "text": text_file.read,
 }
 TABLES = {".csv": "csv", ".tsv": "csv", ".txt": "csv", ".data": "csv", ".parquet": "parquet", ".pq": "parquet"}
 TABLES |= dict.fromkeys((".conll", ".bio", ".iob", ".bioes"), "conll")

@@ -1,0 +1,65 @@
+"""Token numbers of texts that are written: every text comes back, marks stand where they must."""
+
+from __future__ import annotations
+
+import pytest
+
+from feilun.core.errors import DataError, RecipeError
+from feilun.parts.features import dialogue
+from feilun.parts.features.dialogue import ASSISTANT, END, FIRST, START, UNKNOWN, USER, Dialogue
+
+TEXTS = ("Hello there, hello!", "今天天气很好。", "  two  spaces\n\nand a line", "naïve café", "", "I")
+STRANGE = ("🙂👩‍👩‍👧", "ｆｕｌｌ ｗｉｄｔｈ", "שלום עולם", "مرحبا", "\ufeffmark", "a\u0301", "\x00\x07", "[START] [PAD] <|end|>", "𒀀" * 50)
+
+
+def fitted(**options: object) -> Dialogue:
+    return Dialogue(columns=("text",), **options).fit({"text": list(TEXTS)})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("text", [*TEXTS, *STRANGE, "x" * 1_000_000])
+def test_every_text_comes_back_letter_by_letter(text: str) -> None:
+    feature = fitted(vocabulary=300)
+    encoded = feature.encode({"text": [text]})
+    assert encoded[0][0] == START and (encoded[0][1:] >= FIRST).all() and int(encoded[0].max()) < feature.vocabulary_size
+    assert feature.decode(encoded[0]) == text
+    assert Dialogue(**feature.to_json()).decode(encoded[0]) == text
+
+
+def test_characters_come_back_and_a_strange_one_is_marked() -> None:
+    feature = fitted(tokens="characters")
+    assert [feature.decode(row) for row in (feature.encode({"text": list(TEXTS)})[place] for place in range(6))] == list(TEXTS)
+    assert feature.decode(feature.encode({"text": ["I🙂I"]})[0]) == "I\ufffdI"
+    assert UNKNOWN in feature.encode({"text": ["I🙂I"]})[0]
+
+
+def test_questions_and_answers_share_pieces_and_have_their_marks() -> None:
+    rows = {"ask": ["what is it", None], "more": ["say", "tell"], "answer": ["a cat", "a dog"]}
+    learns = ("ask", "more", "answer")
+    asked = Dialogue(columns=("ask", "more"), learns_from=learns, role="question", vocabulary=300).fit(rows)
+    answered = Dialogue(columns=("answer",), learns_from=learns, role="answer", vocabulary=300).fit(rows)
+    assert asked.tokenizer == answered.tokenizer
+    question, answer = asked.encode(rows)[0], answered.encode(rows)[0]
+    assert question[:2].tolist() == [START, USER] and question[-1] == ASSISTANT and answer[-1] == END
+    assert asked.decode(question) == "what is it\n\nsay" and answered.decode(answer) == "a cat"
+    assert asked.decode(asked.encode(rows)[1]) == "tell"
+
+
+def test_pieces_do_not_depend_on_chance() -> None:
+    assert fitted(vocabulary=320).tokenizer == fitted(vocabulary=320).tokenizer
+
+
+@pytest.mark.parametrize(
+    ("options", "where"),
+    [({"tokens": "words"}, "tokens"), ({"vocabulary": 100}, "vocabulary"), ({"context": 1}, "context")],
+)
+def test_options_that_cannot_be_are_told(options: dict[str, object], where: str) -> None:
+    with pytest.raises(RecipeError, match=where):
+        fitted(**options)
+
+
+def test_what_is_no_text_is_told() -> None:
+    with pytest.raises(DataError, match="holds text"):
+        fitted().encode({"text": [["a list"]]})
+    with pytest.raises(DataError, match="no text"):
+        Dialogue(columns=("text",)).fit({"text": ["", None]})
+    assert dialogue.FEATURE is Dialogue
