@@ -1,0 +1,198 @@
+"""Decoder: each token from those before it (GPT: Radford et al. 2019; Llama: Touvron et al. 2023)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from feilun.core.errors import not_one_of
+from feilun.parts.models import attention, stems
+from feilun.parts.models import depth as stochastic
+
+SIZES = {  # width, layers, heads; about 1, 5, 26 and 124 million numbers beside the tokens' vectors
+    "tiny": (128, 4, 4),
+    "small": (256, 6, 8),
+    "medium": (512, 8, 8),
+    "base": (768, 12, 12),
+}
+ENOUGH = 0.8  # rows are put together if that leaves at most so many times as many
+HIDDEN = -1e9  # added to the score of what must not be seen
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Decoder:
+    """Options of the family. size decides about width, depth and heads, where these are left out."""
+
+    size: str = "small"  # tiny, small, medium or base
+    width: int = 0  # of every token's state
+    depth: int = 0  # layers
+    heads: int = 0  # of attention; they must divide width
+    groups: int = 0  # heads of keys and values; 0: as many as heads
+    inner: float = 4.0  # width of the middle of each feed-forward part, in widths; a gate makes it two thirds
+    norm: str = "rms"  # rms or layer
+    activation: str = "swiglu"  # swiglu or gelu
+    positions: str = "rotary"  # rotary or learned
+    tied: bool = True  # tokens are read and written by one table
+    dropout: float = 0.1  # share left out while training
+    drop_path: float = 0.0  # share of rows that go around the last layer's parts while training, falling to the first
+
+
+MODEL = Decoder
+
+
+class Network(nn.Module):
+    """Tokens int64 (B, T) -> logits (B, T, symbols).
+
+    longest: places there are, for learned positions.
+    """
+
+    def __init__(self, options: Decoder, symbols: int, longest: int) -> None:
+        super().__init__()
+        sizes, layers = _sizes(options)
+        self.sizes, self.symbols = sizes, symbols
+        self.vectors = nn.Embedding(symbols, sizes.width)
+        self.places = None if sizes.rotary else nn.Embedding(longest, sizes.width)
+        shares = stochastic.rising(options.drop_path, layers)
+        self.layers = nn.ModuleList(attention.Block(sizes, share) for share in shares)
+        self.norm = attention.norm(sizes)
+        self.head = None if options.tied else nn.Linear(sizes.width, symbols, bias=False)
+        self.dropout = nn.Dropout(sizes.dropout)
+        attention.start(self, layers)
+
+    def forward(
+        self, tokens: Tensor, documents: Tensor | None = None, places: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """documents: int64 (B, T), which of several texts in a row each token is of: none sees another.  places: of
+        each token in its text; counted along the row where left out."""
+        mask = None if documents is None else _within(documents)
+        states, _ = self.states(tokens, attention.counted(tokens) if places is None else places, mask)
+        return {"logits": self.logits(states)}
+
+    def states(
+        self, tokens: Tensor, places: Tensor, mask: Tensor | None, cache: Tensor | None = None
+    ) -> tuple[Tensor, list[Tensor]]:
+        """((B, T, width), each layer's keys and values to be remembered: (2, B, groups, T, head)).
+
+        places: int64 (B, T).  mask: as for `Attention`.  cache: what is remembered of the places before.
+        """
+        state = self.vectors(tokens)
+        state = self.dropout(state if self.places is None else state + self.places(places))
+        turn = attention.turns(places, self.sizes.head) if self.sizes.rotary else None
+        fresh = []
+        for number, layer in enumerate(self.layers):
+            state, kept = layer(state, mask, turn, None if cache is None else cache[number])
+            fresh.append(kept)
+        return self.norm(state), fresh
+
+    def logits(self, states: Tensor) -> Tensor:
+        """(..., width) -> (..., symbols)."""
+        return functional.linear(states, self.vectors.weight if self.head is None else self.head.weight)
+
+
+class Step(nn.Module):
+    """The graph that goes on writing: new tokens after what is remembered, which may be nothing."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, tokens: Tensor, length: Tensor, past: Tensor, cache: Tensor) -> dict[str, Tensor]:
+        """tokens int64 (B, T), of which `length` (B,) are there; cache (layers, 2, B, groups, P, head), of which `past`
+        (B,) places are. -> logits (B, symbols) after the last token, fresh (layers, 2, B, groups, T, head)."""
+        new, before = attention.counted(tokens), torch.arange(cache.shape[4], device=tokens.device)
+        remembered = (before.unsqueeze(0) < past.unsqueeze(1)).unsqueeze(1).expand(-1, tokens.shape[1], -1)
+        fresh = new.unsqueeze(2) >= new.unsqueeze(1)
+        mask = torch.where(torch.cat([remembered, fresh], 2), 0.0, HIDDEN).unsqueeze(1)
+        states, kept = self.network.states(tokens, new + past.unsqueeze(1), mask, cache)
+        last = (length - 1).clamp(min=0)[:, None, None].expand(-1, 1, states.shape[2])
+        return {"logits": self.network.logits(states.gather(1, last)[:, 0]), "fresh": torch.stack(kept)}
+
+
+def loss(
+    logits_of: Callable[..., dict[str, Tensor]],
+    batch: Mapping[str, Tensor],
+    of_token: Callable[[Tensor, Tensor], Tensor],
+) -> Tensor:
+    """Loss per row (B,): the mean over the tokens that are to be learnt, each from those before it.
+
+    Short texts are put side by side into rows as long as the longest, so that little is computed for padding.
+    batch: text int64 (B, T); text_length (B,), left out if all are T long; learnt (B, T), 1 where a token counts, if
+    not all do.  of_token: from logits (N, symbols) and int64 (N,) to (N,), such as cross-entropy.
+    """
+    text = batch["text"]
+    prefix, wanted = text[:, :-1], text[:, 1:]
+    if "text_length" not in batch:  # nothing to put together, and a GPU is not asked for lengths
+        each = of_token(logits_of(tokens=prefix)["logits"].flatten(0, 1), wanted.flatten()).reshape(wanted.shape)
+        return _mean(each, torch.ones_like(each), batch)
+    length = batch["text_length"] - 1
+    counts = stems.present(prefix, length)
+    starts, rows = packing(length.tolist(), prefix.shape[1])
+    if rows > ENOUGH * len(text):
+        logits = logits_of(tokens=prefix)["logits"].flatten(0, 1)
+        each = of_token(logits, wanted.flatten()).reshape(wanted.shape)
+    else:
+        there = counts > 0
+        into = (torch.tensor(starts, device=text.device).unsqueeze(1) + attention.counted(prefix))[there]
+        numbers = torch.arange(1, len(text) + 1, device=text.device).unsqueeze(1).expand(prefix.shape)
+        parts = (prefix, numbers, attention.counted(prefix))
+        tokens, documents, places = (_put(part[there], into, rows, prefix.shape[1]) for part in parts)
+        logits = logits_of(tokens=tokens, documents=documents, places=places)["logits"].flatten(0, 1)[into]
+        found = of_token(logits, wanted[there])
+        each = torch.zeros(prefix.shape, dtype=found.dtype, device=text.device).masked_scatter(there, found)
+    return _mean(each, counts, batch)
+
+
+def packing(lengths: Sequence[int], longest: int) -> tuple[list[int], int]:
+    """(where each text begins in rows of `longest` laid end to end, how many rows): each goes into the first row with
+    room, the longest first (Johnson 1973)."""
+    free: list[int] = []
+    starts = [0] * len(lengths)
+    for number in sorted(range(len(lengths)), key=lambda one: -lengths[one]):
+        row = next((place for place, room in enumerate(free) if room >= lengths[number]), len(free))
+        if row == len(free):
+            free.append(longest)
+        starts[number] = row * longest + longest - free[row]
+        free[row] -= lengths[number]
+    return starts, len(free)
+
+
+def build(options: Decoder, symbols: int, longest: int) -> Network:
+    """Raises RecipeError for options that do not fit."""
+    return Network(options, symbols, longest)
+
+
+def _mean(each: Tensor, counts: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
+    """Of each row's losses (B, T), those that count, (B,)."""
+    if "learnt" in batch:
+        counts = counts * batch["learnt"][:, 1:]
+    return (each * counts).sum(1) / counts.sum(1).clamp(min=1)
+
+
+def _put(values: Tensor, into: Tensor, rows: int, longest: int) -> Tensor:
+    """(rows, longest) with these values at these places, 0 elsewhere."""
+    return (
+        torch.zeros(rows * longest, dtype=values.dtype, device=values.device)
+        .index_copy(0, into, values)
+        .reshape(rows, longest)
+    )
+
+
+def _sizes(options: Decoder) -> tuple[attention.Sizes, int]:
+    if options.size not in SIZES:
+        raise not_one_of("model.size", options.size, SIZES)
+    if options.positions not in attention.POSITIONS:
+        raise not_one_of("model.positions", options.positions, attention.POSITIONS)
+    width, layers, heads = SIZES[options.size]
+    chosen = replace(options, width=options.width or width, heads=options.heads or heads)
+    return attention.sizes_of(chosen, rotary=options.positions == "rotary"), options.depth or layers
+
+
+def _within(documents: Tensor) -> Tensor:
+    """Mask (B, 1, T, T): each token sees those of its own text up to itself."""
+    places = torch.arange(documents.shape[1], device=documents.device)
+    seen = (documents.unsqueeze(2) == documents.unsqueeze(1)) & (places.unsqueeze(1) >= places.unsqueeze(0))
+    return torch.where(seen, 0.0, HIDDEN).unsqueeze(1)
