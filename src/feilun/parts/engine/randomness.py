@@ -118,5 +118,6 @@ def initialised(seed: int) -> Iterator[None]:
 
 def _generators() -> list[torch.Generator]:
     """That of the CPU, and that of the GPU in use once there is one."""
-    gpus = [torch.cuda.default_generators[torch.cuda.current_device()]] if torch.cuda.is_initialized() else []
-    return [torch.default_generator, *gpus]
+    if not torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        return [torch.default_generator]
+    return [torch.default_generator, torch.cuda.default_generators[torch.cuda.current_device()]]
