@@ -2,8 +2,8 @@
 
 No benchmark itself. A side's options: data (npz: train_x, train_y, validation_*, test_*), seed, targets, score
 (accuracy or auc), check (epochs between two looks at the validation rows), epochs, batch, rate, cycle (true: the rate
-goes through one cycle; else it is constant), shift (share of the side that pictures are moved); for ours also model and
-train, as in a recipe; for peers widths of dense layers.
+goes through one cycle; else it is constant), shift (share of the side that pictures are moved), smoothing (of labels);
+for ours also model and train, as in a recipe; for peers widths of dense layers.
 """
 
 from __future__ import annotations

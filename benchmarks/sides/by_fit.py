@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
@@ -12,7 +13,7 @@ import torch
 from course import Course, Watch
 from feilun.core import discover
 from feilun.core.recipe import Model, Train
-from feilun.parts.engine import randomness
+from feilun.parts.engine import losses, randomness
 from feilun.parts.engine.fit import fit
 from feilun.parts.engine.plan import Index, Learning, Run
 from feilun.parts.models import fused
@@ -56,9 +57,12 @@ def learn(network: torch.nn.Module, changed: Any, course: Course, watch: Watch) 
     options = course.options
     plan = {"epochs": options["epochs"], "batch_size": options["batch"], "learning_rate": options["rate"]}
     plan |= {"decay": "one_cycle" if options.get("cycle") else "none", **options["train"]}
+    told = Train(**plan, label_smoothing=options.get("smoothing", 0.0))
+    if told.label_smoothing:
+        plain = functools.partial(plain, loss=losses.named("cross_entropy", told))
     index, learning = Index(train=np.arange(len(arrays["target"]))), Learning(objective=objective, augment=augment)
     try:
-        fit({"main": network}, arrays, index, learning, Train(**plan), Run(seed=options["seed"]))
+        fit({"main": network}, arrays, index, learning, told, Run(seed=options["seed"]))
         watch.step()
     except Over:
         pass

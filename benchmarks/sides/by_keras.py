@@ -22,7 +22,11 @@ def main() -> None:
     course = Course()
     keras.utils.set_random_seed(course.options["seed"])
     model = network(course, keras)
+    smoothing, truth = course.options.get("smoothing"), course.rows["train_y"].astype(np.int64)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    if smoothing:  # which Keras has for one column a class only
+        loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=smoothing)
+        truth = np.eye(int(truth.max()) + 1, dtype=np.float32)[truth]
     model.compile(optimizer=keras.optimizers.Adam(rate(course, keras)), loss=loss)
 
     def logits(part: str) -> np.ndarray:
@@ -38,7 +42,6 @@ def main() -> None:
                 self.model.stop_training = True
 
     sizes = {"batch_size": course.options["batch"], "epochs": course.options["epochs"]}
-    truth = course.rows["train_y"].astype(np.int64)
     model.fit(_inputs(course, "train"), truth, **sizes, verbose=0, callbacks=[Stop()])
     watch.tell()
 

@@ -31,7 +31,8 @@ def main() -> None:
 
         def training_step(self, batch: Any, number: int) -> torch.Tensor:
             inputs, truth = batch
-            return functional.cross_entropy(self.network(networks.shifted(inputs, shift) if shift else inputs), truth)
+            said = self.network(networks.shifted(inputs, shift) if shift else inputs)
+            return functional.cross_entropy(said, truth, label_smoothing=course.options.get("smoothing", 0.0))
 
         def configure_optimizers(self) -> Any:
             optimizer = torch.optim.Adam(self.parameters(), lr=1.0, fused=True)

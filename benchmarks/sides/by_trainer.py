@@ -31,14 +31,14 @@ class Rows(Dataset[dict[str, Tensor]]):
 class Model(nn.Module):
     """A network that gives its own loss."""
 
-    def __init__(self, network: nn.Module, shift: float | None) -> None:
+    def __init__(self, network: nn.Module, shift: float | None, smoothing: float) -> None:
         super().__init__()
-        self.network, self.shift = network, shift
+        self.network, self.shift, self.smoothing = network, shift, smoothing
 
     def forward(self, inputs: Tensor, labels: Tensor) -> dict[str, Tensor]:
         """Loss and logits."""
         said = self.network(networks.shifted(inputs, self.shift) if self.shift else inputs)
-        return {"loss": functional.cross_entropy(said, labels), "logits": said}
+        return {"loss": functional.cross_entropy(said, labels, label_smoothing=self.smoothing), "logits": said}
 
 
 def main() -> None:
@@ -57,7 +57,7 @@ def main() -> None:
             control.should_training_stop = watch.step()
             return control
 
-    whole = Model(model, course.options.get("shift"))
+    whole = Model(model, course.options.get("shift"), course.options.get("smoothing", 0.0))
     optimizer = torch.optim.AdamW(whole.parameters(), lr=1.0, weight_decay=0.0, fused=True)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, course.rate)
     with tempfile.TemporaryDirectory() as place:

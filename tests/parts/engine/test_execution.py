@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from feilun.core.errors import RecipeError
+from feilun.core.errors import InputError, RecipeError
 from feilun.core.recipe import Train
 from feilun.parts.engine import compiling, execution, weights
 from feilun.parts.engine.fit import fit
@@ -129,6 +129,36 @@ def test_compiled_networks_learn_the_same() -> None:
     plain, compiled = trained(one), trained(other, compile="always")
     assert compiled[1].compiled and not plain[1].compiled
     assert compiled[1].curves[-1]["loss"] == pytest.approx(plain[1].curves[-1]["loss"], rel=1e-3)
+
+
+def test_memory_that_ends_is_told() -> None:
+    class Wide(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(1, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            made: Tensor = self.layer(x.flatten(1).sum(1, keepdim=True)) + torch.empty(1 << 50, device=x.device)[:1]
+            return made
+
+    arrays = {"x": np.zeros((8, 2), np.float32), "y": np.zeros(8, np.int64)}
+    plan = Train(epochs=1)
+    with pytest.raises(InputError, match="does not fit into memory"):
+        fit({"main": Wide()}, arrays, Index(train=np.arange(8)), Learning(objective=objective), plan)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")
+def test_what_cannot_be_compiled_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    from torch._dynamo.exc import Unsupported
+
+    def stumbling(*_: Any) -> Tensor:
+        raise Unsupported("a network that no compiler understands", case_name="none")
+
+    monkeypatch.setattr(compiling, "compiled_objective", lambda *_: stumbling)
+    with pytest.raises(RecipeError, match=r"no compiler understands") as found:
+        trained(compile="always")
+    assert found.value.fix == "train.compile: auto"
 
 
 def test_what_compiling_would_pay_is_asked_once_and_leaves_no_trace(tmp_path: Path) -> None:

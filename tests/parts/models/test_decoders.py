@@ -124,6 +124,17 @@ def test_short_texts_side_by_side_have_the_losses_that_they_have_alone(options: 
     assert torch.allclose(*gradients, atol=1e-4)
 
 
+def test_rows_without_lengths_are_full() -> None:
+    network, text = small(), tokens(3, 8)
+
+    def of_token(logits: Tensor, wanted: Tensor) -> Tensor:
+        return torch.nn.functional.cross_entropy(logits, wanted, reduction="none")
+
+    with torch.no_grad():
+        told = decoder.loss(network, {"text": text, "text_length": torch.full((3,), 8)}, of_token)
+        assert torch.equal(decoder.loss(network, {"text": text}, of_token), told)
+
+
 def test_a_gate_costs_no_more_numbers() -> None:
     counts = [sum(p.numel() for p in small(activation=one).parameters()) for one in ("gelu", "swiglu")]
     assert counts[1] == pytest.approx(counts[0], rel=0.03)

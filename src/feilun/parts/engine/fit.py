@@ -16,6 +16,7 @@ from feilun.core.recipe import Train
 from feilun.parts.engine import (
     bare,
     checkpoints,
+    compiling,
     divergence,
     execution,
     group,
@@ -68,11 +69,12 @@ def fit(
         loop = _Loop(networks, arrays, index, learning, plan, run)
         for line in execution.notes(plan, loop.stepper.device, streamed=loop.gather.buffer is not None):
             run.say.line(line)
-        loop.resume()
-        loop.compile()
-        left = loop.steps - loop.progress.step
-        with loop.curves.over(loop.progress.step), loop.profile.over(left, loop.run.folder):
-            loop.train(stop)
+        with memory.told(plan), compiling.told():
+            loop.resume()
+            loop.compile()
+            left = loop.steps - loop.progress.step
+            with loop.curves.over(loop.progress.step), loop.profile.over(left, loop.run.folder):
+                loop.train(stop)
     return loop.finish()
 
 
@@ -213,7 +215,7 @@ class _Loop:
             raise divergence.not_finite(error.what, error.value, self.progress, self.plan) from None
         self.average.after_step(step + 1)
         self.waiting.append((player, loss, len(rows)))
-        if not self.stepper.waits or len(self.waiting) >= ASKED_EVERY:
+        if not self.stepper.waits or len(self.waiting) >= ASKED_EVERY or (step + 1) % self.steps_per_epoch == 0:
             self._count()
 
     def _count(self) -> None:
@@ -321,7 +323,7 @@ class _Loop:
                 self.generator.manual_seed(randomness.mix(self.run.seed, Stream.VALIDATION, number))
                 noise = randomness.noise(self.learning.noise, len(whole), self.generator)
                 batch.update({name: tensor[mine] for name, tensor in noise.items()})
-                torch.default_generator.manual_seed(randomness.mix(self.run.seed, Stream.VALIDATION, number))
+                randomness.seed_networks(self.run.seed, number, stream=Stream.VALIDATION)
                 for player in self.stepper.parameters:
                     total += self.stepper.losses(player, batch, self._counts(whole[mine])).sum().item() / times
         loss = self.group.total(total) / len(rows) / len(self.stepper.parameters)

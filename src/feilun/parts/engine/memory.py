@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from feilun.core.errors import InputError
+from feilun.core.recipe import Train
 
 SHARE = 0.25  # of it for encoded rows: the rest is for weights, activations, libraries and whoever else is there
 ASSUMED = 8 << 30  # where a system does not say how much it has
 ROOT = Path("/sys/fs/cgroup")
+OVER = ("out of memory", "not enough memory", "can't allocate memory")  # in torch's words
 
 
 def for_rows(memory_mb: int | None = None) -> int:
@@ -18,6 +24,25 @@ def for_rows(memory_mb: int | None = None) -> int:
 def allowed() -> int:
     """Bytes: the least of physical memory, the limits of the cgroups this process is in, and its resource limits."""
     return min(_physical(), *_limits(), *_of_cgroups(Path("/proc/self/cgroup"), ROOT))
+
+
+@contextmanager
+def told(plan: Train) -> Iterator[None]:
+    """Say what helps where a training asks for more memory than there is, of a processor or of a GPU."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and not any(words in str(error) for words in OVER):
+            raise
+        fix = f"train.batch_size: {max(1, plan.batch_size // 2)}"
+        raise InputError(
+            "The training does not fit into memory. A smaller train.batch_size or model would; train.accumulate keeps "
+            "the batch and takes it in parts, train.recompute keeps less of each layer.",
+            where="train.batch_size",
+            expected="a batch that fits into memory",
+            got=f"batch_size {plan.batch_size}, accumulate {plan.accumulate}",
+            fix=fix,
+        ) from error
 
 
 def _physical() -> int:

@@ -38,7 +38,8 @@ def make(plan: Train, parameters: Sequence[Tensor], looked_up: Collection[int] =
                 SGD(parameters, lr=rate, momentum=plan.momentum, nesterov=plan.optimizer == "nesterov", fused=fused),
             )
         case "adagrad":
-            return (Adagrad(parameters, lr=rate, eps=EPSILON, fused=fused),)
+            on_cpu = all(one.device.type == "cpu" for one in parameters)  # torch fuses it for no GPU
+            return (Adagrad(parameters, lr=rate, eps=EPSILON, fused=fused and on_cpu),)
         case "rmsprop":
             return (RMSprop(parameters, lr=rate, alpha=plan.momentum, eps=EPSILON, foreach=True),)
         case "adam":

@@ -102,11 +102,12 @@ class Profile:
 
     def _start_tracing(self) -> None:
         """One step more than is kept: the first one's operators carry what starting costs."""
-        self.phase = "traced"
         kinds = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if self.device.type == "cuda" else [])]
         os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # it writes lines of its own to standard error
-        self.tracer = profile(activities=kinds, schedule=schedule(wait=0, warmup=1, active=self.each, repeat=1))
+        cycle = schedule(wait=0, warmup=1, active=self.each, repeat=1)
+        self.tracer = profile(activities=kinds, schedule=cycle, acc_events=True)  # without, it warns of their loss
         self.tracer.start()
+        self.phase = "traced"  # what has not begun must not be stopped: on a GPU that ends the process
 
     def _stop_tracing(self) -> None:
         if self.phase == "traced" and self.tracer is not None:

@@ -87,22 +87,25 @@ def noise(shapes: Mapping[str, tuple[int, ...]], rows: int, generator: torch.Gen
     return {name: torch.randn((rows, *shapes[name]), generator=generator) for name in sorted(shapes)}
 
 
-def seed_networks(seed: int, step: int, rank: int = 0) -> None:
+def seed_networks(seed: int, step: int, rank: int = 0, stream: Stream = Stream.NETWORK) -> None:
     """Seed what networks draw from, in each of several processes otherwise, as their rows are others.
 
-    Through the generator: `torch.manual_seed` takes about 100 times as long.
+    Through the generators: `torch.manual_seed` takes about 100 times as long.
     """
-    torch.default_generator.manual_seed(mix(seed, Stream.NETWORK, step, *((rank,) if rank else ())))
+    number = mix(seed, stream, step, *((rank,) if rank else ()))
+    for generator in _generators():
+        generator.manual_seed(number)
 
 
 @contextmanager
 def generator_restored() -> Iterator[None]:
     """What is drawn inside leaves the caller's generator as it was."""
-    before = torch.default_generator.get_state()
+    before = [(generator, generator.get_state()) for generator in _generators()]
     try:
         yield
     finally:
-        torch.default_generator.set_state(before)
+        for generator, state in before:
+            generator.set_state(state)
 
 
 @contextmanager
@@ -111,3 +114,10 @@ def initialised(seed: int) -> Iterator[None]:
     with generator_restored():
         torch.default_generator.manual_seed(mix(seed, Stream.INITIALISATION))
         yield
+
+
+def _generators() -> list[torch.Generator]:
+    """That of the CPU, and that of the GPU in use once there is one."""
+    if not torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        return [torch.default_generator]
+    return [torch.default_generator, torch.cuda.default_generators[torch.cuda.current_device()]]

@@ -47,6 +47,7 @@ class Stepper:
             networks = sharding.sharded(networks, plan, self.device)
         self.networks = networks
         self.called: Mapping[str, Callable[..., Any]] = networks
+        self.objective = learning.objective
         self.undo = execution.recomputed(networks.values()) if plan.recompute else None
         self.freezing = Freezing(networks, plan)
         never = self.freezing.ids if plan.unfreeze is None else set()
@@ -112,25 +113,28 @@ class Stepper:
         return mean
 
     def compile(self, first: Callable[[], Batch], steps: int, folder: Path | None) -> None:
-        """Call the networks compiled from now on, if the plan says so, or if it pays over so many steps."""
+        """Compile networks and objective from now on, if the plan says so, or if it pays over so many steps."""
         auto = self.plan.compile == "auto"
         if self.plan.compile == "never" or (auto and (steps < FEW_STEPS or self.plan.shard)):
             return
         placed = execution.placed(first(), self.device, last=self.channels_last)
 
+        fast = compiling.compiled_objective(self.learning.objective, self.plan)
+
         def loss(called: Mapping[str, Callable[..., Any]]) -> Tensor:
+            objective = self.objective if called is self.networks else fast
             with execution.cast(self.plan, self.device):
-                each = [self.learning.objective(called, placed, player).mean() for player in self.parameters]
+                each = [objective(called, placed, player).mean() for player in self.parameters]
             return torch.stack(each).sum()
 
         if not auto or self.group.decided(lambda: compiling.pays(self.networks, loss, steps, folder)):
-            self.called = compiling.compiled(self.networks)
+            self.called, self.objective = compiling.compiled(self.networks), fast
 
     def losses(self, player: str, batch: Batch, counts: Tensor | None) -> Tensor:
         """The loss of every row, (B,), times how often it counts: in validation too, as that decides when to stop."""
         placed = execution.placed(batch, self.device, last=self.channels_last)
         with execution.cast(self.plan, self.device):
-            return mixing.losses(self.learning.objective, self.called, placed, player, counts)
+            return mixing.losses(self.objective, self.called, placed, player, counts)
 
     def finish(self) -> None:
         """Leave the networks as a caller expects them: on the CPU, all learning, in eval mode."""

@@ -42,7 +42,6 @@ ALONE = {  # of train: what a training without labels does not take over
     "mixup": 0.0,
     "cutmix": 0.0,
     "find": (),
-    "time_limit_s": None,
     "average": "none",
     "compile": "never",
     "accumulate": 1,

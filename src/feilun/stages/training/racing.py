@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from feilun.core.errors import FeilunError, InputError, Stopped
+from feilun.core.errors import FeilunError, Stopped
 from feilun.core.manifest import hash_json, read, read_json
 from feilun.core.recipe import Recipe
 from feilun.core.work import Watch
+from feilun.parts.engine import memory
 from feilun.stages.training import trials
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ RATES, MODELS, WHOLE = 15, 45, 101
 # Early losses that differ by less say nothing: the candidate's own rate goes on, and every model.
 MARGIN = 0.98
 FACTORS = (1 / 3, 3.0)  # further rates of each candidate, where the recipe names none
-MEMORY = ("out of memory", "not enough memory", "can't allocate memory")  # in torch's words
 PIP = "pip install 'feilun[search]'"
 
 Attempt = Callable[[Recipe, Path, Watch], Mapping[str, Path]]  # trains one trial -> {stage: its folder}
@@ -108,15 +108,14 @@ class _Lap:
         if self.limit_s is not None and spent_s >= self.limit_s and any(other.stages for other in self.there):
             return False
         try:
-            one.stages = self.attempt(one.recipe, one.folder, until)
+            with memory.told(one.recipe.train):
+                one.stages = self.attempt(one.recipe, one.folder, until)
         except Stopped:
             if not until.halted:
                 raise
             one.seconds = (trials.halted(one.folder / "training") or {}).get("seconds", 0.0)
         except FeilunError as error:
             self.raced.failed.append((one.recipe, error))
-        except (MemoryError, RuntimeError) as error:
-            self.raced.failed.append((one.recipe, _too_large(error)))
         else:
             until.curves = read_json(one.stages["training"] / "curves.json")
             made = read(one.stages["training"])
@@ -186,10 +185,3 @@ def _best(optuna: Any, alive: Sequence[_Trial], share: int) -> list[_Trial]:
 def _early(one: _Trial) -> float:
     """The loss by which it is compared."""
     return one.loss * (MARGIN if one.own_rate else 1.0)
-
-
-def _too_large(error: MemoryError | RuntimeError) -> FeilunError:
-    """What to say of a model that does not fit; any other error is a fault of ours, and raised again."""
-    if not isinstance(error, MemoryError) and not any(words in str(error) for words in MEMORY):
-        raise error
-    return InputError("It does not fit into memory. A smaller train.batch_size or model would.", where="model")
