@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from feilun.core import discover
-from feilun.core.errors import DataError, InputError, RecipeError, not_one_of
+from feilun.core.errors import DataError, RecipeError, not_one_of
 from feilun.core.task import Graph, Json, Row, Rows, Score, State, Task
 from feilun.parts.features import dialogue
+from feilun.parts.features.turns import turns_of
 from feilun.parts.metrics import expression, likelihood, money
 from feilun.parts.ops import continuing, next_token
 from feilun.parts.ops.ragged import Ragged
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 ALIASES = ("language_model", "causal_lm", "gpt")
 MODELS = ("decoder",)
 LONGEST = 4096  # tokens, whatever is asked for: one request must not keep a server busy for ever
-MOST_STOPS, LONGEST_STOP = 8, 64
 WIDE = 64  # a table of symbols has a multiple of so many rows: what a GPU multiplies fast
 AT_ONCE = 32  # windows whose likelihood is read together
 BANNED = (dialogue.PADDING, dialogue.UNKNOWN, dialogue.START, dialogue.SYSTEM, dialogue.USER, dialogue.ASSISTANT)
@@ -40,7 +40,7 @@ def features(recipe: Recipe) -> dict[str, Feature]:
     expression.refuse(recipe.evaluate.metrics, ("score", "chance"), "the answers are texts")
     options = {key: value for one in recipe.inputs.values() for key, value in one.options.items()}
     if target is None:
-        return {"text": discover.feature("dialogue", columns=asked, **options)}
+        return {"text": discover.feature("dialogue", columns=asked, role=_role(recipe), **options)}
     options |= {"learns_from": (*asked, target)}
     return {
         "text": discover.feature("dialogue", columns=asked, role="question", **options),
@@ -54,23 +54,25 @@ def examples(arrays: Mapping[str, Any], recipe: Recipe) -> tuple[dict[str, Any],
     `learnt` is 1 where a token is to be foretold: all of a plain text and its end, of an answer the answer alone.
     """
     text, answer = arrays["text"], arrays.get("answer")
-    context = _context(recipe)
+    context, role = _context(recipe), _role(recipe)
+    end = np.array([dialogue.END], np.int32)
     windows: list[np.ndarray] = []
     learnt: list[np.ndarray] = []
     rows: list[int] = []
     for row in range(len(text)):
-        end = np.array([dialogue.END], text[row].dtype) if answer is None else answer[row]
-        tokens = np.concatenate([text[row], end])
-        counts = np.zeros(len(tokens), np.int32)
-        counts[1 if answer is None else len(text[row]) :] = 1
+        behind = {"chat": end[:0], "text": end}.get(role)
+        tokens = np.concatenate([text[row], answer[row] if behind is None else behind])
+        counts = dialogue.taught(tokens).astype(np.int32)
         for start in range(0, len(tokens) - 1, context):
             part = slice(start, start + context + 1)
             if counts[part][1:].any():
                 windows.append(tokens[part])
                 learnt.append(counts[part])
                 rows.append(row)
+    if not rows:
+        raise _nothing_to_learn(recipe)
     made = {"text": Ragged.of(windows)}
-    return made if answer is None else {**made, "learnt": Ragged.of(learnt)}, np.array(rows, np.int64)
+    return made if role == "text" else {**made, "learnt": Ragged.of(learnt)}, np.array(rows, np.int64)
 
 
 def build(recipe: Recipe, features: Features) -> dict[str, nn.Module]:
@@ -153,7 +155,7 @@ def answer(
     drawing = next_token.Drawing(
         temperature=temperature, top_k=top_k, top_p=top_p, repetition_penalty=repetition_penalty
     )
-    longest, stops = _bounded("max_length", max_length, LONGEST), _stops(stop)
+    longest, stops = next_token.bounded("max_length", max_length, LONGEST), next_token.stops(stop)
     text: Any = features["text"]
     prompts = [row[:count].tolist() for row, count in zip(inputs["text"], inputs["text_length"], strict=True)]
     found = continuing.gone_on(
@@ -175,26 +177,28 @@ def foretell(run: Runner, inputs: Mapping[str, np.ndarray], features: Features, 
     Windows are those of `examples`, so that every token counts once; the end of a plain text does not.
     """
     text: Any = features["text"]
-    windows: list[tuple[int, np.ndarray, int]] = []  # row, tokens, how many of them are not counted
+    windows: list[tuple[int, np.ndarray, np.ndarray]] = []  # row, tokens, which of them count
     for row, count in enumerate(inputs["text_length"]):
-        tokens, skipped = inputs["text"][row, :count], 1
+        tokens = inputs["text"][row, :count]
         if "answer" in inputs:
-            tokens, skipped = np.concatenate([tokens, inputs["answer"][row, : inputs["answer_length"][row]]]), count
+            tokens = np.concatenate([tokens, inputs["answer"][row, : inputs["answer_length"][row]]])
+        counts = dialogue.taught(tokens)
         for start in range(0, len(tokens) - 1, text.context):
-            windows.append((row, tokens[start : start + text.context + 1], max(1, int(skipped) - start)))
+            part = slice(start, start + text.context + 1)
+            windows.append((row, tokens[part], counts[part]))
     found = np.zeros((len(inputs["text"]), 2))
     for start in range(0, len(windows), AT_ONCE):
-        part = windows[start : start + AT_ONCE]
-        nats = _nats(run, [tokens for _, tokens, _ in part], state)
-        for (row, tokens, skipped), own in zip(part, nats, strict=True):
-            found[row] += own[skipped : len(tokens)].sum(), max(0, len(tokens) - skipped)
+        some = windows[start : start + AT_ONCE]
+        nats = _nats(run, [tokens for _, tokens, _ in some], state)
+        for (row, tokens, counts), own in zip(some, nats, strict=True):
+            found[row] += own[1 : len(tokens)][counts[1:]].sum(), counts[1:].sum()
     return [{"nats": round(float(nats), 4), "tokens": int(tokens)} for nats, tokens in found]
 
 
 def truth(row: Row, recipe: Recipe) -> Json:
     """The text that was to be foretold."""
     asked, target = _columns(recipe)
-    return str(row[target or asked[0]] or "")
+    return _foretold(row[target or asked[0]], asked[0], recipe)
 
 
 def correct(row: Row, feedback: Json, recipe: Recipe) -> Row:
@@ -210,7 +214,13 @@ def correct(row: Row, feedback: Json, recipe: Recipe) -> Row:
             fix="send the whole text",
         )
     asked, target = _columns(recipe)
-    return {**row, asked[0]: str(row.get(asked[0]) or "") + said} if target is None else {**row, target: said}
+    if target is not None:
+        return {**row, target: said}
+    before = row.get(asked[0])
+    if _role(recipe) == "text":
+        return {**row, asked[0]: str(before or "") + said}
+    turns = [{"role": role, "content": content} for role, content in turns_of(asked[0], before)]
+    return {**row, asked[0]: [*turns, {"role": "assistant", "content": said}]}
 
 
 def scores(answers: Sequence[Json], truths: Sequence[Json], recipe: Recipe) -> dict[str, Score]:
@@ -229,13 +239,16 @@ def baselines(rows: Rows, recipe: Recipe) -> dict[str, Callable[[Rows], list[Jso
     """N-grams of up to five letters, and how often each letter comes; their tokens are letters."""
     asked, target = _columns(recipe)
     column = target or asked[0]
-    texts = [str(one or "") for one in rows[column]]
+    texts = [_foretold(one, column, recipe) for one in rows[column]]
 
     def told(order: int) -> Callable[[Rows], list[Json]]:
         nats = likelihood.n_grams(texts, order)
-        return lambda given: [
-            {"nats": round(nats(str(one or "")), 4), "tokens": len(str(one or ""))} for one in given[column]
-        ]
+
+        def answers(given: Rows) -> list[Json]:
+            asked = [_foretold(one, column, recipe) for one in given[column]]
+            return [{"nats": round(nats(one), 4), "tokens": len(one)} for one in asked]
+
+        return answers
 
     return {"five_letters": told(likelihood.ORDER), "letter_counts": told(0)}
 
@@ -250,20 +263,48 @@ def _columns(recipe: Recipe) -> tuple[tuple[str, ...], str | None]:
     """(columns that ask, the column that answers). Raises RecipeError for other inputs."""
     kinds = {name: item.kind for name, item in recipe.inputs.items()}
     target = recipe.target.columns if recipe.target else ()
-    if not kinds or set(kinds.values()) != {"text"} or len(target) > 1 or (not target and len(kinds) > 1):
+    alone = list(kinds.values()) in (["text"], ["dialogue"]) and not target
+    if not alone and (set(kinds.values()) != {"text"} or len(target) != 1):
         raise RecipeError(
-            "Text generation takes one column of kind text to go on with, or columns of text that ask and one target "
-            f"that answers; inputs is {kinds}, target {list(target)}.",
+            "Text generation takes one column of kind text to go on with, one of kind dialogue, or columns of text "
+            f"that ask and one target that answers; inputs is {kinds}, target {list(target)}.",
             where="inputs",
             expected="texts",
             got=str(kinds),
-            fix="inputs: {text: text}, or inputs: {question: text}, target: answer",
+            fix="inputs: {text: text}, or inputs: {messages: dialogue}, or inputs: {question: text}, target: answer",
         )
     return tuple(kinds), target[0] if target else None
 
 
+def _role(recipe: Recipe) -> str:
+    """Of the column "text": chat, text or question."""
+    asked, target = _columns(recipe)
+    if target is not None:
+        return "question"
+    return "chat" if recipe.inputs[asked[0]].kind == "dialogue" else "text"
+
+
+def _foretold(value: Any, column: str, recipe: Recipe) -> str:
+    """Of a cell what counts: of a dialogue what the assistant said."""
+    if _role(recipe) != "chat":
+        return str(value or "")
+    return "".join(said for role, said in turns_of(column, value) if role == "assistant")
+
+
+def _nothing_to_learn(recipe: Recipe) -> DataError:
+    column = next(iter(recipe.inputs))
+    return DataError(
+        f"In no row there is an answer to learn from: column {column!r} has no turn of an assistant, or is empty.",
+        where=column,
+        expected="a turn of the role assistant",
+        got="none",
+        fix="give dialogues that an assistant ends",
+    )
+
+
 def _context(recipe: Recipe) -> int:
-    return int(getattr(features(recipe)["text"], "context"))
+    text: Any = features(recipe)["text"]
+    return int(text.context)
 
 
 def _step(run: Runner) -> continuing.Step:
@@ -300,45 +341,20 @@ def _answer(one: continuing.Written, text: Any, stops: Sequence[str]) -> Json:
     }
 
 
-def _stops(stop: Any) -> tuple[str, ...]:
-    given = (stop,) if isinstance(stop, str) else tuple(stop or ())
-    good = all(isinstance(one, str) and 0 < len(one) <= LONGEST_STOP for one in given)
-    if not good or len(given) > MOST_STOPS:
-        expected = f"at most {MOST_STOPS} texts of 1 to {LONGEST_STOP} letters"
-        raise InputError(
-            f"stop is {stop!r:.200}; expected {expected}.",
-            where="stop",
-            expected=expected,
-            got=f"{stop!r:.200}",
-            fix="leave stop out",
-        )
-    return given
-
-
-def _bounded(name: str, given: Any, most: int) -> int:
-    if isinstance(given, bool) or not isinstance(given, int) or not 1 <= given <= most:
-        raise InputError(
-            f"{name} is {given!r}; expected a whole number from 1 to {most}.",
-            where=name,
-            expected=f"1 to {most}",
-            got=str(given),
-            fix=f"leave {name} out",
-        )
-    return given
-
-
-NAMES = ("Anna", "Bo", "Chen", "Dina", "Emil", "Fatima", "Gus", "Hana")
+PEOPLE = ("Anna", "Bo", "Chen", "Dina", "Emil", "Fatima", "Gus", "Hana")
 THINGS = ("cats", "cups", "keys", "maps", "pens", "ropes")
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight")
 
 
 def _story(drawn: random.Random) -> str:
     """Such as `Anna has two cats. She gives Bo one. Anna keeps one.`"""
-    one, other = drawn.sample(NAMES, 2)
+    one, other = drawn.sample(PEOPLE, 2)
     has = drawn.randrange(2, 9)
     given = drawn.randrange(1, has + 1)
     thing = drawn.choice(THINGS)
-    return f"{one} has {NUMBERS[has]} {thing}. {other} gets {NUMBERS[given]} {thing}. {one} keeps {NUMBERS[has - given]}."
+    return (
+        f"{one} has {NUMBERS[has]} {thing}. {other} gets {NUMBERS[given]} {thing}. {one} keeps {NUMBERS[has - given]}."
+    )
 
 
 TASK = Task(

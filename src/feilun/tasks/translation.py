@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from feilun.core import discover
-from feilun.core.errors import DataError, InputError, RecipeError, not_one_of
+from feilun.core.errors import DataError, RecipeError, not_one_of
 from feilun.core.task import Graph, Json, Row, Rows, Score, State, Task
 from feilun.parts.metrics import expression, money, text
 from feilun.parts.ops import next_token
@@ -108,8 +108,8 @@ def answer(
     for a text hangs on the seed and that text alone.  Raises InputError for options out of bounds.
     """
     drawing = next_token.Drawing(temperature=temperature, top_k=top_k, top_p=top_p)
-    longest = _bounded("max_length", max_length, LONGEST)
-    width = _bounded("beams", beams, next_token.MOST_BEAMS)
+    longest = next_token.bounded("max_length", max_length, LONGEST)
+    width = next_token.bounded("beams", beams, next_token.MOST_BEAMS)
     read = run("encoder", **inputs)
     going = {"memory": read["memory"], "source_length": inputs["source_length"]}
     if width > 1:
@@ -180,18 +180,6 @@ def _allowed(logits: np.ndarray) -> np.ndarray:
     made = np.array(logits)
     made[:, :END] = -np.inf
     return made
-
-
-def _bounded(name: str, given: Any, most: int) -> int:
-    if isinstance(given, bool) or not isinstance(given, int) or given < 1:
-        raise InputError(
-            f"{name} is {given!r}; expected a whole number from 1 to {most}.",
-            where=name,
-            expected=f"1 to {most}",
-            got=str(given),
-            fix=f"leave {name} out",
-        )
-    return min(given, most)
 
 
 def truth(row: Row, recipe: Recipe) -> Json:

@@ -1,4 +1,4 @@
-"""Texts that are to be gone on with, as numbers that give every letter back: plain ones, and a question's answer."""
+"""Texts to go on with, as numbers that give every letter back: plain ones, questions and answers, chats."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import numpy as np
 
 from feilun.core.errors import DataError, RecipeError, not_one_of
 from feilun.core.task import Rows
+from feilun.parts.features.turns import turns_of
 from feilun.parts.ops.ragged import Ragged
 
 if TYPE_CHECKING:
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 
 PADDING, UNKNOWN, START, END, SYSTEM, USER, ASSISTANT = range(7)
 FIRST = 7  # of the numbers that stand for text
-TOKENS, ROLES = ("auto", "bpe", "characters"), ("text", "question", "answer")
+TOKENS, ROLES = ("auto", "bpe", "characters"), ("chat", "text", "question", "answer")
+MARKS = {"system": SYSTEM, "user": USER, "assistant": ASSISTANT}
 BYTES = 256  # the pieces that byte-pair encoding starts from
 BETWEEN = "\n\n"  # columns of one question
 STRANGE = "\ufffd"  # what a character reads as that training did not know
@@ -31,8 +33,9 @@ STRANGE = "\ufffd"  # what a character reads as that training did not know
 class Dialogue:
     """Columns of text as ragged int32 token numbers, at least one per text.
 
-    role: "text", a text as it is, START before it; "question": START, USER, the columns, ASSISTANT, so that an answer
-    comes next; "answer": the text, END behind it.
+    role: "chat", a column of dialogues, see `turns`: START, then of every turn its mark and what was said, END behind
+    an assistant's; ASSISTANT at last if it is the assistant's turn.  "text", a text as it is, START before it.
+    "question": a chat of one turn of the user, the columns put together.  "answer": the text, END behind it.
     tokens: "bpe", pieces of bytes learnt from the training rows (Sennrich et al. 2016; Radford et al. 2019), which
     give every text back exactly; "characters", of which those that training did not see become one unknown; "auto":
     bpe.
@@ -44,7 +47,7 @@ class Dialogue:
 
     columns: tuple[str, ...]
     learns_from: tuple[str, ...] = ()
-    role: str = "text"
+    role: str = "chat"
     tokens: str = "auto"
     vocabulary: int = 8000
     context: int = 256
@@ -100,17 +103,27 @@ class Dialogue:
 
     def encode(self, rows: Rows) -> Ragged:
         """int32 values, of any length: nothing is cut off."""
-        columns = [self._texts(column, rows[column]) for column in self.columns]
-        texts = [BETWEEN.join(filter(None, parts)) for parts in zip(*columns, strict=True)]
-        before, behind = {
-            "text": ([START], []),
-            "question": ([START, USER], [ASSISTANT]),
-            "answer": ([], [END]),
-        }[self.role]
-        tokens = [[*before, *numbers, *behind] for numbers in self.numbers(texts)]
+        if self.role == "chat":
+            tokens = [self.chat(turns_of(self.columns[0], value)) for value in rows[self.columns[0]]]
+        else:
+            columns = [self._texts(column, rows[column]) for column in self.columns]
+            texts = [BETWEEN.join(filter(None, parts)) for parts in zip(*columns, strict=True)]
+            before, behind = {
+                "text": ([START], []),
+                "question": ([START, USER], [ASSISTANT]),
+                "answer": ([], [END]),
+            }[self.role]
+            tokens = [[*before, *numbers, *behind] for numbers in self.numbers(texts)]
         offsets = np.zeros(len(tokens) + 1, np.int64)
         np.cumsum(np.fromiter(map(len, tokens), np.int64, len(tokens)), out=offsets[1:])
         return Ragged(np.fromiter(chain.from_iterable(tokens), np.int32, int(offsets[-1])), offsets)
+
+    def chat(self, turns: Sequence[tuple[str, str]]) -> list[int]:
+        """Token numbers of a dialogue; it is the assistant's turn at its end unless the assistant spoke last."""
+        made = [START]
+        for (role, _), numbers in zip(turns, self.numbers([said for _, said in turns]), strict=True):
+            made += [MARKS[role], *numbers, *([END] if role == "assistant" else [])]
+        return made if turns and turns[-1][0] == "assistant" else [*made, ASSISTANT]
 
     def numbers(self, texts: Sequence[str]) -> Iterator[list[int]]:
         """Token numbers of texts, without marks."""
@@ -146,10 +159,20 @@ class Dialogue:
         return {letter: place for place, letter in enumerate(self.known, FIRST)}
 
     def _texts(self, column: str, values: Sequence[Any]) -> list[str]:
+        if self.role == "chat":
+            return [said for value in values for _, said in turns_of(column, value)]
         return [value if isinstance(value, str) else _text(column, value) for value in values]
 
 
 FEATURE = Dialogue
+
+
+def taught(tokens: np.ndarray) -> np.ndarray:
+    """bool (T,): which tokens are to be learnt: what assistants say and its END; without an assistant all but START."""
+    opened = np.cumsum(tokens == ASSISTANT)
+    if not len(tokens) or not opened[-1]:
+        return np.arange(len(tokens)) > 0
+    return np.concatenate([[False], (opened - np.cumsum(tokens == END))[:-1] > 0])
 
 
 def _text(column: str, value: Any) -> str:

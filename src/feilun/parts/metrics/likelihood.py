@@ -9,6 +9,11 @@ from typing import Any
 
 import numpy as np
 
+SCORES = {
+    "bits_per_letter": "how unlikely the letters were, in bits, over all letters of all texts; less is better",
+    "text_bits": "the same of each text, mean over texts",
+    "perplexity": "among how many tokens each was as hard to foretell as if all were alike; of baselines among letters",
+}
 ORDER = 4  # letters before the next one that the n-grams look at, at most
 LETTERS = 2_000_000  # that they are counted on
 OTHERS = 256  # letters that may come and never did share the chance of an unknown one

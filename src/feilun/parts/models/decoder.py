@@ -102,8 +102,11 @@ class Step(nn.Module):
 
     def forward(self, tokens: Tensor, length: Tensor, past: Tensor, cache: Tensor) -> dict[str, Tensor]:
         """tokens int64 (B, T), of which `length` (B,) are there; cache (layers, 2, B, groups, P, head), of which `past`
-        (B,) places are. -> logits (B, symbols) after the last token, fresh (layers, 2, B, groups, T, head), nats (B, T):
-        of each token from those before it in this call, 0 of the first and of padding."""
+        (B,) places are.
+
+        -> logits (B, symbols) after the last token, fresh (layers, 2, B, groups, T, head), nats (B, T): of each token
+        from those before it in this call, 0 of the first and of padding.
+        """
         new, before = attention.counted(tokens), torch.arange(cache.shape[4], device=tokens.device)
         remembered = (before.unsqueeze(0) < past.unsqueeze(1)).unsqueeze(1).expand(-1, tokens.shape[1], -1)
         fresh = new.unsqueeze(2) >= new.unsqueeze(1)

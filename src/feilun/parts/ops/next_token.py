@@ -11,6 +11,7 @@ from feilun.core.errors import InputError
 
 BOUNDS = {"temperature": (0.0, 10.0), "top_p": (0.0, 1.0), "repetition_penalty": (0.1, 10.0)}
 MOST_BEAMS = 32
+MOST_STOPS, LONGEST_STOP = 8, 64
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -98,6 +99,22 @@ def beams(
         sums = np.array([value for _, _, value in going])
         logs = log_softmax(step(tokens, sources))
     return best, best_mean
+
+
+def bounded(name: str, given: object, most: int) -> int:
+    """A whole number from 1 to most. Raises InputError for anything else."""
+    if isinstance(given, bool) or not isinstance(given, int) or not 1 <= given <= most:
+        raise _out_of_bounds(name, f"a whole number from 1 to {most}", given)
+    return given
+
+
+def stops(given: object) -> tuple[str, ...]:
+    """Texts that end what is written: one, or a few. Raises InputError."""
+    found = (given,) if isinstance(given, str) else tuple(given) if isinstance(given, list | tuple) else (None,)
+    texts = tuple(one for one in found if isinstance(one, str) and 0 < len(one) <= LONGEST_STOP)
+    if len(texts) < len(found) or len(found) > MOST_STOPS:
+        raise _out_of_bounds("stop", f"at most {MOST_STOPS} texts of 1 to {LONGEST_STOP} letters", given)
+    return texts
 
 
 def _penalised(logits: np.ndarray, written: Sequence[Sequence[int]], penalty: float) -> np.ndarray:
