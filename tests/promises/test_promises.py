@@ -195,7 +195,7 @@ def test_onnx_parity(life: Life) -> None:
     """The exported graphs answer the test rows as the torch network did when it was scored."""
     lines = (life.run.stages["evaluation"] / "answers.jsonl").read_text(encoding="utf-8").splitlines()[:FEW]
     torch_answers = [json.loads(line)["answer"] for line in lines]
-    graphs_answers = as_json(life.bundle.predict(life.requests("test", FEW)))
+    graphs_answers = as_json(life.bundle.judged(life.rows("test", FEW)))
     assert len(graphs_answers) == len(torch_answers) > 0
     for ours, theirs in zip(graphs_answers, torch_answers, strict=True):
         assert_alike(ours, theirs)
@@ -257,8 +257,9 @@ def test_two_processes(life: Life, tmp_path: Path) -> None:
     What makes rows depend on others, or on the process that drew, is switched off: batch norm and dropout.
     """
     recipe = life.run.recipe
-    keys = {field.name for field in dataclasses.fields(discover.find("models", str(recipe.model.name)).MODEL)}
-    off = {key: value for key, value in {"dropout": 0.0, "norm": "group"}.items() if key in keys}
+    family = discover.find("models", str(recipe.model.name)).MODEL
+    keys = {field.name for field in dataclasses.fields(family) if field.default not in ("layer", "rms")}
+    off = {key: value for key, value in {"dropout": 0.0, "token_dropout": 0.0, "norm": "group"}.items() if key in keys}
     made = {}
     for processes in (1, 2):
         train = {**recipe.train.model_dump(), "epochs": 2, "processes": processes}

@@ -82,6 +82,7 @@ class Task:
     example: Callable[[int], list[Row]]  # seed -> the tiny built-in data set (`data: {source: builtin:<task>}`)
     example_recipe: Mapping[str, Any]  # recipe keys that go with it: inputs, target, model, train, ... (small, < 15 s)
     features: Callable[[Recipe], dict[str, Feature]]  # unfitted; the data stage fits them on training rows only
+    reads: Mapping[str, str] = field(default_factory=dict)  # kind of an input -> the feature that reads it here
     targets: tuple[str, ...] = ("target",)  # feature names that do not exist when serving; all others are inputs
     identity: Callable[[Recipe], tuple[str, ...]] | None = None  # columns that make two rows the same; None: all inputs
     defaults: Mapping[str, Any] = field(default_factory=dict)  # measured recipe defaults of this task

@@ -51,7 +51,8 @@ def build(recipe: Recipe, features: Features) -> dict[str, nn.Module]:
 
     target: Any = features["spans"]
     encoder = fused.encoder(recipe.model, features["text"])
-    return {"main": tagger.Network(encoder, torch.from_numpy(target.allowed()), crf=_crf(recipe))}
+    options = {name: recipe.model.options[name] for name in ("dropout",) if name in recipe.model.options}
+    return {"main": tagger.Network(encoder, torch.from_numpy(target.allowed()), crf=_crf(recipe), **options)}
 
 
 def objective(

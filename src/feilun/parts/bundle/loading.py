@@ -48,6 +48,10 @@ class Bundle:
         checks.options(options, self.task.options)
         return answering.answer_rows(self.task, self.run, self.features, self.state, rows, **options) if rows else []
 
+    def judged(self, rows: Sequence[Row]) -> list[Json]:
+        """What judging looks at: the answers, or how likely rows with their targets are, of a task with `foretell`."""
+        return answering.answer_rows(self.task, self.run, self.features, self.state, rows, judged=True) if rows else []
+
     def example(self) -> Row:
         """One row that this model takes."""
         return signature.example(self.signature)

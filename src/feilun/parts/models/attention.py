@@ -195,7 +195,7 @@ def start(network: nn.Module, layers: int) -> None:
 
 def turns(places: Tensor, head: int) -> Tensor:
     """Cosines and sines (2, B, 1, T, head / 2) of the angles that rotary positions turn by. places: int64 (B, T)."""
-    rates = ROTATION ** (-torch.arange(0, head, 2, device=places.device, dtype=torch.float32) / head)
+    rates = ROTATION ** (-2 * torch.arange(head // 2, device=places.device, dtype=torch.float32) / head)
     angles = places.to(torch.float32).unsqueeze(-1) * rates
     return torch.stack([angles.cos(), angles.sin()]).unsqueeze(2)
 

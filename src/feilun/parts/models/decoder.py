@@ -115,7 +115,8 @@ class Step(nn.Module):
         logits = self.network.logits(states)
         last = (length - 1).clamp(min=0)[:, None, None].expand(-1, 1, logits.shape[2])
         told = logits[:, :-1].log_softmax(-1).gather(2, tokens[:, 1:].unsqueeze(2)).squeeze(2)
-        nats = functional.pad(-told * (new[:, 1:] < length.unsqueeze(1)), (1, 0))
+        first = torch.zeros_like(tokens[:, :1], dtype=told.dtype)
+        nats = torch.cat([first, -told * (new[:, 1:] < length.unsqueeze(1))], 1)
         return {"logits": logits.gather(1, last)[:, 0], "fresh": torch.stack(kept), "nats": nats}
 
 

@@ -19,11 +19,11 @@ class Network(nn.Module):
     not follow has -10,000; what else there is, a CRF learns (Lafferty et al. 2001), and is 0 without one.
     """
 
-    def __init__(self, encoder: nn.Module, allowed: Tensor, *, crf: bool) -> None:
+    def __init__(self, encoder: nn.Module, allowed: Tensor, *, crf: bool, dropout: float = 0.1) -> None:
         super().__init__()
         self.encoder = encoder
         width, tags = int(encoder.states_width), allowed.shape[1]  # type: ignore[arg-type]
-        self.dropout = nn.Dropout(0.1)
+        self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(width, tags)
         initial.start(self.head, "linear")
         self.allowed: Tensor

@@ -16,11 +16,12 @@ OWN = "own"  # the user's model, which is no family
 
 def check(recipe: Recipe) -> None:
     """Raises RecipeError, with the nearest name, for a kind, an option, a model or a score that does not exist."""
+    reads = discover.task(str(recipe.task)).reads if recipe.task else {}
     for name, column in recipe.inputs.items():
         where = f"inputs.{name}"
         require(column.kind, discover.names("features"), f"{where}.kind", "There is no kind")
         if column.options:
-            feature = discover.find("features", column.kind).FEATURE
+            feature = discover.find("features", reads.get(column.kind, column.kind)).FEATURE
             for option in column.options:
                 require(option, _options(feature), f"{where}.{option}", f"{column.kind} has no option")
             feature(columns=(name,), **column.options)  # raises RecipeError for a value it does not take

@@ -25,16 +25,17 @@ _WITHOUT = ("torch", "datasets", "pyarrow", "sklearn", "pydantic", "fastapi", "s
 def check(bundle: Path, data: Path, evaluation: Path) -> dict[str, Any]:
     """{rows, agreement}: the share of test rows answered as in evaluation. Raises FeilunError if too few are."""
     loaded = loading.load(bundle, variant="fp32", threads=1)
-    rows, expected = _evaluated(data, evaluation / "answers.jsonl", list(loaded.signature))
-    rows = rows or [loaded.example()]
+    whole, expected = _evaluated(data, evaluation / "answers.jsonl")
+    told = loaded.judged(whole)
+    _agree(told, expected, "The bundle")
+    rows = [{name: row[name] for name in loaded.signature} for row in whole] or [loaded.example()]
     answers = loaded.predict(rows)
-    _agree(answers, expected, "The bundle")
     outside = outside_answers(bundle, rows)
     _agree(outside, answers, "predict.py")
     chosen = loading.load(bundle, threads=1)
     if chosen.manifest["variant"] != "fp32":
         chosen.predict(rows)
-    return {"rows": len(rows), "agreement": agreement(answers, expected)}
+    return {"rows": len(rows), "agreement": agreement(told, expected)}
 
 
 def outside_answers(bundle: Path, rows: Sequence[Row]) -> list[Json]:
@@ -89,8 +90,8 @@ def _agree(answers: Sequence[Json], expected: Sequence[Json], who: str) -> None:
         )
 
 
-def _evaluated(data: Path, answers: Path, columns: Sequence[str]) -> tuple[list[Row], list[Json]]:
-    """The first test rows, with the columns that the bundle asks for, and what evaluation answered to them."""
+def _evaluated(data: Path, answers: Path) -> tuple[list[Row], list[Json]]:
+    """The first test rows, and what evaluation answered to them."""
     from feilun.parts.dataset.table import Table
 
     first = Table.open(data).columns("test", ROWS)
@@ -99,7 +100,7 @@ def _evaluated(data: Path, answers: Path, columns: Sequence[str]) -> tuple[list[
         lines = map(json.loads, file)
         found = {str(line["id"]): line["answer"] for line in lines if str(line["id"]) in wanted}
     places = [at for at, key in enumerate(wanted) if key in found]
-    rows = [{name: first[name][at] for name in columns} for at in places]
+    rows = [{name: values[at] for name, values in first.items()} for at in places]
     return rows, [found[wanted[at]] for at in places]
 
 

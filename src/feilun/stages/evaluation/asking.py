@@ -54,9 +54,13 @@ class Model:
                 changed[name] = feature.encode(dealt)
         return {**arrays, **changed}
 
+    def read(self) -> set[str]:
+        """All columns that `inputs` read."""
+        return {column for feature in self.inputs().values() for column in feature.columns}
+
     def columns(self) -> list[str]:
         """The input columns, in the recipe's order."""
-        read = {column for feature in self.inputs().values() for column in feature.columns}
+        read = self.read()
         named = [column for column in self.recipe.inputs if column in read]
         return named or sorted(read)
 

@@ -134,7 +134,7 @@ def _weights(
     """Per row the weights of its disturbed copies, in order."""
     found: list[list[float]] = [[] for _ in answers]
     if owners:
-        copies = {name: [rows[name][place] for place in owners] for name in model.columns()}
+        copies = {name: [rows[name][place] for place in owners] for name in model.read()}
         for place, answer in zip(owners, model.answers({**copies, **changed}), strict=True):
             found[place].append(_lost(answers[place], answer))
     return found
@@ -150,7 +150,7 @@ def _patches(model: Model, rows: Rows, column: str, answers: Sequence[Json]) -> 
     pictures = [name for name in names if model.inputs()[name].kind == "image"]
     if len(pictures) != 1:
         return [{} for _ in answers]
-    arrays = model.encoded({name: list(rows[name]) for name in model.columns()})
+    arrays = model.encoded({name: list(rows[name]) for name in model.read()})
     found = []
     for place, given in enumerate(answers):
         copies = {name: take(array, np.full(GRID * GRID, place)) for name, array in arrays.items()}

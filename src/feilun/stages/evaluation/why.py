@@ -71,7 +71,7 @@ def importance(model: Model, seen: Seen, main: str) -> tuple[list[dict[str, Any]
     Above 0 the column helps, whatever is better for the score. The interval is over rows.
     """
     columns = model.columns()
-    rows = {column: list(seen.rows[column]) for column in columns}
+    rows = {column: list(seen.rows[column]) for column in model.read()}
     arrays = model.encoded(rows)
     ours = model.task.scores(seen.answers, seen.truths, model.recipe).get(main)
     if ours is None:  # such as AUC, where the rows that are looked at are all of one class

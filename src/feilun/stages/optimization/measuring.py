@@ -45,9 +45,11 @@ def agreement(answers: Sequence[Json], reference: Sequence[Json]) -> float:
     return sum(map(_same, answers, reference)) / max(1, len(reference))
 
 
-def answering(task: Task, run: Runner, features: Features, state: State) -> Callable[[Any], list[Json]]:
-    """rows -> answers, as judging takes them."""
-    return lambda rows: answer_rows(task, run, features, state, rows, judged=True)
+def answering(
+    task: Task, run: Runner, features: Features, state: State, *, judged: bool = False
+) -> Callable[[Any], list[Json]]:
+    """rows -> answers, the same way as in serving; judged: what judging looks at."""
+    return lambda rows: answer_rows(task, run, features, state, rows, judged=judged)
 
 
 def _timed(answer: Callable[[list[Row]], Any], calls: Sequence[list[Row]]) -> list[float]:

@@ -143,12 +143,13 @@ def _measured(
     reference: list[Json] = []
     for name, run in runners.items():
         work.say.progress("optimization", doing=f"measuring {name}")
-        answer = measuring.answering(task, run, table.features, state)
+        answer = measuring.answering(task, run, table.features, state, judged=True)
+        asked = measuring.answering(task, run, table.features, state)
         answers = answer(test.rows)
         reference = reference or answers
         found[name] = {
             "size_bytes": _size(work, name, described),
-            **measuring.latency(answer, single),
+            **measuring.latency(asked, single),
             "score": measuring.score(task, recipe, main, answers, test.truths, test.rows),
             "agreement": measuring.agreement(answers, reference),
         }
