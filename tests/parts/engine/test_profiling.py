@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ import training_to_kill as worked
 
 from feilun.core.errors import Stopped
 from feilun.parts.engine import weights
-from feilun.parts.engine.profiling import TRACE, advice
+from feilun.parts.engine.profiling import TOGETHER, TRACE, Profile, advice
 
 PLAN = worked.PLAN.model_copy(update={"epochs": 12, "checkpoint_s": 1e9})  # 60 steps
 PROFILED = PLAN.model_copy(update={"profile": True})
@@ -108,3 +109,19 @@ def test_each_piece_of_advice() -> None:
     assert advice({**even, "data": 0.5, "forward": 0.0}).startswith("Batches")
     assert advice({**even, "waiting": 0.4, "forward": 0.0}).startswith("Fewer validation rows")
     assert advice({**even, "optimizer": 0.4, "forward": 0.0}).startswith("Steps are short")
+
+
+def test_waiting_for_other_processes_is_waiting_and_no_rest() -> None:
+    profile = Profile(True, torch.device("cpu"))
+    with profile.over(10, None):
+        for _ in range(10):
+            with profile.part("step"):
+                with profile.part("forward"):
+                    time.sleep(0.002)
+                with profile.part(TOGETHER):
+                    time.sleep(0.006)
+            profile.stepped()
+    told = profile.result()
+    assert told is not None
+    assert sum(told["shares"].values()) == pytest.approx(1, abs=1e-3)
+    assert told["shares"]["waiting"] > 0.5 > told["shares"]["forward"] > 0.1 > told["shares"]["rest"]

@@ -15,6 +15,7 @@ from torch.profiler import ProfilerActivity, profile, record_function, schedule
 TRACE = "trace.json.gz"  # Chrome's format: chrome://tracing, ui.perfetto.dev
 STEPS, WARM = 20, 5  # that are timed, and as many again traced; before them, steps that are not typical yet
 PARTS = ("data", "forward", "backward", "optimizer")  # of a step; what else it does is "rest", between steps "waiting"
+TOGETHER = "together"  # the sums of several processes
 NOTHING: AbstractContextManager[None] = nullcontext()
 SHOWN = 3  # operators
 MUCH, MOST = 0.3, 0.4  # shares of the time from which on something is worth a remark
@@ -93,9 +94,10 @@ class Profile:
         step_s = self.seconds["step"] / self.each
         whole_s = step_s * self.steps + self.seconds.get("waiting", 0.0)
         inside = {part: self.seconds.get(part, 0.0) / self.each for part in PARTS}
-        inside["rest"] = max(0.0, step_s - sum(inside.values()))
+        together = self.seconds.get(TOGETHER, 0.0) / self.each  # within a step, and yet waiting
+        inside["rest"] = max(0.0, step_s - sum(inside.values()) - together)
         shares = {part: round(seconds * self.steps / whole_s, 4) for part, seconds in inside.items()}
-        shares["waiting"] = round(self.seconds.get("waiting", 0.0) / whole_s, 4)
+        shares["waiting"] = round((self.seconds.get("waiting", 0.0) + together * self.steps) / whole_s, 4)
         operators = _operators(self.tracer, self.device)
         found = {"shares": shares, "step_ms": round(step_s * 1000, 3), "steps": self.each, "operators": operators}
         return {**found, "words": [_shares(found), _dearest(operators), advice(shares)]}

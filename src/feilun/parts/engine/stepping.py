@@ -17,7 +17,7 @@ from feilun.parts.engine.freezing import Freezing
 from feilun.parts.engine.gradients import Gradients
 from feilun.parts.engine.group import Group
 from feilun.parts.engine.plan import Batch, Learning
-from feilun.parts.engine.profiling import Profile
+from feilun.parts.engine.profiling import TOGETHER, Profile
 
 FEW_STEPS = 1000  # too few to win back what compiling takes
 
@@ -106,7 +106,7 @@ class Stepper:
                 torch.autograd.backward(loss if self.scaler is None else self.scaler.scale(loss))
             mean += loss.detach()
         if self.group.size > 1:
-            with self.profile.part("waiting"):
+            with self.profile.part(TOGETHER):
                 self._together(player, mean)
         with self.profile.part("optimizer"):
             self._update(player, rate)
