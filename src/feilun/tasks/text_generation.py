@@ -53,7 +53,7 @@ def examples(arrays: Mapping[str, Any], recipe: Recipe) -> tuple[dict[str, Any],
 
     `learnt` is 1 where a token is to be foretold: all of a plain text and its end, of an answer the answer alone.
     """
-    text, answer = arrays["text"], arrays.get("answer")
+    text, answer = arrays["text"], arrays.get("answer", arrays["text"])
     context, role = _context(recipe), _role(recipe)
     end = np.array([dialogue.END], np.int32)
     windows: list[np.ndarray] = []
@@ -150,7 +150,7 @@ def answer(
 
     The likeliest tokens, or drawn ones if `temperature` is not 0; what is drawn hangs on the seed and that text alone.
     finish: "stop" or "length"; confidence: the geometric mean of the tokens' probabilities. Text from a stop on is
-    left out.  Raises InputError for options out of bounds.
+    left out.  Raises OutOfBoundsError for options out of bounds.
     """
     drawing = next_token.Drawing(
         temperature=temperature, top_k=top_k, top_p=top_p, repetition_penalty=repetition_penalty
@@ -363,7 +363,7 @@ TASK = Task(
         "inputs": {"told": {"kind": "text", "tokens": "characters", "context": 96}},
         "target": {"columns": ["follows"]},
         "model": {"name": "decoder", "size": "tiny", "width": 64, "depth": 2},
-        "train": {"epochs": 10, "batch_size": 16, "learning_rate": 0.01},
+        "train": {"epochs": 10, "batch_size": 16, "optimizer": "adamw", "learning_rate": 0.004},
     },
     features=features,
     reads={"text": "dialogue"},

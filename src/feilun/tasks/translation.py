@@ -105,7 +105,7 @@ def answer(
     """Token by token until the end, or `max_length` tokens: the likeliest, drawn at random, or the best of `beams`.
 
     Each answer is `{text, confidence}`: confidence is the geometric mean of the tokens' probabilities. What is drawn
-    for a text hangs on the seed and that text alone.  Raises InputError for options out of bounds.
+    for a text hangs on the seed and that text alone.  Raises OutOfBoundsError for options out of bounds.
     """
     drawing = next_token.Drawing(temperature=temperature, top_k=top_k, top_p=top_p)
     longest = next_token.bounded("max_length", max_length, LONGEST)

@@ -7,8 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from feilun.core.errors import InputError
-from feilun.parts.ops.next_token import Drawing, beams, chosen, log_softmax
+from feilun.parts.ops.next_token import Drawing, OutOfBoundsError, beams, chosen, log_softmax
 
 LOGITS = np.log(np.array([0.5, 0.25, 0.15, 0.07, 0.03]))
 
@@ -61,7 +60,7 @@ def test_what_is_forbidden_is_never_drawn() -> None:
     "wrong", [{"temperature": -1}, {"top_p": 2.0}, {"top_k": -1}, {"temperature": "hot"}, {"top_k": 1.5}]
 )
 def test_values_out_of_bounds_are_told(wrong: dict[str, object]) -> None:
-    with pytest.raises(InputError, match=next(iter(wrong))):
+    with pytest.raises(OutOfBoundsError, match=next(iter(wrong))):
         Drawing(**wrong)  # type: ignore[arg-type]
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from feilun.core.errors import DataError, FeilunError, InputError
+from feilun.parts.ops.next_token import OutOfBoundsError
 from feilun.parts.ops.ragged import Ragged, collate, take
 
 if TYPE_CHECKING:
@@ -68,10 +69,7 @@ def answer_encoded(
     answers: list[Json] = []
     for part in _slices(len(order), min(batch_size, _fitting(arrays))):
         batch = collate({name: take(array, order[part]) for name, array in arrays.items()})
-        if judged and task.foretell is not None:
-            got = task.foretell(run, batch, features, state)
-        else:
-            got = task.answer(run, batch, features, state, **{**task.options, **options})
+        got = _asked(task, run, batch, features, state, judged=judged, **{**task.options, **options})
         if len(got) != part.stop - part.start:
             raise FeilunError(f"The task gave {len(got)} answers to {part.stop - part.start} rows.")
         answers += got
@@ -97,6 +95,25 @@ def by_column(rows: Sequence[Row]) -> Rows:
 def by_row(rows: Rows) -> list[Row]:
     """Rows by column, turned into a list of dicts."""
     return [dict(zip(rows, values, strict=True)) for values in zip(*rows.values(), strict=True)]
+
+
+def _asked(
+    task: Task,
+    run: Runner,
+    batch: Mapping[str, np.ndarray],
+    features: Features,
+    state: State,
+    *,
+    judged: bool,
+    **options: Any,
+) -> list[Json]:
+    if judged and task.foretell is not None:
+        return task.foretell(run, batch, features, state)
+    try:
+        return task.answer(run, batch, features, state, **options)
+    except OutOfBoundsError as error:
+        fix = f"leave {error.name} out"
+        raise InputError(str(error), where=error.name, expected=error.expected, got=error.got, fix=fix) from None
 
 
 def _known(task: Task, options: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -7,16 +7,22 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from feilun.core.errors import InputError
-
 BOUNDS = {"temperature": (0.0, 10.0), "top_p": (0.0, 1.0), "repetition_penalty": (0.1, 10.0)}
 MOST_BEAMS = 32
 MOST_STOPS, LONGEST_STOP = 8, 64
 
 
+class OutOfBoundsError(ValueError):
+    """An option that may not be so. name: of the option.  expected: what it may be.  got: what it was."""
+
+    def __init__(self, name: str, expected: str, got: object) -> None:
+        super().__init__(f"{name} is {got!r:.200}; expected {expected}.")
+        self.name, self.expected, self.got = name, expected, f"{got!r:.200}"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Drawing:
-    """How a token is drawn. Raises InputError for values out of bounds."""
+    """How a token is drawn. Raises OutOfBoundsError for values out of bounds."""
 
     temperature: float = 0.0  # logits are divided by it; 0: the likeliest token
     top_k: int = 0  # of the likeliest tokens; 0: of all
@@ -27,9 +33,9 @@ class Drawing:
         for name, (least, most) in BOUNDS.items():
             given = getattr(self, name)
             if isinstance(given, bool) or not isinstance(given, int | float) or not least <= given <= most:
-                raise _out_of_bounds(name, f"a number from {least:g} to {most:g}", given)
+                raise OutOfBoundsError(name, f"a number from {least:g} to {most:g}", given)
         if isinstance(self.top_k, bool) or not isinstance(self.top_k, int) or self.top_k < 0:
-            raise _out_of_bounds("top_k", "a whole number, 0 or more", self.top_k)
+            raise OutOfBoundsError("top_k", "a whole number, 0 or more", self.top_k)
 
 
 def chosen(
@@ -102,18 +108,18 @@ def beams(
 
 
 def bounded(name: str, given: object, most: int) -> int:
-    """A whole number from 1 to most. Raises InputError for anything else."""
+    """A whole number from 1 to most. Raises OutOfBoundsError for anything else."""
     if isinstance(given, bool) or not isinstance(given, int) or not 1 <= given <= most:
-        raise _out_of_bounds(name, f"a whole number from 1 to {most}", given)
+        raise OutOfBoundsError(name, f"a whole number from 1 to {most}", given)
     return given
 
 
 def stops(given: object) -> tuple[str, ...]:
-    """Texts that end what is written: one, or a few. Raises InputError."""
+    """Texts that end what is written: one, or a few. Raises OutOfBoundsError."""
     found = (given,) if isinstance(given, str) else tuple(given) if isinstance(given, list | tuple) else (None,)
     texts = tuple(one for one in found if isinstance(one, str) and 0 < len(one) <= LONGEST_STOP)
     if len(texts) < len(found) or len(found) > MOST_STOPS:
-        raise _out_of_bounds("stop", f"at most {MOST_STOPS} texts of 1 to {LONGEST_STOP} letters", given)
+        raise OutOfBoundsError("stop", f"at most {MOST_STOPS} texts of 1 to {LONGEST_STOP} letters", given)
     return texts
 
 
@@ -138,9 +144,3 @@ def _drawn(logs: np.ndarray, drawing: Drawing, chance: float) -> int:
     kept = int(np.searchsorted(upto, drawing.top_p * (1 - 1e-12))) + 1 if drawing.top_p < 1 else len(order)
     kept = min(kept, len(order))
     return int(order[min(int(np.searchsorted(upto, chance * upto[kept - 1], side="right")), kept - 1)])
-
-
-def _out_of_bounds(name: str, expected: str, got: object) -> InputError:
-    return InputError(
-        f"{name} is {got!r}; expected {expected}.", where=name, expected=expected, got=str(got), fix=f"leave {name} out"
-    )
