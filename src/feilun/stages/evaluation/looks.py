@@ -26,7 +26,9 @@ FORGETS = 0.25  # share of what training rows are above chance that test rows ma
 def all_of(
     model: Model, seen: Seen, train: Rows, found: Mapping[str, Any], matters: Sequence[Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
-    """[{title, words, ok}]."""
+    """[{title, words, ok}]. Likelihoods dealt to other rows say nothing of chance."""
+    if model.task.foretell is not None:
+        return [of_copies(model, seen, train), *one_column(matters)]
     main = str(found["main"])
     ours = model.task.scores(seen.answers, seen.truths, model.recipe)[main]
     order = np.random.default_rng(model.recipe.seed).permutation(len(seen.truths))

@@ -87,6 +87,8 @@ def _said(value: Json) -> str:
         return ", ".join(_said(item) for item in value[:12]) + ("…" if len(value) > 12 else "")
     if isinstance(value, dict):
         main = next((key for key in SAID if key in value), None)
+        if "nats" in value:
+            return f"{value['nats'] / max(1, value.get('tokens', 1)):.2f} nats a token"
         if main is None:
             return json.dumps(value, ensure_ascii=False)
         sure = next((value[key] for key in SURE if isinstance(value.get(key), float)), None)
