@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -189,3 +191,17 @@ def test_a_network_that_cannot_be_compiled_is_left_alone(monkeypatch: pytest.Mon
 
     networks: dict[str, nn.Module] = {"main": Small()}
     assert not compiling.pays(networks, loss, 10**9, None)
+
+
+def test_the_compiler_is_not_loaded_for_a_run_too_short_to_compile() -> None:
+    """Importing it takes as long as torch itself."""
+    script = (
+        "import sys, numpy as np, torch\nfrom torch import nn\nfrom feilun.core.recipe import Train\n"
+        "from feilun.parts.engine.fit import fit\nfrom feilun.parts.engine.plan import Index, Learning\n"
+        "def objective(networks, batch, player): return networks[player](batch['x']).square().mean(1)\n"
+        "plan = Train(epochs=20, batch_size=1, patience=None)\n"
+        "fit({'main': nn.Linear(2, 2)}, {'x': np.ones((60, 2), np.float32)}, Index(train=np.arange(60)), "
+        "Learning(objective=objective), plan)\nassert 'torch._dynamo' not in sys.modules\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -44,7 +46,11 @@ def test_a_block_that_is_taken_again_costs_no_new_pages() -> None:
 
 
 def test_what_was_kept_is_given_back() -> None:
-    with heap.kept():
-        faults()
-        inside = held_mb()
-    assert held_mb() < inside - (SIZE >> 21)
+    """In a process of its own: after a thousand tests there may be room for the block that nobody gives back."""
+    script = (
+        "import test_heap\nwith test_heap.heap.kept():\n    test_heap.faults()\n    inside = test_heap.held_mb()\n"
+        "assert test_heap.held_mb() < inside - (test_heap.SIZE >> 21), (test_heap.held_mb(), inside)\n"
+    )
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

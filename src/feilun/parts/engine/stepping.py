@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -119,16 +120,16 @@ class Stepper:
             return
         placed = execution.placed(first(), self.device, last=self.channels_last)
 
-        fast = compiling.compiled_objective(self.learning.objective, self.plan)
+        fast = functools.cache(lambda: compiling.compiled_objective(self.learning.objective, self.plan))
 
         def loss(called: Mapping[str, Callable[..., Any]]) -> Tensor:
-            objective = self.objective if called is self.networks else fast
+            objective = self.objective if called is self.networks else fast()
             with execution.cast(self.plan, self.device):
                 each = [objective(called, placed, player).mean() for player in self.parameters]
             return torch.stack(each).sum()
 
         if not auto or self.group.decided(lambda: compiling.pays(self.networks, loss, steps, folder)):
-            self.called, self.objective = compiling.compiled(self.networks), fast
+            self.called, self.objective = compiling.compiled(self.networks), fast()
 
     def losses(self, player: str, batch: Batch, counts: Tensor | None) -> Tensor:
         """The loss of every row, (B,), times how often it counts: in validation too, as that decides when to stop."""
