@@ -50,6 +50,39 @@ def asking() -> Recipe:
     )
 
 
+def chatting() -> Recipe:
+    given = {"kind": "dialogue", "tokens": "characters", "context": 8}
+    plain_one = plain().model_dump()
+    return Recipe.model_validate({**plain_one, "inputs": {"chat": given}})
+
+
+CHAT = [{"role": "user", "content": "who sat"}, {"role": "assistant", "content": "the cat on the mat"}]
+CHATS = [CHAT, [*CHAT, {"role": "user", "content": "and"}, {"role": "assistant", "content": "no"}]]
+
+
+def test_of_dialogues_what_the_assistant_says_is_taught_judged_and_gone_on_with() -> None:
+    recipe, rows = chatting(), {"chat": CHATS}
+    features = {name: feature.fit(rows) for name, feature in TASK.features(recipe).items()}
+    text = features["text"]
+    made, owners = TASK.examples({"text": text.encode(rows)}, recipe)
+    windows = [(made["text"][place][1:], made["learnt"][place][1:] > 0) for place in np.flatnonzero(owners == 1)]
+    said = [int(token) for window, learnt in windows for token in window[learnt]]
+    assert text.decode(said) == "the cat on the matno" and said.count(END) == 2
+    assert TASK.truth({"chat": CHATS[1]}, recipe) == "the cat on the matno"
+    with initialised(0):
+        networks = TASK.build(recipe, features)
+    example = {"text": torch.zeros(2, 5, dtype=torch.int64), "text_length": torch.tensor([5, 3])}
+    run = TorchRunner(TASK.graphs(networks, example))
+    state = TASK.settle(run, {}, features, recipe)
+    assert [one["tokens"] for one in answer_rows(TASK, run, features, state, rows, judged=True)] == [19, 22]
+    asked = answer_rows(TASK, run, features, state, {"chat": [CHAT[:1]]}, max_length=5)
+    assert asked[0]["tokens"] <= 5
+    corrected = TASK.correct({"chat": CHAT[:1]}, "the dog", recipe)
+    assert corrected["chat"] == [CHAT[0], {"role": "assistant", "content": "the dog"}]
+    with pytest.raises(DataError, match="no answer to learn from"):
+        TASK.examples({"text": text.encode({"chat": [[]]})}, recipe)
+
+
 def fitted(recipe: Recipe) -> dict[str, Any]:
     return {name: feature.fit(ROWS) for name, feature in TASK.features(recipe).items()}
 

@@ -294,7 +294,7 @@ def _foretold(value: Any, column: str, recipe: Recipe) -> str:
 def _nothing_to_learn(recipe: Recipe) -> DataError:
     column = next(iter(recipe.inputs))
     return DataError(
-        f"In no row there is an answer to learn from: column {column!r} has no turn of an assistant, or is empty.",
+        f"There is no answer to learn from in any row: column {column!r} has no turn of an assistant, or is empty.",
         where=column,
         expected="a turn of the role assistant",
         got="none",
