@@ -139,22 +139,18 @@ def answer(
     state: State,
     *,
     max_length: int = 200,
-    temperature: float = 0.0,
-    top_k: int = 0,
-    top_p: float = 1.0,
-    repetition_penalty: float = 1.0,
     stop: Sequence[str] = (),
     seed: int = 0,
+    **drawn: Any,
 ) -> list[Json]:
     """`{text, finish, tokens, confidence}`: what comes next, until the end, a stop, or `max_length` tokens.
 
-    The likeliest tokens, or drawn ones if `temperature` is not 0; what is drawn hangs on the seed and that text alone.
+    The likeliest tokens, or drawn ones if `temperature` is not 0, see `next_token.Drawing`; what is drawn hangs on the
+    seed and that text alone.
     finish: "stop" or "length"; confidence: the geometric mean of the tokens' probabilities. Text from a stop on is
     left out.  Raises OutOfBoundsError for options out of bounds.
     """
-    drawing = next_token.Drawing(
-        temperature=temperature, top_k=top_k, top_p=top_p, repetition_penalty=repetition_penalty
-    )
+    drawing = next_token.Drawing(**drawn)
     longest, stops = next_token.bounded("max_length", max_length, LONGEST), next_token.stops(stop)
     text: Any = features["text"]
     prompts = [row[:count].tolist() for row, count in zip(inputs["text"], inputs["text_length"], strict=True)]

@@ -97,17 +97,15 @@ def answer(
     max_length: int = 256,
     beams: int = 1,
     length_penalty: float = 1.0,
-    temperature: float = 0.0,
-    top_k: int = 0,
-    top_p: float = 1.0,
     seed: int = 0,
+    **drawn: Any,
 ) -> list[Json]:
     """Token by token until the end, or `max_length` tokens: the likeliest, drawn at random, or the best of `beams`.
 
     Each answer is `{text, confidence}`: confidence is the geometric mean of the tokens' probabilities. What is drawn
     for a text hangs on the seed and that text alone.  Raises OutOfBoundsError for options out of bounds.
     """
-    drawing = next_token.Drawing(temperature=temperature, top_k=top_k, top_p=top_p)
+    drawing = next_token.Drawing(**drawn)
     longest = next_token.bounded("max_length", max_length, LONGEST)
     width = next_token.bounded("beams", beams, next_token.MOST_BEAMS)
     read = run("encoder", **inputs)
