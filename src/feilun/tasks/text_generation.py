@@ -225,8 +225,8 @@ def scores(answers: Sequence[Json], truths: Sequence[Json], recipe: Recipe) -> d
     letters = np.array([len(one) for one in truths], float)
     each = nats / np.maximum(1, letters) / np.log(2)
     found = {
-        "bits_per_letter": Score(statistic=likelihood.bits(nats, letters), better="lower", unit="bits"),
-        "text_bits": Score(rows=each, better="lower", unit="bits"),
+        "bits_per_letter": Score(statistic=likelihood.bits(nats, letters), better="lower"),
+        "text_bits": Score(rows=each, better="lower"),
     }
     return found | {"perplexity": Score(statistic=likelihood.perplexity(nats, tokens), better="lower")}
 

@@ -47,7 +47,7 @@ FEATURES: Any = {"文本": Words(), "a.1": Number(), "target": Target()}
 
 
 def task(answer: Any, **options: Any) -> Any:
-    return SimpleNamespace(targets=("target",), options=options, answer=answer)
+    return SimpleNamespace(targets=("target",), options=options, answer=answer, finish=None, foretell=None)
 
 
 def echo(run: Any, inputs: Any, features: Any, state: Any, **options: Any) -> list[Any]:

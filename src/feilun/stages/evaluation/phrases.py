@@ -26,6 +26,8 @@ SIGNATURES = (b"\x89PNG\r\n", b"\xff\xd8\xff")
 
 def said(value: Json) -> str | Phrase:
     """One line: `yes (83 %)`, `dog × 2, cat`, `51,987`; an empty answer says so."""
+    if isinstance(value, dict) and "nats" in value:
+        return tell("{nats} nats a token", nats=f"{value['nats'] / max(1, value['tokens']):.2f}")
     text = _said(value)
     return cut(text, LONGEST) if text else tell("nothing")
 
@@ -87,8 +89,6 @@ def _said(value: Json) -> str:
         return ", ".join(_said(item) for item in value[:12]) + ("…" if len(value) > 12 else "")
     if isinstance(value, dict):
         main = next((key for key in SAID if key in value), None)
-        if "nats" in value:
-            return f"{value['nats'] / max(1, value.get('tokens', 1)):.2f} nats a token"
         if main is None:
             return json.dumps(value, ensure_ascii=False)
         sure = next((value[key] for key in SURE if isinstance(value.get(key), float)), None)
