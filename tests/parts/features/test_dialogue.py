@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -23,8 +25,8 @@ STRANGE = (
 )
 
 
-def fitted(**options: object) -> Dialogue:
-    return Dialogue(columns=("text",), role="text", **options).fit({"text": list(TEXTS)})  # type: ignore[arg-type]
+def fitted(**options: Any) -> Dialogue:
+    return Dialogue(columns=("text",), role="text", **options).fit({"text": list(TEXTS)})
 
 
 @pytest.mark.parametrize("text", [*TEXTS, *STRANGE, "x" * 1_000_000])

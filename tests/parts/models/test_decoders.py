@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
@@ -17,9 +19,9 @@ SHAPES = (
 )
 
 
-def small(**options: object) -> decoder.Network:
+def small(**options: Any) -> decoder.Network:
     with initialised(0):
-        made = decoder.build(decoder.MODEL(width=32, depth=2, heads=4, **options), symbols=20, longest=64)  # type: ignore[arg-type]
+        made = decoder.build(decoder.MODEL(width=32, depth=2, heads=4, **options), symbols=20, longest=64)
     for weight in made.parameters():
         weight.data.mul_(3)  # so that every part is felt
     return made.eval()

@@ -117,7 +117,6 @@ def initialised(seed: int) -> Iterator[None]:
 
 
 def _generators() -> list[torch.Generator]:
-    """That of the CPU, and that of the GPU in use once there is one."""
-    if not torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
-        return [torch.default_generator]
-    return [torch.default_generator, torch.cuda.default_generators[torch.cuda.current_device()]]
+    """That of the CPU, and that of the GPU in use: there is none before CUDA has begun."""
+    gpus = torch.cuda.default_generators
+    return [torch.default_generator, *([gpus[torch.cuda.current_device()]] if gpus else [])]

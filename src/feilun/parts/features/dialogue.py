@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from feilun.core.errors import DataError, RecipeError, not_one_of
+from feilun.core.errors import RecipeError, not_one_of
 from feilun.core.task import Rows
+from feilun.parts.features.text import check_some, text_of
 from feilun.parts.features.turns import turns_of
 from feilun.parts.ops.ragged import Ragged
 
@@ -86,14 +87,7 @@ class Dialogue:
     def fit(self, rows: Rows) -> Dialogue:
         """Learn the pieces. Raises DataError if no row has text."""
         texts = [text for column in self.learns_from for text in self._texts(column, rows[column])]
-        if not any(texts):
-            raise DataError(
-                f"Column {self.columns[0]!r} has no text in its {len(texts):,} training rows. Fill it, or drop it.",
-                where=self.columns[0],
-                expected="at least one text",
-                got="none",
-                fix=f"data.drop: [{self.columns[0]}]",
-            )
+        check_some(self.columns[0], texts)
         chosen = replace(self, tokens="bpe" if self.tokens == "auto" else self.tokens)
         if chosen.tokens == "bpe":
             return replace(chosen, tokenizer=_train_bytes(texts, self.vocabulary - FIRST))
@@ -161,7 +155,7 @@ class Dialogue:
     def _texts(self, column: str, values: Sequence[Any]) -> list[str]:
         if self.role == "chat":
             return [said for value in values for _, said in turns_of(column, value)]
-        return [value if isinstance(value, str) else _text(column, value) for value in values]
+        return [text_of(column, value) for value in values]
 
 
 FEATURE = Dialogue
@@ -173,20 +167,6 @@ def taught(tokens: np.ndarray) -> np.ndarray:
     if not len(tokens) or not opened[-1]:
         return np.arange(len(tokens)) > 0
     return np.concatenate([[False], (opened - np.cumsum(tokens == END))[:-1] > 0])
-
-
-def _text(column: str, value: Any) -> str:
-    if value is None or value != value:
-        return ""
-    if isinstance(value, int | float):
-        return str(value)
-    raise DataError(
-        f"Column {column!r} holds text; {value!r:.60} is not text.",
-        where=column,
-        expected="text or null",
-        got=f"{value!r:.60}",
-        fix="give a string",
-    )
 
 
 def _train_bytes(texts: Sequence[str], size: int) -> str:

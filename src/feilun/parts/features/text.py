@@ -125,14 +125,7 @@ class Text:
     def fit(self, rows: Rows) -> Text:
         """Learn the vocabulary. Raises DataError if no row has text."""
         texts = self._texts(rows[self.columns[0]])
-        if not any(texts):
-            raise DataError(
-                f"Column {self.columns[0]!r} has no text in its {len(texts):,} training rows. Fill it, or drop it.",
-                where=self.columns[0],
-                expected="at least one text",
-                got="none",
-                fix=f"data.drop: [{self.columns[0]}]",
-            )
+        check_some(self.columns[0], texts)
         if self.file is not None:
             return replace(self, tokenizer=_read_tokenizer(self.file, self.columns[0]), file=TOKENIZER)
         chosen = replace(self, tokens=_suited(texts) if self.tokens == "auto" else self.tokens)
@@ -172,7 +165,7 @@ class Text:
                 fix="tokens: words",
             )
         texts = self._texts(rows[self.columns[0]])
-        given = [value if isinstance(value, str) else self._text(value) for value in rows[self.columns[0]]]
+        given = [text_of(self.columns[0], value) for value in rows[self.columns[0]]]
         found = zip(self._letters(texts), texts, given, strict=True)
         return [self._back(places[: self.max_length] or [(0, 0)], text, came) for places, text, came in found]
 
@@ -237,24 +230,11 @@ class Text:
         return Ragged(np.concatenate(parts), np.cumsum(np.concatenate(counts)))
 
     def _texts(self, values: Sequence[Any]) -> list[str]:
-        texts = [value if isinstance(value, str) else self._text(value) for value in values]
+        texts = [text_of(self.columns[0], value) for value in values]
         absent = missing.of(self.missing)
         texts = ["" if absent.says(text) else text for text in texts] if absent.words else texts
         texts = [text if text.isascii() else unicodedata.normalize("NFC", text) for text in texts]
         return [text.lower() for text in texts] if self.lowercase else texts
-
-    def _text(self, value: Any) -> str:
-        if value is None or value != value:
-            return ""
-        if isinstance(value, int | float):
-            return str(value)
-        raise DataError(
-            f"Column {self.columns[0]!r} holds text; {value!r:.60} is not text.",
-            where=self.columns[0],
-            expected="text or null",
-            got=f"{value!r:.60}",
-            fix="give a string",
-        )
 
     def _numbers(self, texts: Sequence[str]) -> Iterator[list[int]]:
         if self.file is not None:  # as published, with its own marks before and behind
@@ -295,6 +275,35 @@ class Text:
 
 
 FEATURE = Text
+
+
+def check_some(column: str, texts: Sequence[str]) -> None:
+    """Raises DataError if no row has text to learn from."""
+    if not any(texts):
+        raise DataError(
+            f"Column {column!r} has no text in its {len(texts):,} training rows. Fill it, or drop it.",
+            where=column,
+            expected="at least one text",
+            got="none",
+            fix=f"data.drop: [{column}]",
+        )
+
+
+def text_of(column: str, value: Any) -> str:
+    """A cell as text; a number is written, nothing is empty. Raises DataError for anything else."""
+    if isinstance(value, str):
+        return value
+    if value is None or value != value:
+        return ""
+    if isinstance(value, int | float):
+        return str(value)
+    raise DataError(
+        f"Column {column!r} holds text; {value!r:.60} is not text.",
+        where=column,
+        expected="text or null",
+        got=f"{value!r:.60}",
+        fix="give a string",
+    )
 
 
 def _shortened(places: list[tuple[int, int]], most: int, special: Sequence[int]) -> list[tuple[int, int]]:
