@@ -53,7 +53,8 @@ class Data(Frozen):
     validation: str | None = Field(None, description="a file or folder of validation rows, where you were given one")
     format: str | None = Field(
         None,
-        description="csv, jsonl, parquet, npz, conll, text (pages of a plain text), image_folder, text_folder or idx; "
+        description="csv, jsonl, squad, parquet, npz, conll, text (pages of a plain text), documents (passages of a "
+        "folder), image_folder, text_folder or idx; "
         "found out where left out",
     )
     delimiter: str | None = Field(None, min_length=1, max_length=1, description="between cells of a CSV; found out")
@@ -66,6 +67,11 @@ class Data(Frozen):
     )
     drop: tuple[str, ...] = Field((), description="columns to leave out")
     limit: int | None = Field(None, ge=1, description="use only the first so many rows")
+    documents: tuple[str, ...] = Field(
+        (),
+        description="folders or files of documents (txt, md, html, pdf, docx), or tables with a column of passages, that "
+        "questions are answered from",
+    )
     window: Window | None = Field(None, description="make each row the last steps of several columns")
     duplicates: Literal["together", "drop"] = Field(
         "together", description="equal rows: all on one side of the split, or only the first is kept"
@@ -79,6 +85,11 @@ class Data(Frozen):
         "or their training rows dropped",
     )
     split: Split = Split()
+
+    @field_validator("documents", mode="before")
+    @classmethod
+    def _one_folder(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value
 
 
 class Input(BaseModel):

@@ -25,7 +25,7 @@ def columns(features: Mapping[str, Feature], targets: Collection[str]) -> dict[s
         if name not in targets:
             fitted = feature.to_json()
             for place, column in enumerate(feature.columns):
-                found.setdefault(column, _column(feature.kind, fitted, place))
+                found.setdefault(column, _column(getattr(feature, "column_kind", feature.kind), fitted, place))
     return found
 
 

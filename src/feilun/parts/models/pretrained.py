@@ -56,15 +56,18 @@ class Encoder(nn.Module):
         mean: Tensor = self.dropout((states * mask).sum(1) / mask.sum(1).clamp(min=1))
         return mean
 
-    def states(self, tokens: Tensor, length: Tensor) -> Tensor:
-        """(B, T, states_width). Positions and mask are given whole, so that nothing is frozen in an export."""
+    def states(self, tokens: Tensor, length: Tensor, kinds: Tensor | None = None) -> Tensor:
+        """(B, T, states_width). Positions and mask are given whole, so that nothing is frozen in an export.
+
+        kinds: int64 (B, T): 0 for tokens of the first text, 1 for those of a second one.
+        """
         places = torch.arange(tokens.shape[1], device=tokens.device).unsqueeze(0).expand(tokens.shape)
         hidden = ((1 - stems.present(tokens, length)) * HIDDEN).unsqueeze(1).unsqueeze(1)
         made: Tensor = self.network(
             input_ids=tokens,
             attention_mask=hidden.expand(-1, 1, tokens.shape[1], -1),
             position_ids=places,
-            token_type_ids=torch.zeros_like(tokens),
+            token_type_ids=torch.zeros_like(tokens) if kinds is None else kinds,
         ).last_hidden_state
         return made
 

@@ -29,6 +29,11 @@ USES = ("task", "seed", "inputs", "target", "model", "evaluate")
 CODE = ("features", "models")
 
 
+def depends(recipe: Recipe, base: Path, lap: Path | None, frame: Any) -> str:
+    """What the documents hold: they are read when answers are settled, so that a new one trains nothing anew."""
+    return str(discover.stage_verb("data", "documents_fingerprint")(recipe, base)) if recipe.data.documents else ""
+
+
 def make(work: Work) -> Made:
     """state, answers, scores, pictures, examples and the card. The test rows are read here, once per version."""
     task, recipe = work.task, work.recipe
@@ -169,6 +174,8 @@ def _settled(work: Work, table: Table) -> tuple[Any, State]:
     state: State = {}
     if task.settle is not None:
         seen = {split: table.columns(split) for split in ("train", "validation")}
+        if recipe.data.documents:
+            seen["documents"] = discover.stage_verb("data", "documents")(recipe, work.base, work.say)
         state = task.settle(runner, seen, table.features, recipe)
     states.save(work.folder, state)
     return runner, states.load(work.folder)
