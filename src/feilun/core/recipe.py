@@ -69,8 +69,8 @@ class Data(Frozen):
     limit: int | None = Field(None, ge=1, description="use only the first so many rows")
     documents: tuple[str, ...] = Field(
         (),
-        description="folders or files of documents (txt, md, html, pdf, docx), or tables with a column of passages, that "
-        "questions are answered from",
+        description="folders or files of documents (txt, md, html, pdf, docx), or tables with a column of passages: "
+        "what questions are answered from",
     )
     window: Window | None = Field(None, description="make each row the last steps of several columns")
     duplicates: Literal["together", "drop"] = Field(

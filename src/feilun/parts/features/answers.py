@@ -17,7 +17,7 @@ from feilun.parts.ops.ragged import Ragged
 
 @dataclass(frozen=True, kw_only=True)
 class Answers:
-    """Two columns, passages and their answers, as ragged int32 (A, 2): the first letter of each, and one behind its last.
+    """Two columns, passages and their answers, as ragged int32 (A, 2): the first letter of each, one behind its last.
 
     A row's answers are what `checked` reads. A row without any has no answer in its passage.
     """

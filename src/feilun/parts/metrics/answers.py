@@ -13,10 +13,10 @@ import numpy as np
 from feilun.core.task import Score
 
 SCORES = {
-    "answer_f1": "2 common / (said + true) words of an answer, the best of the right ones; Chinese characters are words",
+    "answer_f1": "2 common / (said + true) words, the best of the right answers; a Chinese character is a word",
     "exact_match": "answers that are a right one but for case, punctuation and articles; no answer where there is none",
     "correct_of_asked": "questions that got a right answer, of all that were asked",
-    "answered_of_asked": "questions that got an answer at all, of all that were asked; neither higher nor lower is better",
+    "answered_of_asked": "questions that got an answer at all, of all that were asked; neither more nor less is better",
     "recall_at_1": "questions whose passage was found first, of those that documents answer",
     "recall_at_5": "questions whose passage was among the first five, of those that documents answer",
 }
@@ -35,7 +35,7 @@ def words(text: str) -> list[str]:
     """SQuAD's normalisation (Rajpurkar et al. 2016): lower case, without punctuation and articles; by spaces.
 
     Compatible forms are alike (NFKC), so that full-width letters equal plain ones, and a character of an unspaced
-    script is a word of its own, as in the mixed segmentation of CMRC 2018 (Cui et al. 2019) and MLQA (Lewis et al. 2020).
+    script is a word of its own: the mixed segmentation of CMRC 2018 (Cui et al. 2019) and MLQA (Lewis et al. 2020).
     """
     plain = unicodedata.normalize("NFKC", text).lower()
     plain = "".join(letter for letter in plain if not _is_punctuation(letter))

@@ -35,7 +35,8 @@ class Network(nn.Module):
         if not self.is_published:
             encoder.vectors = Marked(encoder.vectors)  # type: ignore[arg-type]
         self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(int(encoder.states_width), 2)  # type: ignore[arg-type]
+        # Without a bias: the same for all places, it changes no probability, and would learn rounding errors.
+        self.head = nn.Linear(int(encoder.states_width), 2, bias=False)  # type: ignore[arg-type]
         initial.start(self.head, "linear")
 
     def forward(self, window: Tensor, window_length: Tensor) -> dict[str, Tensor]:
@@ -75,8 +76,8 @@ def build(model: Model, feature: Any) -> Network:
     encoder = fused.encoder(model, feature)
     if not hasattr(encoder, "states"):
         raise RecipeError(
-            f"model {model.name} knows nothing of single tokens, and an answer is some of them. Take transformer, lstm or "
-            "gru, or published weights.",
+            f"model {model.name} knows nothing of single tokens, and an answer is some of them. Take transformer, lstm "
+            "or gru, or published weights.",
             where="model.name",
             expected="transformer, lstm, gru or pretrained",
             got=str(model.name),
@@ -87,7 +88,7 @@ def build(model: Model, feature: Any) -> Network:
 
 
 def loss(network: Callable[..., dict[str, Tensor]], batch: Mapping[str, Tensor]) -> Tensor:
-    """(B,): minus the mean log-probability that a right answer starts, and ends, where one does; of several any will do.
+    """(B,): minus the mean log-probability that an answer starts, and ends, where a right one does; any of several.
 
     batch: window, window_length; firsts, lasts: ragged int64 (B, A), places of the window, 0 for none; their lengths.
     On a CPU windows of like length go through the network together, as padding costs as much as text there.

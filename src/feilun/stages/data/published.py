@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from feilun.core import manifest, reading
+from feilun.core import discover, manifest, reading
 from feilun.core.errors import DataError
 from feilun.core.recipe import Recipe
 
@@ -22,8 +22,10 @@ def filled(recipe: Recipe, base: Path) -> Recipe:
     config = manifest.read_json(folder / "config.json")
     said = recipe.model_dump(mode="json", exclude_unset=True)
     model = {"config": config, **said["model"], "name": FAMILY}
+    together = recipe.task is not None and "text" in discover.task(recipe.task).reads
+    shared = {key: value for column in recipe.inputs.values() for key, value in column.options.items() if together}
     inputs = {
-        name: {**(_tokens(folder, config) if column.kind == "text" else {}), **column.model_dump(mode="json")}
+        name: {**(_tokens(folder, config) | shared if column.kind == "text" else {}), **column.model_dump(mode="json")}
         for name, column in recipe.inputs.items()
     }
     return Recipe.model_validate({**said, "model": model, "inputs": inputs})

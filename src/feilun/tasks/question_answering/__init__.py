@@ -1,4 +1,4 @@
-"""Question answering: a question and a passage, or a folder of documents, in; the piece that answers it, or none, out."""
+"""Question answering: a question and a passage, or documents, in; the piece that answers it, or none, out."""
 
 from __future__ import annotations
 
@@ -169,8 +169,8 @@ def correct(row: Row, feedback: Json, recipe: Recipe) -> Row:
     passage = given.get("passage", row.get(told)) or ""
     if recipe.data.documents and not passage:
         raise DataError(
-            "The correction does not say which passage it is about; expected it as `passage`, such as the one that came "
-            "with the answer, or one of its sources.",
+            "The correction does not say which passage it is about; expected it as `passage`, such as the one that "
+            "came with the answer, or one of its sources.",
             where="correction.passage",
             expected="the text of a passage",
             got="none",
@@ -219,8 +219,8 @@ def _options(recipe: Recipe) -> dict[str, Any]:
         for option, value in item.options.items():
             if found.setdefault(option, value) != value:
                 raise RecipeError(
-                    f"inputs.{name}.{option} is {value!r}, the other column has {found[option]!r}. Question and passage are "
-                    "read together: say it once, or the same twice.",
+                    f"inputs.{name}.{option} is {value!r}, the other column has {found[option]!r}. Question and "
+                    "passage are read together: say it once, or the same twice.",
                     where=f"inputs.{name}.{option}",
                     expected=repr(found[option]),
                     got=repr(value),
@@ -240,8 +240,8 @@ def _target(recipe: Recipe) -> dict[str, Any]:
         wrong = "max_answer"
     if wrong is not None:
         raise RecipeError(
-            f"target.{wrong} is {given[wrong]!r}. Options of the target here: no_answer, true or false, whether a question "
-            "may stay without an answer (found out from the rows where left out); max_answer, tokens of the longest one.",
+            f"target.{wrong} is {given[wrong]!r}. Options of the target here: no_answer, true or false, whether a "
+            "question may stay without an answer (found out where left out); max_answer, tokens of the longest one.",
             where=f"target.{wrong}",
             expected="no_answer: true or false; max_answer: a whole number from 1",
             got=f"{given[wrong]!r}",
@@ -257,8 +257,8 @@ def _passage(recipe: Recipe) -> str:
 
 def _no_correction(feedback: Any) -> DataError:
     return DataError(
-        f"The correction is {feedback!r:.80}; expected the right piece of the passage, such as {{'text': 'two years'}}, or "
-        "null if there is no answer in it.",
+        f"The correction is {feedback!r:.80}; expected the right piece of the passage, such as {{'text': 'two years'}}"
+        ", or null if there is no answer in it.",
         where="correction",
         expected="{'text': text, 'start': letter}, or null",
         got=f"{feedback!r:.80}",

@@ -69,9 +69,7 @@ def said(span: Span, state: State) -> dict[str, Any]:
     }
 
 
-def threshold(
-    run: Runner, names: Names, features: Features, rows: Rows, truths: Sequence[Json], state: State
-) -> float:
+def threshold(run: Runner, names: Names, features: Features, rows: Rows, truths: Sequence[Json], state: State) -> float:
     """The margin above which answers are worth giving, by their F1 on these rows."""
     texts = [str(one or "") for one in rows[names.told]]
     found = read(run, encoded(features, names, rows), features["question"], int(state["max_answer"]))

@@ -66,9 +66,7 @@ def settled(
     return {**state, "weight": weight, "threshold": cut if state["no_answer"] else 0.0}
 
 
-def answers(
-    run: Runner, inputs: Mapping[str, np.ndarray], features: Features, state: State, count: int
-) -> list[Json]:
+def answers(run: Runner, inputs: Mapping[str, np.ndarray], features: Features, state: State, count: int) -> list[Json]:
     """See the task's `answer`. Nothing found is no answer."""
     texts = state["passages"]["passage"]
     found = [_ranked(state["index"], terms, max(count, FOUND)) for terms in answering.rows_of(inputs, "terms")]
@@ -139,7 +137,9 @@ def _read(
     return [Looked(places=places, fits=fits, spans=[next(spans) for _ in places]) for places, fits in some]
 
 
-def _gains(looked: Sequence[Looked], goals: Sequence[Sequence[str]], texts: Sequence[str], weight: float) -> list[float]:
+def _gains(
+    looked: Sequence[Looked], goals: Sequence[Sequence[str]], texts: Sequence[str], weight: float
+) -> list[float]:
     """F1 of each question if it is answered."""
     made = []
     for one, goal in zip(looked, goals, strict=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 from feilun.core.task import Row
 
@@ -26,7 +27,8 @@ def example(seed: int) -> list[Row]:
 def _row(drawn: random.Random) -> Row:
     people = drawn.sample(PEOPLE, 2)
     told = drawn.sample([(person, fact) for person in people for fact in FACTS], 4)
-    context, found = "", {}
+    context = ""
+    found: dict[tuple[str, str], Any] = {}
     for person, fact in told:
         sentence, kind = FACTS[fact][0], "day" if fact == "comes" else "place"
         said = drawn.choice(WORDS[kind])
