@@ -36,6 +36,7 @@ BLOCKS = frozenset(
 HEADINGS = {f"h{level}": level for level in range(1, 7)}
 VOID = frozenset(("area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"))
 DECLARED = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([\w.:-]{1,40})", re.IGNORECASE)
+BLANK, SPACES = re.compile(r"\s+"), re.compile(r" {2,}")
 HEAD_BYTES = 4096  # in which a page says how it is encoded
 
 
@@ -111,7 +112,7 @@ class _Page(HTMLParser):
         if self.in_title:
             self.title += data
         elif not self.hidden:
-            self.said.append(data if self.in_pre else re.sub(r"\s+", " ", data))
+            self.said.append(data if self.in_pre else BLANK.sub(" ", data))
 
     def sections(self) -> list[Section]:
         """All of the page."""
@@ -121,5 +122,6 @@ class _Page(HTMLParser):
 
     def _flush(self) -> None:
         lines = "".join(self.said).split("\n")
-        self.outline.paragraph("\n".join(line if self.in_pre else line.strip(" ") for line in lines).strip())
+        plain = lines if self.in_pre else [SPACES.sub(" ", line).strip(" ") for line in lines]
+        self.outline.paragraph("\n".join(plain).strip())
         self.said = []
