@@ -19,8 +19,12 @@ from feilun.parts.store import Store
 sys.path.append(str(Path(__file__).parent / "data"))
 from papers import docx, page, pdf
 
-PEOPLE = ("Anna", "Boris", "Carla", "Dmitri", "Emeka", "Fatima", "Goran", "Hana", "Ines", "Jomo")
-CHINESE = ("王芳", "李雷", "张伟", "刘洋")
+PEOPLE = (
+    *("Anna", "Boris", "Carla", "Dmitri", "Emeka", "Fatima", "Goran", "Hana", "Ines", "Jomo", "Kofi", "Lena"),
+    *("Milan", "Nora", "Olaf", "Petra", "Rosa", "Sven", "Tara", "Umar"),
+)
+CHINESE = tuple(first + last for first in "王李张刘陈" for last in "芳雷伟洋静")
+KNOWN = (*PEOPLE[::2], *CHINESE[::6])
 PLACES = ("Rome", "Oslo", "Lima", "Bern", "Kyoto")
 CITIES = ("北京", "上海", "广州", "成都")
 DAYS = ("Monday", "Tuesday", "Friday", "Sunday")
@@ -33,8 +37,9 @@ Row = dict[str, Any]
 
 
 def told(person: str, drawn: random.Random) -> tuple[str, list[Row]]:
-    """What a document says of somebody, and the questions that it answers."""
+    """What is said of somebody, always the same of those whom documents know, and the questions that it answers."""
     text, asked = "", []
+    drawn = random.Random(person) if person in KNOWN else drawn
     for says, asks, words in CHINESE_FACTS if person in CHINESE else FACTS:
         word = drawn.choice(words)
         sentence = says.format(person, word)
@@ -48,7 +53,7 @@ def rows(seed: int, count: int) -> list[Row]:
     """Questions about notes of two people; a fifth about somebody of whom nothing is said."""
     drawn, made = random.Random(seed), []
     while len(made) < count:
-        people = drawn.sample((*PEOPLE, *CHINESE * 2), 3)
+        people = drawn.sample((*PEOPLE, *CHINESE), 3)
         first, questions = told(people[0], drawn)
         context = f"{first} {told(people[1], drawn)[0]}"
         row = drawn.choice(questions)
@@ -62,7 +67,7 @@ def write(folder: Path) -> dict[str, tuple[str, str]]:
     """Documents of every kind; {question: (answer, document)}."""
     drawn, found = random.Random(7), {}
     folder.mkdir()
-    for place, person in enumerate((*PEOPLE, *CHINESE)):
+    for place, person in enumerate(KNOWN):
         text, asked = told(person, drawn)
         name = f"{person}.{('txt', 'md', 'html', 'docx', 'pdf')[place % 5 if person in PEOPLE else place % 4]}"
         path = folder / name
@@ -98,7 +103,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, tupl
             "inputs": {"question": {"kind": "text", "tokens": "words"}, "context": "text"},
             "target": "answers",
             "model": {"name": "lstm", "width": 32, "dropout": 0.1, "token_dropout": 0.0},
-            "train": {"epochs": 12, "batch_size": 32, "learning_rate": 0.01},
+            "train": {"epochs": 10, "batch_size": 32, "learning_rate": 0.01},
             "evaluate": {"bootstrap": 100},
             "optimize": {"quantize": "none"},
         }
@@ -143,7 +148,7 @@ def test_the_report_knows_how_often_the_passage_was_found(made: Any) -> None:
     assert found["scores"]["recall_at_5"]["value"] > 0.9
     assert set(found["baselines"]) == {"no_answer", "most_frequent"}
     state = json.loads((home / "desk" / "1" / "evaluation" / "state.json").read_text("utf-8"))
-    assert "王芳.txt" in state["passages"]["document"] or "王芳.md" in str(state["passages"]["document"])
+    assert {"王芳.txt", "李雷.md"} <=set(state["documents"]["document"])
 
 
 def test_a_correction_names_its_passage_and_is_learnt(made: Any) -> None:
@@ -166,7 +171,7 @@ def test_a_correction_names_its_passage_and_is_learnt(made: Any) -> None:
 
 def test_documents_that_are_missing_or_not_read_are_said_before_any_work(tmp_path: Path) -> None:
     keys: dict[str, Any] = {"name": "x", "data": {"source": "builtin:question_answering", "documents": "nowhere"}}
-    with pytest.raises(DataError, match="no file or folder nowhere"):
+    with pytest.raises(DataError, match=r"no file or folder .*nowhere"):
         lifecycle.call("data", "resolve", Recipe.model_validate(keys), base=tmp_path)
     keys["data"]["source"] = "builtin:regression"
     with pytest.raises(RecipeError, match="answers from its inputs alone"):

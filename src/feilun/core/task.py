@@ -103,7 +103,7 @@ class Task:
     graphs: Callable[[Mapping[str, nn.Module], Mapping[str, Tensor]], dict[str, Graph]]
     settle: Callable[[Runner, Mapping[str, Rows], Features, Recipe], State] | None = None
     # ^ {"train": rows, "validation": rows}: thresholds, temperature, index, seen items; never gate or test rows
-    documents: bool = False  # whether `settle` takes {"documents": passages} too, where `data.documents` names some
+    documents: bool = False  # whether `settle` takes {"documents": passages} too and keeps them in the state as such
     answer: Callable[..., list[Json]]  # (run, inputs, features, state, **options): inputs = collated numpy arrays
     options: Mapping[str, Any] = field(default_factory=dict)  # options of `answer` with their defaults
     finish: Callable[[Row, Json, Features], Json] | None = None  # (row, answer): with what only the raw row tells

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 LOWEST = -1e4  # the score of a place where no answer may be; it survives half precision
 KINDS = 3  # of tokens: of the question, of the passage, of the passage and in the question too
-TOKENS_AT_ONCE = 2048  # that go through the network together on a CPU while training; like lengths together
+TOKENS_AT_ONCE = 1024  # that go through the network together on a CPU while training; like lengths together
 
 
 class Network(nn.Module):

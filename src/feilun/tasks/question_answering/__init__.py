@@ -59,6 +59,7 @@ def examples(arrays: Mapping[str, Any], recipe: Recipe) -> tuple[dict[str, Any],
     """Windows of a question and a part of its passage: a longer passage is several, and no token is left out.
 
     `firsts` and `lasts`: places of the window at which right answers start and end, 0 where it holds none whole.
+    With documents every question that has an answer is also read beside the likeliest passage without it.
     """
     questions, passages, answers = arrays["question"], arrays[_passage(recipe)], arrays["answer"]
     options = _options(recipe)
@@ -76,6 +77,11 @@ def examples(arrays: Mapping[str, Any], recipe: Recipe) -> tuple[dict[str, Any],
                 made[name].append(np.array(places, np.int32))
             made["window"].append(window)
             rows.append(row)
+    for row, window in documents.wrong(arrays, length, stride) if recipe.data.documents else ():
+        nothing = np.zeros(1, np.int32)
+        for name, value in (("window", window), ("firsts", nothing), ("lasts", nothing)):
+            made[name].append(value)
+        rows.append(row)
     return {name: Ragged.of(values) for name, values in made.items()}, np.array(rows, np.int64)
 
 

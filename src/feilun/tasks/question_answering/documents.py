@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,8 @@ import numpy as np
 from feilun.core.task import Json, Rows, State
 from feilun.parts.metrics.answers import f1, words
 from feilun.parts.ops import bm25, reading
+from feilun.parts.ops.ragged import Ragged
+from feilun.parts.ops.reading import COMMON
 from feilun.tasks.question_answering import answering
 from feilun.tasks.question_answering.answering import Names, Span
 
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from feilun.core.task import Features
 
 FOUND, READ = 5, 5  # passages that are named beside an answer; and read, where settling
-WEIGHTS = (0.0, 0.1, 0.2, 0.4, 0.8)  # of a passage's fit beside its answer's log odds; chosen on validation rows
+WEIGHTS = (0.0, 0.1, 0.3, 1.0, 3.0)  # of a passage's fit beside its answer's log odds; chosen on validation rows
 DEEPER = 20  # passages that are looked through for some without the answer
 
 
@@ -42,20 +44,30 @@ def settled(
 ) -> State:
     """The passages, their index, and on validation rows: how much the fit counts, and from which margin one answers.
 
-    Every validation question is asked twice: with its own passage among the documents, and without any that has a
+    Every validation question is asked twice: with its own passage beside the documents, and without any that has a
     right answer, where saying nothing is right.
     """
     passages = {name: [str(one) for one in rows["documents"][name]] for name in ("document", "place", "passage")}
     index = _index(features, passages["passage"])
-    state = {**state, "passages": passages, "index": index, "weight": 0.0}
+    state = {**state, "documents": passages, "index": index, "weight": 0.0}
     if not truths:
         return state
     seen = rows["validation"]
-    texts = [*passages["passage"], *dict.fromkeys(str(one or "") for one in seen[names.told])]
+    own = [str(one or "") for one in seen[names.told]]
+    texts = list(dict.fromkeys([*passages["passage"], *own]))
+    place_of = {text: place for place, text in enumerate(texts)}
+    documents = len(passages["passage"])
     whole, terms = _index(features, texts), features["terms"].encode(seen)
     right = [[one["text"] for one in truth["answers"]] for truth in truths]
     asked = [(row, has) for row in range(len(right)) for has in (True, False)]
-    found = [_without(_ranked(whole, terms[row], DEEPER), texts, () if has else right[row]) for row, has in asked]
+    found = []
+    for row, has in asked:
+        fits = bm25.scores(whole, terms[row])
+        mine = fits[place_of[own[row]]]
+        fits[documents:] = 0
+        fits[place_of[own[row]]] = mine
+        places = bm25.best(fits, DEEPER)
+        found.append(_without((places, fits[places]), texts, () if has else right[row]))
     questions = features["question"].encode(seen)
     looked = _read(run, features, [questions[row] for row, _ in asked], found, texts, int(state["max_answer"]))
     goals = [right[row] if has else [] for row, has in asked]
@@ -68,15 +80,39 @@ def settled(
 
 def answers(run: Runner, inputs: Mapping[str, np.ndarray], features: Features, state: State, count: int) -> list[Json]:
     """See the task's `answer`. Nothing found is no answer."""
-    texts = state["passages"]["passage"]
+    texts = state["documents"]["passage"]
     found = [_ranked(state["index"], terms, max(count, FOUND)) for terms in answering.rows_of(inputs, "terms")]
     questions = list(answering.rows_of(inputs, "question"))
     looked = _read(run, features, questions, found, texts, int(state["max_answer"]), count)
     return [_answer(one, places, state) for one, (places, _) in zip(looked, found, strict=True)]
 
 
+def wrong(arrays: Mapping[str, Any], length: int, stride: int) -> Iterator[tuple[int, np.ndarray]]:
+    """(row, window) of every question that has an answer: the passage that fits it best, of those without the answer.
+
+    Finding brings such passages when one asks; a network that never saw one takes the next best piece of it.
+    """
+    questions, passages, spans = arrays["question"], arrays["passage"], arrays["answer"]
+    bodies = [passages[row][:-1, 0] for row in range(len(passages))]
+    place_of: dict[bytes, int] = {}
+    places = [place_of.setdefault(body.tobytes(), len(place_of)) for body in bodies]
+    rows = np.unique(places, return_index=True)[1]
+    index = bm25.index(Ragged.of([bodies[row].astype(np.int64) for row in rows]))
+    for row, question in enumerate(questions[row] for row in range(len(questions))):
+        ends = [reading.tokens_of(passages[row], int(start), int(end)) for start, end in spans[row]]
+        right = [bodies[row][pair[0] : pair[1] + 1].tobytes() for pair in ends if pair]
+        fits = bm25.scores(index, question[1:-1, 0].astype(np.int64))
+        fits[places[row]] = 0
+        for place in bm25.best(fits, DEEPER) if right else ():
+            other = passages[rows[place]]
+            if not any(one in bodies[rows[place]].tobytes() for one in right):
+                cut = reading.windows(question, other, length, stride)
+                yield row, max((window for window, _ in cut), key=lambda window: int((window[:, 1] == COMMON).sum()))
+                break
+
+
 def _answer(looked: Looked, found: np.ndarray, state: State) -> dict[str, Any]:
-    kept = state["passages"]
+    kept = state["documents"]
     sources = [{name: kept[name][place] for name in ("document", "place", "passage")} for place in found[:FOUND]]
     nothing = dict.fromkeys(("document", "place", "passage"))
     if not len(looked.places):
