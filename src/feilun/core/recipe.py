@@ -133,7 +133,7 @@ class Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow")
     name: str | None = Field(
         None,
-        description="a file in parts/models, such as mlp or cnn; auto tries two or three; found out where left out; of a folder all files of that kind",
+        description="a file in parts/models, such as mlp or cnn; auto tries two or three; found out where left out",
     )
     file: str | None = Field(None, description="a Python file of your own that holds the network; name is then own")
     weights: str | None = Field(

@@ -33,8 +33,8 @@ def test_files_of_the_named_kind_stand_one_behind_the_other(tmp_path: Path) -> N
 
 def test_without_a_kind_nobody_guesses_and_other_columns_are_told(tmp_path: Path) -> None:
     folder = parts(tmp_path)
-    with pytest.raises(DataError, match="data.format: jsonl"):
+    with pytest.raises(DataError, match=r"data\.format: jsonl"):
         read(folder)
     (folder / "c.jsonl").write_text('{"x": "one", "label": 1}\n', encoding="utf-8")
-    with pytest.raises(DataError, match="c.jsonl has the columns x, label"):
+    with pytest.raises(DataError, match=r"c\.jsonl has the columns x, label"):
         read(folder, format="jsonl")
