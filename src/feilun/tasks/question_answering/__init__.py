@@ -195,10 +195,15 @@ def baselines(rows: Rows, recipe: Recipe) -> dict[str, Answers]:
     """Never an answer; and the words of the passage that stand among most words of the question, or, where documents
     are to be found first, the most frequent answer."""
     asked, told, target = _columns(recipe)
-    silent: dict[str, Answers] = {"no_answer": guesses.always(None)}
     if recipe.data.documents:
-        return {**silent, "most_frequent": guesses.always(guesses.most_frequent(rows[target], target))}
-    return {**silent, "sliding_window": lambda given: guesses.sliding_window(given[asked], given[told])}
+        usual = guesses.most_frequent(rows[target], target)
+        return {
+            name: guesses.always(text, sources=[]) for name, text in (("no_answer", None), ("most_frequent", usual))
+        }
+    return {
+        "no_answer": guesses.always(None),
+        "sliding_window": lambda given: guesses.sliding_window(given[asked], given[told]),
+    }
 
 
 def _columns(recipe: Recipe) -> tuple[str, str, str]:

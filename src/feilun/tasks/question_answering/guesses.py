@@ -17,9 +17,9 @@ SENTENCE_ENDS = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])|\n+")
 LONGEST = 5  # words of an answer
 
 
-def always(text: str | None) -> Callable[[Rows], list[Json]]:
+def always(text: str | None, **more: Json) -> Callable[[Rows], list[Json]]:
     """The same answer to every question."""
-    return lambda rows: [{"answer": text}] * len(next(iter(rows.values())))
+    return lambda rows: [{"answer": text, **more}] * len(next(iter(rows.values())))
 
 
 def most_frequent(values: Iterable[Any], column: str) -> str | None:
