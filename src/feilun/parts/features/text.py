@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from itertools import chain
+from itertools import chain, pairwise
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -31,6 +31,8 @@ UNSPACED = (
 )
 WORD = re.compile(rf"[{UNSPACED}]|[^\W{UNSPACED}]+|[^\w\s]")
 ALONE = re.compile(rf"[{UNSPACED}]")
+LONGEST_PIECE = 64  # letters on one base whose places are told apart
+COMPOSED = 4  # letters that may become one
 SAMPLE = 2000  # texts looked at to choose between characters and words
 LENGTH, GRAMS_LENGTH = 256, 2000  # max_length where left out: of tokens, and for grams of characters
 VOCABULARY, GRAMS_VOCABULARY = 8000, 60_000
@@ -266,15 +268,37 @@ class Text:
         found = np.array(places, np.int32).reshape(-1, 2)
         if len(text) == len(came) or not came:
             return found
-        upto = [len(self._texts([came[:end]])[0]) for end in range(len(came) + 1)]
+        upto = np.concatenate([[0], *(self._lengths(piece) for piece in _apart(came))]).cumsum()
         first = np.searchsorted(upto, found[:, 0], side="right") - 1
-        return np.stack([first, np.searchsorted(upto, found[:, 1])], 1).astype(np.int32)
+        behind, marks = np.searchsorted(upto, found[:, 1]), np.searchsorted(upto, found[:, 1], side="right") - 1
+        return np.stack([first, np.maximum(behind, marks)], 1).astype(np.int32)  # with marks that became one letter
+
+    def _lengths(self, piece: str) -> list[int]:
+        """By how many letters the tidied text grows with each letter; of very many on one base, all at the first."""
+        if len(piece) > LONGEST_PIECE:
+            return [len(self._texts([piece])[0]), *[0] * (len(piece) - 1)]
+        upto = [len(self._texts([piece[:end]])[0]) for end in range(len(piece) + 1)]
+        return [after - before for before, after in pairwise(upto)]
 
     def _split(self, text: str) -> Sequence[str]:
         return WORD.findall(text) if self.tokens == "words" else text[: self.max_length]
 
 
 FEATURE = Text
+
+
+def _apart(text: str) -> Iterator[str]:
+    """Pieces that are tidied each for itself: no letter composes with one of another piece (Unicode annex 15)."""
+    start = 0
+    for place in range(1, len(text)):
+        letter, before = text[place], text[max(start, place - COMPOSED) : place]
+        if unicodedata.combining(letter):
+            continue
+        both = unicodedata.normalize("NFC", before + letter) if not (letter + before).isascii() else ""
+        if not both or both == unicodedata.normalize("NFC", before) + unicodedata.normalize("NFC", letter):
+            yield text[start:place]
+            start = place
+    yield text[start:]
 
 
 def check_some(column: str, texts: Sequence[str]) -> None:

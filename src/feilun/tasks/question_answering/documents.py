@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 FOUND, READ = 5, 5  # passages that are named beside an answer; and read, where settling
 WEIGHTS = (0.0, 0.1, 0.3, 1.0, 3.0)  # of a passage's fit beside its answer's log odds; chosen on validation rows
+ENDING, PAGE = re.compile(r"\.(txt|text|md|markdown|html?|xhtml|pdf|docx|jsonl?|csv|tsv)$"), re.compile(r"page \d+")
 DEEPER = 20  # passages that are looked through for some without the answer
 
 
@@ -48,23 +50,25 @@ def settled(
     right answer, where saying nothing is right.
     """
     passages = {name: [str(one) for one in rows["documents"][name]] for name in ("document", "place", "passage")}
-    index = _index(features, passages["passage"])
+    headed = [_headed(*one) for one in zip(*passages.values(), strict=True)]
+    index = _index(features, headed)
     state = {**state, "documents": passages, "index": index, "weight": 0.0}
     if not truths:
         return state
     seen = rows["validation"]
     own = [str(one or "") for one in seen[names.told]]
-    texts = list(dict.fromkeys([*passages["passage"], *own]))
+    known = set(passages["passage"])
+    texts = [*passages["passage"], *(one for one in dict.fromkeys(own) if one not in known)]
     place_of = {text: place for place, text in enumerate(texts)}
-    documents = len(passages["passage"])
-    whole, terms = _index(features, texts), features["terms"].encode(seen)
+    others = texts[len(headed) :]
+    whole, terms = _index(features, [*headed, *others]), features["terms"].encode(seen)
     right = [[one["text"] for one in truth["answers"]] for truth in truths]
     asked = [(row, has) for row in range(len(right)) for has in (True, False)]
     found = []
     for row, has in asked:
         fits = bm25.scores(whole, terms[row])
         mine = fits[place_of[own[row]]]
-        fits[documents:] = 0
+        fits[len(headed) :] = 0
         fits[place_of[own[row]]] = mine
         places = bm25.best(fits, DEEPER)
         found.append(_without((places, fits[places]), texts, () if has else right[row]))
@@ -131,6 +135,15 @@ def _answer(looked: Looked, found: np.ndarray, state: State) -> dict[str, Any]:
 def _index(features: Features, texts: Sequence[str]) -> dict[str, Any]:
     terms = features["terms"]
     return bm25.index(terms.encode({terms.columns[0]: texts}))
+
+
+def _headed(document: str, place: str, passage: str) -> str:
+    """What a passage is found by: its words, those of its headings, and of its document's name.
+
+    Of squad_sub's passages with their articles' names 98.0 % are among the first five, 97.6 % without.
+    """
+    words = re.sub(r"[\W_]+", " ", ENDING.sub("", document))
+    return f"{words}\n{'' if PAGE.fullmatch(place) else place}\n{passage}"
 
 
 def _ranked(index: Mapping[str, Any], terms: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
