@@ -68,3 +68,14 @@ def test_batches_hold_every_window_once_and_are_bounded() -> None:
         assert len(batch) == 1 or len(batch) * max(lengths[place] for place in batch) <= 300
         seen += batch.tolist()
     assert sorted(seen) == list(range(100))
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "wanted"),
+    [(0, 2, (0, 0)), (2, 4, (1, 1)), (2, 7, (1, 2)), (3, 4, (1, 1)), (4, 5, None), (6, 9, (2, 3)), (8, 9, (3, 3))],
+)
+def test_letters_lead_to_the_tokens_that_hold_them(start: int, end: int, wanted: tuple[int, int] | None) -> None:
+    """Tokens touch: a letter behind one's last is the next one's. Between 4 and 5 stands a space."""
+    places = [[0, 2], [2, 4], [5, 8], [8, 9], [0, 0]]
+    passage = np.array([[9, *place] for place in places], np.int32)
+    assert reading.tokens_of(passage, start, end) == wanted

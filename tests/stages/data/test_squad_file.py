@@ -20,7 +20,7 @@ CONTEXT = "Anna lives in Rome."
 def squad(path: Path) -> Path:
     asked = [
         {"id": "1", "question": "Where?", "answers": [{"text": "Rome", "answer_start": 14}], "is_impossible": False},
-        {"id": "2", "question": "When?", "answers": [], "is_impossible": True, "plausible_answers": [{"text": "Rome"}]},
+        {"id": "2", "question": "When?", "answers": [{"text": "Rome", "answer_start": 14}], "is_impossible": True},
         {"id": 3, "question": "Who?", "answers": [{"text": "Anna"}]},
     ]
     content = {"version": "v2.0", "data": [{"title": "A", "paragraphs": [{"qas": asked, "context": CONTEXT}]}]}
