@@ -127,14 +127,14 @@ def _entry(
     role, why = "input", found.why
     if found.column in chosen:
         role, why = "target", f"{why_target}" if found.column == chosen[0] and why_target else found.why
+    elif found.column not in recipe.inputs and (option := _option(recipe, found.column)):
+        role, why = "target", f"named by target.{option}"
     elif found.column in recipe.data.drop and found.column not in recipe.inputs:
         role, why = "left out", "listed in data.drop"
     elif found.kind not in kinds.USED and found.column not in recipe.inputs:
         role = "left out"
     elif _in_window(recipe, found.column):
         role, why = "left out", "seen through the window"
-    elif found.column not in recipe.inputs and (option := _option(recipe, found.column)):
-        role, why = "target", f"named by target.{option}"
     elif recipe.inputs and found.column not in recipe.inputs and OTHERS not in recipe.inputs:
         role, why = "left out", "not listed under inputs"
     warning = found.warning if role == "input" else ""
