@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import zipfile
 from itertools import pairwise
 from pathlib import Path
@@ -9,8 +10,10 @@ from pathlib import Path
 import pytest
 from papers import docx, page, pdf
 
-from feilun.core.errors import FeilunError
-from feilun.core.recipe import Data
+from feilun.core.errors import DataError, FeilunError
+from feilun.core.progress import Quiet
+from feilun.core.recipe import Data, Recipe
+from feilun.stages.data import library
 from feilun.stages.data.reading import formats, raw
 from feilun.stages.data.reading.documents import folder, passages, word_file
 from feilun.stages.data.reading.documents.sections import UnreadableError
@@ -150,3 +153,24 @@ def test_passages_are_bounded_and_hold_everything(form: str) -> None:
 def test_short_and_empty_texts() -> None:
     assert list(passages.cut("  Hello.  ")) == ["Hello."]
     assert list(passages.cut(" \n ")) == []
+
+
+def test_tables_of_passages_stand_beside_folders(tmp_path: Path) -> None:
+    """A passage that stands twice is one; rows of questions give their passages; a table without any is said."""
+    (tmp_path / "books").mkdir()
+    (tmp_path / "books" / "a.txt").write_text("Twice.", "utf-8")
+    rows_ = [
+        {"title": "Faq", "context": text, "question": "?"} for text in ("Once.", "Twice.", "Long one. " * 150, "Once.")
+    ]
+    (tmp_path / "faq.jsonl").write_text("\n".join(json.dumps(row) for row in rows_), "utf-8")
+    recipe = Recipe(task="question_answering", data=Data(documents=("books", "faq.jsonl")))
+    library.check(recipe, tmp_path)
+    found = library.read(recipe, tmp_path, Quiet())
+    assert found["document"][:3] == ["a.txt", "Faq", "Faq"] and found["passage"][:2] == ["Twice.", "Once."]
+    assert len(found["passage"]) > 3 and all(len(one) <= passages.LETTERS for one in found["passage"])
+    before = library.fingerprint(recipe, tmp_path)
+    (tmp_path / "books" / "b.txt").write_text("New.", "utf-8")
+    assert library.fingerprint(recipe, tmp_path) != before
+    (tmp_path / "faq.jsonl").write_text('{"question": "?"}\n{"question": "!"}\n', "utf-8")
+    with pytest.raises(DataError, match="no column of passages"):
+        library.read(recipe, tmp_path, Quiet())

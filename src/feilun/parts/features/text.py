@@ -17,7 +17,7 @@ import numpy as np
 from feilun.core.errors import DataError, RecipeError
 from feilun.core.task import Rows
 from feilun.parts.features import grams
-from feilun.parts.ops import missing
+from feilun.parts.ops import composed, missing
 from feilun.parts.ops.ragged import Ragged
 
 if TYPE_CHECKING:
@@ -32,7 +32,6 @@ UNSPACED = (
 WORD = re.compile(rf"[{UNSPACED}]|[^\W{UNSPACED}]+|[^\w\s]")
 ALONE = re.compile(rf"[{UNSPACED}]")
 LONGEST_PIECE = 64  # letters on one base whose places are told apart
-COMPOSED = 4  # letters that may become one
 SAMPLE = 2000  # texts looked at to choose between characters and words
 LENGTH, GRAMS_LENGTH = 256, 2000  # max_length where left out: of tokens, and for grams of characters
 VOCABULARY, GRAMS_VOCABULARY = 8000, 60_000
@@ -268,7 +267,7 @@ class Text:
         found = np.array(places, np.int32).reshape(-1, 2)
         if len(text) == len(came) or not came:
             return found
-        upto = np.concatenate([[0], *(self._lengths(piece) for piece in _apart(came))]).cumsum()
+        upto = np.concatenate([[0], *(self._lengths(piece) for piece in composed.apart(came))]).cumsum()
         first = np.searchsorted(upto, found[:, 0], side="right") - 1
         behind, marks = np.searchsorted(upto, found[:, 1]), np.searchsorted(upto, found[:, 1], side="right") - 1
         return np.stack([first, np.maximum(behind, marks)], 1).astype(np.int32)  # with marks that became one letter
@@ -285,20 +284,6 @@ class Text:
 
 
 FEATURE = Text
-
-
-def _apart(text: str) -> Iterator[str]:
-    """Pieces that are tidied each for itself: no letter composes with one of another piece (Unicode annex 15)."""
-    start = 0
-    for place in range(1, len(text)):
-        letter, before = text[place], text[max(start, place - COMPOSED) : place]
-        if unicodedata.combining(letter):
-            continue
-        both = unicodedata.normalize("NFC", before + letter) if not (letter + before).isascii() else ""
-        if not both or both == unicodedata.normalize("NFC", before) + unicodedata.normalize("NFC", letter):
-            yield text[start:place]
-            start = place
-    yield text[start:]
 
 
 def check_some(column: str, texts: Sequence[str]) -> None:
