@@ -128,6 +128,14 @@ def test_a_small_request_takes_little_memory(address: str) -> None:
     assert 8 * with_cache > 0.5e6 > with_cache
 
 
+def test_where_too_many_wait_the_client_is_told_when_to_come_back(talk: Path) -> None:
+    with server.background(talk, writing_bundle.NAME, Serve(port=0, slots=1, queue=1), {}) as address:
+        for more in ({}, {"stream": True}):
+            status, said, headers = ask(address, CHAT, {"messages": USER, "n": 3, **more})
+            assert status == 503 and headers["retry-after"] == "1" and said["error"]["type"] == "server_error"
+        assert ask(address, CHAT, {"messages": USER, "n": 2})[0] == 200
+
+
 def test_a_model_that_goes_on_with_texts_has_no_chat(tmp_path: Path) -> None:
     made = writing_bundle.learnt(tmp_path / "made", "text")
     home = writing_bundle.house(tmp_path / "home", made, "text")
