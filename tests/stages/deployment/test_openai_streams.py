@@ -93,7 +93,7 @@ def test_a_stream_in_the_form_of_server_sent_events(address: str) -> None:
 
 
 def test_requests_in_flight_end_on_the_model_that_they_began_with(address: str, talk: Path) -> None:
-    with Store.open(talk) as store, opened(address, {**LONG, "n": 1, "stream": True}) as connection:
+    with Store.open(talk) as store, opened(address, {**LONG, "stream": True}) as connection:
         received = connection.recv(1000)
         store.promote(NAME, 2, reason="better")
         until(lambda: ask(address, "/health/ready")[1]["model"] == f"{NAME}@2")
@@ -102,7 +102,7 @@ def test_requests_in_flight_end_on_the_model_that_they_began_with(address: str, 
             received += connection.recv(100_000)
     assert fresh["model"] == f"{NAME}@2" and fresh["choices"][0]["message"]["content"] == ANSWERS["count"]
     text = re.sub(rb"\r\n[0-9a-f]+\r\n", b"", received).decode("utf-8", "replace")
-    assert text.count(f'"model":"{NAME}@1"') > 50 and f"{NAME}@2" not in text and "[DONE]" in text
+    assert text.count(f'"model":"{NAME}@1"') > 5 and f"{NAME}@2" not in text and "[DONE]" in text
 
 
 def test_ids_lead_to_feedback_and_thumbs(address: str, talk: Path) -> None:
