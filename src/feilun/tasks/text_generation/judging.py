@@ -65,7 +65,7 @@ def compare(row: Row, given: Json, said: Json, recipe: Recipe) -> Row:
     made = correct(row, said if thumb is None else answer, recipe)
     if not rejected:
         return made
-    return {**made, rejected: answer if thumb is None and answer != made[columns_of(recipe)[1] or ""] else None}
+    return {**made, rejected: answer if answer != made[columns_of(recipe)[1] or ""] else None}
 
 
 def scores(answers: Sequence[Json], truths: Sequence[Json], recipe: Recipe) -> dict[str, Score]:
