@@ -114,7 +114,22 @@ def _options(options: Sequence[str] | None) -> dict[str, Any]:
             raise InputError(
                 f"--option {name}: expected key=value, such as --option top=5.", where="--option", got=value
             )
-    return {name: yaml12.scalar(value) for name, _, value in pairs}
+    return {name: _file(name, value[1:]) if value[:1] == "@" else yaml12.scalar(value) for name, _, value in pairs}
+
+
+def _file(name: str, place: str) -> Any:
+    """What a file of JSON or YAML holds. Raises InputError."""
+    from feilun.core import yaml12
+
+    try:
+        return yaml12.load(Path(place).read_text("utf-8-sig"), place).value
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"--option {name}=@{place}: the file cannot be read: {error}. Name a file of JSON or YAML after @.",
+            where="--option",
+            got=place,
+            fix="name a file of JSON or YAML after @",
+        ) from error
 
 
 _THING = argument("thing", help="my (its champion), my@3, or a path to a run or bundle")
@@ -138,7 +153,13 @@ VERBS = (
             _THING,
             argument("source", nargs="?", help="a file or folder of rows, as for training"),
             argument("--row", action="append", metavar="JSON", help="a row as JSON; may be repeated"),
-            argument("--option", dest="options", action="append", metavar="KEY=VALUE", help="an option of the task"),
+            argument(
+                "--option",
+                dest="options",
+                action="append",
+                metavar="KEY=VALUE",
+                help="an option of the task; KEY=@FILE",
+            ),
             argument("-o", "--output", metavar="FILE", help="write to this .jsonl or .csv file instead"),
         ),
         example="feilun predict my new.csv",

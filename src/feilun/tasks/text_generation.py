@@ -14,7 +14,7 @@ from feilun.core.task import Graph, Json, Row, Rows, Score, State, Task
 from feilun.parts.features import dialogue
 from feilun.parts.features.turns import turns_of
 from feilun.parts.metrics import expression, likelihood, money
-from feilun.parts.ops import continuing, next_token
+from feilun.parts.ops import continuing, held_text, next_token
 from feilun.parts.ops.ragged import Ragged
 
 if TYPE_CHECKING:
@@ -141,6 +141,7 @@ def answer(
     max_length: int = 200,
     stop: Sequence[str] = (),
     seed: int = 0,
+    schema: Mapping[str, Any] | None = None,
     **drawn: Any,
 ) -> list[Json]:
     """`{text, finish, tokens, confidence}`: what comes next, until the end, a stop, or `max_length` tokens.
@@ -148,11 +149,16 @@ def answer(
     The likeliest tokens, or drawn ones if `temperature` is not 0, see `next_token.Drawing`; what is drawn hangs on the
     seed and that text alone.
     finish: "stop" or "length"; confidence: the geometric mean of the tokens' probabilities. Text from a stop on is
-    left out.  Raises OutOfBoundsError for options out of bounds.
+    left out.  schema: the text is JSON that fits it wherever finish is "stop"; None or {}: it is free.
+    Raises OutOfBoundsError for options out of bounds.
     """
     drawing = next_token.Drawing(**drawn)
     longest, stops = next_token.bounded("max_length", max_length, LONGEST), next_token.stops(stop)
     text: Any = features["text"]
+    if schema and stops:
+        raise next_token.OutOfBoundsError("stop", "nothing beside schema: what is cut off is no JSON", stop)
+    held = held_text.to_schema(schema, text.pieces, dialogue.END) if schema else None
+    holding = [held_text.Holding(held, longest) for _ in inputs["text"]] if held else []
     prompts = [row[:count].tolist() for row, count in zip(inputs["text"], inputs["text_length"], strict=True)]
     found = continuing.gone_on(
         _step(run),
@@ -161,9 +167,11 @@ def answer(
         longest=longest,
         drawing=drawing,
         seeds=[[seed & 0xFFFFFFFF, *prompt] for prompt in prompts],
-        ends=(dialogue.END,),
         stop=lambda tokens: bool(stops) and any(one in text.decode(tokens) for one in stops),
+        allowed=[one.allowed for one in holding],
     )
+    for one, form in zip(found, holding, strict=False):
+        one.ended = form.whole(one.tokens)
     return [_answer(one, text, stops) for one in found]
 
 
@@ -313,7 +321,8 @@ def _step(run: Runner) -> continuing.Step:
 
 def _sizes(state: State, text: Any) -> continuing.Sizes:
     sizes = {name: int(state[name]) for name in ("layers", "groups", "head")}
-    return continuing.Sizes(**sizes, context=text.context, symbols=text.vocabulary_size, banned=BANNED)
+    symbols, ends = text.vocabulary_size, (dialogue.END,)
+    return continuing.Sizes(**sizes, context=text.context, symbols=symbols, banned=BANNED, ends=ends)
 
 
 def _nats(run: Runner, windows: Sequence[np.ndarray], state: State) -> np.ndarray:
@@ -380,6 +389,7 @@ TASK = Task(
         "top_p": 1.0,
         "repetition_penalty": 1.0,
         "stop": (),
+        "schema": {},
         "seed": 0,
     },
     truth=truth,

@@ -27,7 +27,11 @@ def made() -> decoder.Network:
 
 
 def written(
-    network: decoder.Network, prompts: Sequence[Sequence[int]], context: int = 64, **more: Any
+    network: decoder.Network,
+    prompts: Sequence[Sequence[int]],
+    context: int = 64,
+    ends: tuple[int, ...] = (2,),
+    **more: Any,
 ) -> list[Written]:
     step = decoder.Step(network)
 
@@ -36,8 +40,8 @@ def written(
             out = step(**{name: torch.from_numpy(np.array(value)) for name, value in given.items()})
         return out["logits"].numpy(), out["fresh"].numpy()
 
-    sizes = Sizes(layers=2, groups=2, head=8, context=context, symbols=20, banned=(0, 1))
-    told = {"longest": 12, "drawing": Drawing(), "seeds": [[7, *prompt] for prompt in prompts], "ends": (2,), **more}
+    sizes = Sizes(layers=2, groups=2, head=8, context=context, symbols=20, banned=(0, 1), ends=ends)
+    told = {"longest": 12, "drawing": Drawing(), "seeds": [[7, *prompt] for prompt in prompts], **more}
     return gone_on(run, prompts, sizes, **told)
 
 
@@ -83,6 +87,16 @@ def test_a_full_context_goes_on_with_its_last_half(network: decoder.Network) -> 
     long = written(network, [[5] * 30], context=8, longest=20, ends=())[0]
     assert len(long.tokens) == 20 and not long.ended
     assert written(network, [[5] * 8], context=8, longest=20, ends=())[0].tokens == long.tokens
+
+
+def test_a_row_writes_what_it_may_and_its_neighbours_what_they_would(network: decoder.Network) -> None:
+    def only(*tokens: int) -> Any:
+        return lambda written: np.isin(np.arange(20), tokens if len(written) < 4 else (2,))
+
+    plain, free = written(network, PROMPTS), lambda written: np.ones(20, bool)
+    held = written(network, PROMPTS, allowed=[free, only(11, 12), free])
+    assert len(held[1].tokens) == 4 and set(held[1].tokens) <= {11, 12} and held[1].ended
+    assert [held[0].tokens, held[2].tokens] == [plain[0].tokens, plain[2].tokens]
 
 
 def test_stop_ends_a_row_and_the_others_go_on(network: decoder.Network) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import numpy as np
 
 from feilun.parts.ops import next_token
+
+Allowed: TypeAlias = Callable[[Sequence[int]], np.ndarray]
+# (tokens written so far) -> bool (symbols,): which may come next, an end among them; one at least
 
 
 class Step(Protocol):
@@ -30,6 +33,7 @@ class Sizes:
     context: int
     symbols: int  # numbers from here on mean nothing
     banned: tuple[int, ...] = ()  # marks that are never written
+    ends: tuple[int, ...] = ()  # that end a text
 
 
 @dataclass(kw_only=True, slots=True)
@@ -49,13 +53,14 @@ def gone_on(
     longest: int,
     drawing: next_token.Drawing,
     seeds: Sequence[Sequence[int]],
-    ends: Sequence[int],
     stop: Callable[[Sequence[int]], bool] = lambda tokens: False,
+    allowed: Sequence[Allowed] = (),
 ) -> list[Written]:
-    """At most `longest` tokens behind every prompt, until one of `ends` comes or `stop` says so of what is written.
+    """At most `longest` tokens behind every prompt, until an end comes or `stop` says so of what is written.
 
     Of a longer prompt its last `context` tokens are seen. Where the context is full, the last half of it is read
     again, and writing goes on behind that.  seeds: of each row's generator, which its neighbours do not change.
+    allowed: of each row, where something holds it.
     """
     made = [Written() for _ in prompts]
     rows = np.arange(len(prompts))
@@ -70,13 +75,16 @@ def gone_on(
         past[full] = 0
         logits, past = _read(step, seen, past, cache)
         mine = [generators[row] for row in rows] if generators else []
-        allowed = _allowed(logits, sizes)
-        tokens, logs = next_token.chosen(allowed, drawing, [made[row].tokens for row in rows], mine)
+        likely = _likely(logits, sizes)
+        for place, own in enumerate(rows.tolist() if allowed else ()):
+            mask = allowed[own](made[own].tokens)
+            likely[place, : len(mask)][~mask] = -np.inf
+        tokens, logs = next_token.chosen(likely, drawing, [made[row].tokens for row in rows], mine)
         going = []
         for place, (row, token, log) in enumerate(zip(rows, tokens.tolist(), logs.tolist(), strict=True)):
             one = made[row]
             one.log += log
-            one.ended = token in ends
+            one.ended = token in sizes.ends
             if not one.ended:
                 one.tokens.append(token)
                 seen[place].append(token)
@@ -103,7 +111,7 @@ def _read(step: Step, seen: list[list[int]], past: np.ndarray, cache: np.ndarray
     return logits, past + counts
 
 
-def _allowed(logits: np.ndarray, sizes: Sizes) -> np.ndarray:
+def _likely(logits: np.ndarray, sizes: Sizes) -> np.ndarray:
     made = np.array(logits)
     made[:, list(sizes.banned)] = -np.inf
     made[:, sizes.symbols :] = -np.inf
