@@ -1,0 +1,122 @@
+"""Answering and judging with a decoder: going on with a text, and telling how likely a text was."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from feilun.core.task import Json, State
+from feilun.parts.features import dialogue
+from feilun.parts.ops import continuing, held_text, next_token
+
+if TYPE_CHECKING:
+    from feilun.core.protocols import Runner
+    from feilun.core.task import Features
+
+LONGEST = 4096  # tokens, whatever is asked for: one request must not keep a server busy for ever
+AT_ONCE = 32  # windows whose likelihood is read together
+BANNED = (dialogue.PADDING, dialogue.UNKNOWN, dialogue.START, dialogue.SYSTEM, dialogue.USER, dialogue.ASSISTANT)
+
+
+def answer(
+    run: Runner,
+    inputs: Mapping[str, np.ndarray],
+    features: Features,
+    state: State,
+    *,
+    max_length: int = 200,
+    stop: Sequence[str] = (),
+    schema: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    **drawn: Any,
+) -> list[Json]:
+    """`{text, finish, tokens, confidence}`: what comes next, until the end, a stop, or `max_length` tokens.
+
+    The likeliest tokens, or drawn ones if `temperature` is not 0, see `next_token.Drawing`; what is drawn hangs on the
+    seed and that text alone.
+    finish: "stop" or "length"; confidence: the geometric mean of the tokens' probabilities. Text from a stop on is
+    left out.  schema: the text is JSON that fits it wherever finish is "stop"; None or {}: it is free.
+    Raises OutOfBoundsError for options out of bounds.
+    """
+    drawing = next_token.Drawing(**drawn)
+    longest, stops = next_token.bounded("max_length", max_length, LONGEST), next_token.stops(stop)
+    text: Any = features["text"]
+    if schema and stops:
+        raise next_token.OutOfBoundsError("stop", "nothing beside schema: what is cut off is no JSON", stop)
+    held = held_text.to_schema(schema, text.pieces, dialogue.END) if schema else None
+    holding = [held_text.Holding(held, longest) for _ in inputs["text"]] if held else []
+    prompts = [row[:count].tolist() for row, count in zip(inputs["text"], inputs["text_length"], strict=True)]
+    found = continuing.gone_on(
+        _step(run),
+        prompts,
+        _sizes(state, text),
+        longest=longest,
+        drawing=drawing,
+        seeds=[[seed & 0xFFFFFFFF, *prompt] for prompt in prompts],
+        stop=lambda tokens: bool(stops) and any(one in text.decode(tokens) for one in stops),
+        allowed=[one.allowed for one in holding],
+    )
+    for one, form in zip(found, holding, strict=False):
+        one.ended = form.whole(one.tokens)
+    return [_answer(one, text, stops) for one in found]
+
+
+def foretell(run: Runner, inputs: Mapping[str, np.ndarray], features: Features, state: State) -> list[Json]:
+    """`{nats, tokens}` of every text that is there, or of its answer: how unlikely it was, summed over its tokens.
+
+    Windows are those of `examples`, so that every token counts once; the end of a plain text does not.
+    """
+    text: Any = features["text"]
+    windows: list[tuple[int, np.ndarray, np.ndarray]] = []  # row, tokens, which of them count
+    for row, count in enumerate(inputs["text_length"]):
+        tokens = inputs["text"][row, :count]
+        if "answer" in inputs:
+            tokens = np.concatenate([tokens, inputs["answer"][row, : inputs["answer_length"][row]]])
+        counts = dialogue.taught(tokens)
+        for start in range(0, len(tokens) - 1, text.context):
+            part = slice(start, start + text.context + 1)
+            windows.append((row, tokens[part], counts[part]))
+    found = np.zeros((len(inputs["text"]), 2))
+    for start in range(0, len(windows), AT_ONCE):
+        some = windows[start : start + AT_ONCE]
+        nats = _nats(run, [tokens for _, tokens, _ in some], state)
+        for (row, tokens, counts), own in zip(some, nats, strict=True):
+            found[row] += own[1 : len(tokens)][counts[1:]].sum(), counts[1:].sum()
+    return [{"nats": round(float(nats), 4), "tokens": int(tokens)} for nats, tokens in found]
+
+
+def _step(run: Runner) -> continuing.Step:
+    def step(**given: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        made = run("step", "logits", "fresh", **given)
+        return made["logits"], made["fresh"]
+
+    return step
+
+
+def _sizes(state: State, text: Any) -> continuing.Sizes:
+    sizes = {name: int(state[name]) for name in ("layers", "groups", "head")}
+    symbols, ends = text.vocabulary_size, (dialogue.END,)
+    return continuing.Sizes(**sizes, context=text.context, symbols=symbols, banned=BANNED, ends=ends)
+
+
+def _nats(run: Runner, windows: Sequence[np.ndarray], state: State) -> np.ndarray:
+    length = np.array([len(one) for one in windows], np.int64)
+    tokens = np.zeros((len(windows), int(length.max())), np.int64)
+    for place, one in enumerate(windows):
+        tokens[place, : len(one)] = one
+    cache = np.zeros((int(state["layers"]), 2, len(windows), int(state["groups"]), 0, int(state["head"])), np.float32)
+    return run("step", "nats", tokens=tokens, length=length, past=np.zeros_like(length), cache=cache)["nats"]
+
+
+def _answer(one: continuing.Written, text: Any, stops: Sequence[str]) -> Json:
+    said = text.decode(one.tokens)
+    ends = [place for place in (said.find(stop) for stop in stops) if place >= 0]
+    count = len(one.tokens) + (one.ended and not ends)
+    return {
+        "text": said[: min(ends, default=len(said))],
+        "finish": "stop" if one.ended else "length",
+        "tokens": len(one.tokens),
+        "confidence": round(float(np.exp(one.log / max(1, count))), 4),
+    }
