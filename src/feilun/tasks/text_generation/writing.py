@@ -46,20 +46,27 @@ def answer(
     if schema and stops:
         raise next_token.OutOfBoundsError("stop", "nothing beside schema: what is cut off is no JSON", stop)
     held = held_text.to_schema(schema, text.pieces, dialogue.END) if schema else None
-    holding = [held_text.Holding(held, longest) for _ in inputs["text"]] if held else []
+    holding = [held_text.Holding(held, longest) if held else None for _ in inputs["text"]]
     prompts = [row[:count].tolist() for row, count in zip(inputs["text"], inputs["text_length"], strict=True)]
+    wishes = [
+        continuing.Wish(
+            prompt=prompt,
+            longest=longest,
+            drawing=drawing,
+            seed=[seed & 0xFFFFFFFF, *prompt],
+            allowed=form.allowed if form else None,
+        )
+        for prompt, form in zip(prompts, holding, strict=True)
+    ]
     found = continuing.gone_on(
         _step(run),
-        prompts,
+        wishes,
         _sizes(state, text),
-        longest=longest,
-        drawing=drawing,
-        seeds=[[seed & 0xFFFFFFFF, *prompt] for prompt in prompts],
+        ends=(dialogue.END,),
         stop=lambda tokens: bool(stops) and any(one in text.decode(tokens) for one in stops),
-        allowed=[one.allowed for one in holding],
     )
-    for one, form in zip(found, holding, strict=False):
-        one.ended = form.whole(one.tokens)
+    for one, form in zip(found, holding, strict=True):
+        one.ended = form.whole(one.tokens) if form else one.ended
     return [_answer(one, text, stops) for one in found]
 
 
@@ -97,8 +104,7 @@ def _step(run: Runner) -> continuing.Step:
 
 def _sizes(state: State, text: Any) -> continuing.Sizes:
     sizes = {name: int(state[name]) for name in ("layers", "groups", "head")}
-    symbols, ends = text.vocabulary_size, (dialogue.END,)
-    return continuing.Sizes(**sizes, context=text.context, symbols=symbols, banned=BANNED, ends=ends)
+    return continuing.Sizes(**sizes, context=text.context, symbols=text.vocabulary_size, banned=BANNED)
 
 
 def _nats(run: Runner, windows: Sequence[np.ndarray], state: State) -> np.ndarray:
