@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from feilun.parts.ops import json_schema, written_form
-from feilun.parts.ops.held_text import Holding, Pieces, to_schema
+from feilun.parts.ops.held_text import DEAD, Holding, Pieces, to_schema
 from feilun.parts.ops.next_token import OutOfBoundsError
 
 END = 3
@@ -151,6 +151,39 @@ def test_whatever_is_drawn_parses_and_fits(vocabulary: str, seed: int) -> None:
     text, whole = written(schema, VOCABULARIES[vocabulary], seed, longest)
     assert whole, f"{text} has no end within {longest} tokens"
     assert fits(json.loads(text), schema, schema), text
+
+
+def missing_by_hand(form: written_form.Form, before: bytes, pieces: Pieces) -> list[int]:
+    """Of every token, byte by byte."""
+    begun = written_form.begun(form)
+    for byte in before:
+        begun = written_form.after(begun, byte)
+    found = []
+    for piece in pieces.written:
+        state = begun
+        for byte in piece:
+            state = written_form.after(state, byte)
+        found.append(written_form.shortest(state) if state and piece else DEAD)
+    return found
+
+
+@pytest.mark.parametrize("before", [b"", b'["', b'["abc\xe4', b'["abcd", "', b'["' + b"x" * 40, b'["a","b",', b'[""]'])
+@pytest.mark.parametrize("most", [6, 40, 9000])
+def test_all_tokens_together_go_where_each_goes_alone(before: bytes, most: int) -> None:
+    schema = {"items": {"type": "string", "minLength": 2, "maxLength": most}, "minItems": 2, "maxItems": 40}
+    form, held = json_schema.compiled(schema), to_schema(schema, VOCABULARIES["bytes"], END)
+    state = held.begun
+    for byte in before:
+        state = written_form.after(state, byte)
+    assert held.missing(state).tolist() == missing_by_hand(form, before, VOCABULARIES["bytes"])
+
+
+def test_bytes_that_are_no_utf_8_fit_nowhere() -> None:
+    for wrong in (b"\xc0\xaf", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\xe0\x80\x80", b"\x80", b"\xe4\xb8", b"\xff"):
+        state = written_form.begun(json_schema.compiled({"type": "string"}))
+        for byte in b'"' + wrong + b'"':
+            state = written_form.after(state, byte)
+        assert not state, wrong
 
 
 @pytest.mark.parametrize("vocabulary", VOCABULARIES)
