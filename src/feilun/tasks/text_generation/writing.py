@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -74,24 +75,44 @@ def foretell(run: Runner, inputs: Mapping[str, np.ndarray], features: Features, 
     """`{nats, tokens}` of every text that is there, or of its answer: how unlikely it was, summed over its tokens.
 
     Windows are those of `examples`, so that every token counts once; the end of a plain text does not.
+    Of preferences `gain` too: by how many nats the preferred answer became likelier than it was before training, less
+    the same of the other answer; 0 where one of them is missing.
     """
-    text: Any = features["text"]
+    step, context = partial(_nats, run, state=state), int(features["text"].context)  # type: ignore[attr-defined]
+    found = _summed(step, inputs, "answer", context)
+    made = [{"nats": round(float(nats), 4), "tokens": int(tokens)} for nats, tokens in found]
+    if "rejected" not in inputs:
+        return made
+    still = partial(_still, run)
+    gains = _summed(still, inputs, "answer", context)[:, 0] - found[:, 0]
+    gains -= (_summed(still, inputs, "rejected", context) - _summed(step, inputs, "rejected", context))[:, 0]
+    gains *= (inputs["answer_length"] > 0) & (inputs["rejected_length"] > 0)
+    return [{**one, "gain": round(float(gain), 4)} for one, gain in zip(made, gains, strict=True)]
+
+
+def _summed(
+    nats_of: Callable[[Sequence[np.ndarray]], np.ndarray],
+    inputs: Mapping[str, np.ndarray],
+    answer: str,
+    context: int,
+) -> np.ndarray:
+    """(nats, tokens) of each row, (B, 2), over the tokens that count."""
     windows: list[tuple[int, np.ndarray, np.ndarray]] = []  # row, tokens, which of them count
     for row, count in enumerate(inputs["text_length"]):
         tokens = inputs["text"][row, :count]
-        if "answer" in inputs:
-            tokens = np.concatenate([tokens, inputs["answer"][row, : inputs["answer_length"][row]]])
+        if answer in inputs:
+            tokens = np.concatenate([tokens, inputs[answer][row, : inputs[f"{answer}_length"][row]]])
         counts = dialogue.taught(tokens)
-        for start in range(0, len(tokens) - 1, text.context):
-            part = slice(start, start + text.context + 1)
+        for start in range(0, len(tokens) - 1, context):
+            part = slice(start, start + context + 1)
             windows.append((row, tokens[part], counts[part]))
     found = np.zeros((len(inputs["text"]), 2))
     for start in range(0, len(windows), AT_ONCE):
         some = windows[start : start + AT_ONCE]
-        nats = _nats(run, [tokens for _, tokens, _ in some], state)
+        nats = nats_of([tokens for _, tokens, _ in some])
         for (row, tokens, counts), own in zip(some, nats, strict=True):
             found[row] += own[1 : len(tokens)][counts[1:]].sum(), counts[1:].sum()
-    return [{"nats": round(float(nats), 4), "tokens": int(tokens)} for nats, tokens in found]
+    return found
 
 
 def _step(run: Runner) -> continuing.Step:
@@ -107,13 +128,24 @@ def _sizes(state: State, text: Any) -> continuing.Sizes:
     return continuing.Sizes(**sizes, context=text.context, symbols=text.vocabulary_size, banned=BANNED)
 
 
-def _nats(run: Runner, windows: Sequence[np.ndarray], state: State) -> np.ndarray:
+def _nats(run: Runner, windows: Sequence[np.ndarray], *, state: State) -> np.ndarray:
+    tokens, length = _padded(windows)
+    cache = np.zeros((int(state["layers"]), 2, len(windows), int(state["groups"]), 0, int(state["head"])), np.float32)
+    return run("step", "nats", tokens=tokens, length=length, past=np.zeros_like(length), cache=cache)["nats"]
+
+
+def _still(run: Runner, windows: Sequence[np.ndarray]) -> np.ndarray:
+    tokens, length = _padded(windows)
+    return run("reference", "nats", tokens=tokens, length=length)["nats"]
+
+
+def _padded(windows: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """(tokens (N, T), how many are there (N,)), int64."""
     length = np.array([len(one) for one in windows], np.int64)
     tokens = np.zeros((len(windows), int(length.max())), np.int64)
     for place, one in enumerate(windows):
         tokens[place, : len(one)] = one
-    cache = np.zeros((int(state["layers"]), 2, len(windows), int(state["groups"]), 0, int(state["head"])), np.float32)
-    return run("step", "nats", tokens=tokens, length=length, past=np.zeros_like(length), cache=cache)["nats"]
+    return tokens, length
 
 
 def _answer(one: continuing.Written, text: Any, stops: Sequence[str]) -> Json:
