@@ -34,7 +34,7 @@ def predict(
         )
     rows = [_object(text) for text in row or ()]
     out = Path(output) if output else None
-    answers = lifecycle.call("deployment", "predict", folder, source or rows, _options(options), out)
+    answers = lifecycle.call("deployment", "predict", folder, source or rows, options_of(options), out)
     if out is None:
         lines = [json.dumps(answer, ensure_ascii=False, default=str) for answer in answers]
         return Result(value=answers, text="\n".join(lines), name=thing)
@@ -105,7 +105,8 @@ def _object(text: str) -> dict[str, Any]:
     return row
 
 
-def _options(options: Sequence[str] | None) -> dict[str, Any]:
+def options_of(options: Sequence[str] | None) -> dict[str, Any]:
+    """{key: value} of KEY=VALUE and KEY=@FILE. Raises InputError."""
     from feilun.core import yaml12
 
     pairs = [option.partition("=") for option in options or ()]
@@ -132,7 +133,7 @@ def _file(name: str, place: str) -> Any:
         ) from error
 
 
-_THING = argument("thing", help="my (its champion), my@3, or a path to a run or bundle")
+THING = argument("thing", help="my (its champion), my@3, or a path to a run or bundle")
 
 VERBS = (
     Verb(
@@ -140,7 +141,7 @@ VERBS = (
         group="Ship",
         summary="copy a bundle, verified, to a folder",
         call=export,
-        arguments=(_THING, argument("folder", help="where to")),
+        arguments=(THING, argument("folder", help="where to")),
         changes=True,
         example="feilun export my model/",
     ),
@@ -150,7 +151,7 @@ VERBS = (
         summary="answer rows",
         call=predict,
         arguments=(
-            _THING,
+            THING,
             argument("source", nargs="?", help="a file or folder of rows, as for training"),
             argument("--row", action="append", metavar="JSON", help="a row as JSON; may be repeated"),
             argument(

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from feilun.parts.ops import next_token
+from feilun.parts.ops.held_text import Holding
 
 READ_AT_ONCE = 512  # tokens of prompts a step, padding too: those who write wait no longer than that
 BLOCK = 32  # the cache has room for a multiple of so many tokens
@@ -51,6 +52,7 @@ class Pen:
     decode: Callable[[Sequence[int]], str]
     row: Callable[[str | Sequence[tuple[str, str]]], dict[str, Any]]  # of a text, or (role, said) of turns; DataError
     prompt: Callable[[Mapping[str, Any]], list[int]]  # tokens to go on with, of such a row
+    hold: Callable[[Mapping[str, Any], int], Holding]  # of a JSON schema and at most so many tokens: Wish.allowed
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
