@@ -76,6 +76,12 @@ def test_what_is_told_piece_by_piece_is_the_answer(bundles: dict[str, Path], typ
         assert (code, out.removesuffix("\n")) == (0, asked(bundles["chat"], row, temperature=5.0, **given))
 
 
+def test_what_might_have_become_a_stop_is_told_at_the_end(bundles: dict[str, Path], typed: Typed) -> None:
+    whole = asked(bundles["text"], {"text": "the cat"}, max_length=9)
+    told = typed("the cat\n", bundles["text"], "--max-length", 9, "--option", f"stop=[{json.dumps(whole[-1] + '☃')}]")
+    assert whole and told[1] == f"{whole}\n"
+
+
 def test_what_cannot_be_talked_to_is_told(bundles: dict[str, Path], typed: Typed, bundle: Path) -> None:
     assert (bundle / "manifest.json").is_file() and tiny_bundle.ROW
     wrong = {
