@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from feilun.core.errors import InputError
@@ -40,6 +40,8 @@ class Talk:
         row, seen = batch.add(self.wished(prompt)), 0
         while batch.rows:
             batch.advance()
+            if row.problem:
+                raise answering.refused(row.problem)
             for token in row.tokens[seen:]:
                 told(telling.add(token))
             seen = len(row.tokens)
@@ -72,9 +74,9 @@ def talk(bundle: Bundle, options: Mapping[str, Any]) -> Talk:
         raise answering.refused(error) from None
 
     def wished(prompt: Sequence[int]) -> Wish:
-        allowed = pen.hold(schema, longest).allowed if schema else None
-        seeds = [seed & 0xFFFFFFFF, *prompt]
-        return Wish(prompt=prompt, longest=longest, drawing=drawing, seed=seeds, allowed=allowed)
+        plain = Wish(prompt=prompt, longest=longest, drawing=drawing, seed=[seed & 0xFFFFFFFF, *prompt])
+        holding = pen.hold(schema, longest) if schema else None
+        return replace(plain, allowed=holding.allowed, whole=holding.whole) if holding else plain
 
     text: Any = bundle.features["text"]
     form = text.role if text.role in ("chat", "text") else "question"

@@ -55,6 +55,7 @@ def answer(
             drawing=drawing,
             seed=[seed & 0xFFFFFFFF, *prompt],
             allowed=form.allowed if form else None,
+            whole=form.whole if form else None,
         )
         for prompt, form in zip(prompts, holding, strict=True)
     ]
@@ -65,8 +66,6 @@ def answer(
         ends=(dialogue.END,),
         stop=lambda tokens: bool(stops) and any(one in text.decode(tokens) for one in stops),
     )
-    for one, form in zip(found, holding, strict=True):
-        one.ended = form.whole(one.tokens) if form else one.ended
     return [_answer(one, text, stops) for one in found]
 
 
