@@ -54,11 +54,13 @@ def learnt(folder: Path, kind: str = "dialogue") -> Path:
     batch = {name: torch.from_numpy(array) for name, array in collate(made).items()}
     with initialised(0):
         networks = task.build(given, features)
-    optimizer = torch.optim.Adam(networks["main"].parameters(), 3e-3)
-    for _ in range(120):
-        optimizer.zero_grad()
-        task.objective(networks, batch, "main").mean().backward()
-        optimizer.step()
+    weights = list(networks["main"].parameters())
+    squares = [torch.zeros_like(weight) for weight in weights]
+    for _ in range(120):  # RMSprop by hand: torch.optim imports the compiler, which takes longer than all of this
+        loss = task.objective(networks, batch, "main").mean()
+        for weight, square, gradient in zip(weights, squares, torch.autograd.grad(loss, weights), strict=True):
+            square.mul_(0.99).addcmul_(gradient, gradient, value=0.01)
+            weight.data.addcdiv_(gradient, square.sqrt() + 1e-8, value=-0.001)
     example = {"text": torch.zeros(2, 5, dtype=torch.int64), "text_length": torch.tensor([5, 3])}
     graphs = task.graphs(networks, example)
     (folder / "graphs").mkdir(parents=True)

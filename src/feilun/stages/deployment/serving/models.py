@@ -109,7 +109,8 @@ def _champion(store: Store, home: Path, name: str) -> tuple[Version, Path]:
 def _loaded(version: Version, folder: Path, threads: int, settings: Serve) -> Served:
     """Verified, loaded, and asked once, so that the first request does not pay for what is made on first use."""
     folder = folder / BUNDLE if (folder / BUNDLE).is_dir() else folder
-    bundle = loading.load(folder, threads=threads)
+    # Whoever writes texts has one thread that writes them all: it gets all cores.
+    bundle = loading.load(folder, threads=lambda task: threads if task.writes is None else None)
     _is_registered(bundle, version)
     answers = _warm(bundle)
     embeds = any(isinstance(answer, Mapping) and embedding.KEY in answer for answer in answers)
