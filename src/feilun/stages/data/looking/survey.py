@@ -133,6 +133,8 @@ def _entry(
         role = "left out"
     elif _in_window(recipe, found.column):
         role, why = "left out", "seen through the window"
+    elif found.column not in recipe.inputs and (option := _option(recipe, found.column)):
+        role, why = "target", f"named by target.{option}"
     elif recipe.inputs and found.column not in recipe.inputs and OTHERS not in recipe.inputs:
         role, why = "left out", "not listed under inputs"
     warning = found.warning if role == "input" else ""
@@ -140,6 +142,12 @@ def _entry(
         found = replace(found, kind={"classification": "category", "regression": "number"}.get(task or "", found.kind))
     entry = asdict(replace(found, why=why, warning=warning))
     return {"column": entry.pop("column"), "kind": entry.pop("kind"), "role": role, **entry}
+
+
+def _option(recipe: Recipe, column: str) -> str:
+    """The option of the target that names this column, such as `rejected`; "" if none does."""
+    options = recipe.target.options if recipe.target else {}
+    return next((name for name, value in options.items() if value == column), "")
 
 
 def _with_labels(recipe: Recipe, entry: dict[str, Any], table: pa.Table) -> dict[str, Any]:
