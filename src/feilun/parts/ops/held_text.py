@@ -69,15 +69,16 @@ class Held:
         self._table = np.full((64, 256), NOT_YET, np.int32)
         self._masks: dict[forms.State, np.ndarray] = {}
 
-    def missing(self, state: forms.State) -> np.ndarray:
-        """uint16 (V,): bytes that are missing at least behind each token; DEAD where it does not fit."""
-        state = forms.bounded(state, LONGEST_PIECE + 1)
+    def missing(self, state: forms.State) -> tuple[np.ndarray, int]:
+        """Bytes that are missing at least behind each token: uint16 (V,), DEAD where it does not fit, and so many more
+        behind every one that fits."""
+        state, more = forms.bounded(state, LONGEST_PIECE + 1)
         with self._lock:
             if state not in self._masks:
                 if len(self._masks) * 2 * len(self.pieces.lengths) >= MASK_BYTES:
                     self._masks.clear()
                 self._masks[state] = self._read(state)
-            return self._masks[state]
+            return self._masks[state], more
 
     def _read(self, state: forms.State) -> np.ndarray:
         """All tokens walk through the table together, a byte at a time."""
@@ -127,8 +128,8 @@ class Holding:
         counted as one; where there is no such token, those behind which the least is missing.
         """
         state = self._at(tokens)
-        missing = self._held.missing(state)
-        found: np.ndarray = missing <= min(self._longest - len(tokens) - 1, DEAD - 1)
+        missing, more = self._held.missing(state)
+        found: np.ndarray = missing <= min(self._longest - len(tokens) - 1 - more, DEAD - 1)
         least = missing.min()
         if not found.any() and None not in state and least < DEAD:
             found = missing == least

@@ -92,18 +92,26 @@ def rows_of(state: State) -> list[tuple[np.ndarray, State]]:
     if not places:
         return []
     sets = np.array([place[0].among for place in places])  # type: ignore[union-attr]
-    kinds, which = np.unique(sets, axis=1, return_inverse=True)
+    columns = np.ascontiguousarray(np.packbits(sets, axis=0).T)
+    _, firsts, which = np.unique(
+        columns.view(np.dtype((np.void, columns.shape[1])))[:, 0], return_index=True, return_inverse=True
+    )
     found = []
-    for number, kind in enumerate(kinds.T):
-        if kind.any():
-            going = [place[3] for place, goes in zip(places, kind, strict=True) if goes]
-            found.append((which.reshape(-1) == number, _opened(going)))
+    for number, first in enumerate(firsts.tolist()):
+        going = [place[3] for place, goes in zip(places, sets[:, first].tolist(), strict=True) if goes]
+        if going:
+            found.append((which == number, _opened(going)))
     return found
 
 
-def bounded(state: State, most: int) -> State:
-    """The same for whoever reads at most `most` bytes: longer repetitions are cut, so that few states differ."""
-    return tuple(dict.fromkeys(_bounded(place, most) for place in state))
+def bounded(state: State, most: int) -> tuple[State, int]:
+    """The same for whoever reads at most `most` bytes, and how many bytes fewer are missing there: what must or may be
+    repeated more often than that is, so that few states differ."""
+    both = [_bounded(place, most, cuts=True) for place in state]
+    fewer = {place[4] - (other[4] if other else 0) for place, other in zip(state, both, strict=True) if place}
+    if len(fewer) == 1 and None not in state:
+        return tuple(dict.fromkeys(both)), fewer.pop()
+    return tuple(dict.fromkeys(_bounded(place, most, cuts=False) for place in state)), 0
 
 
 def literal(text: bytes) -> Form:
@@ -176,9 +184,15 @@ def _inside(place: tuple[Form, int, int, Place, int]) -> Sequence[Place]:
     return [again] if at else [again, behind]
 
 
-def _bounded(place: Place, most: int) -> Place:
+def _bounded(place: Place, most: int, *, cuts: bool) -> Place:
+    """cuts: also what must be repeated."""
     if place is None:
         return None
     form, at, times, behind, missing = place
-    times = min(times, max(at, most)) if isinstance(form, Repeat) else times
-    return form, at, times, _bounded(behind, most), missing
+    rest = _bounded(behind, most, cuts=cuts)
+    missing += (rest[4] if rest else 0) - (behind[4] if behind else 0)
+    if isinstance(form, Repeat):
+        least = min(at, most) if cuts else at
+        missing -= (at - least) * form.body.shortest
+        at, times = least, min(times, max(least, most))
+    return form, at, times, rest, missing
