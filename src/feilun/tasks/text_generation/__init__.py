@@ -202,6 +202,7 @@ TASK = Task(
         "top_p": 1.0,
         "repetition_penalty": 1.0,
         "stop": (),
+        "schema": {},
         "seed": 0,
     },
     truth=truth,
