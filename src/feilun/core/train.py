@@ -44,7 +44,9 @@ class PseudoLabels(Frozen):
 class Train(Frozen):
     """How the network learns."""
 
-    epochs: int = Field(30, ge=1, description="passes over the training rows, at most")
+    epochs: int = Field(
+        30, ge=0, description="passes over the training rows, at most; 0: weights from elsewhere, as they are"
+    )
     time_limit_s: float | None = Field(
         None, gt=0, description="stop in time: epochs are cut to what fits into so many seconds of training"
     )

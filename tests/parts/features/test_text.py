@@ -106,3 +106,24 @@ def test_the_same_texts_give_the_same_pieces() -> None:
     """Also where there are more letters than pieces, and all of them equally rare."""
     texts = ["".join(chr(0x4E00 + 37 * row + place) for place in range(37)) for row in range(40)]
     assert len({fit(texts, tokens="bpe", vocabulary=200).tokenizer for _ in range(5)}) == 1
+
+
+def test_several_columns_are_one_text_a_line_each():
+    feature = Text(columns=("title", "body"), tokens="characters").fit({"title": ["ab", "c"], "body": ["d", "e"]})
+    rows = {"title": ["ab", None, "a"], "body": ["d", "e", ""]}
+    assert list(feature.joined(rows)) == ["ab\nd", "e", "a"]
+    assert len(feature.encode(rows)[0]) == 4
+
+
+@pytest.mark.parametrize("text", ["one two, three four", "房间很干净", "one", "", None])
+def test_two_halves_are_the_whole(text):
+    first, second = (Text(columns=("t",), half=half).joined({"t": [text]})[0] for half in ("first", "second"))
+    assert first + second == (text or "")
+    assert first or not text
+
+
+def test_a_vocabulary_may_be_learnt_from_more_columns_than_are_read():
+    rows = {"t": ["one"], "other": ["two two"]}
+    feature = Text(columns=("t",), learns_from=("t", "other"), tokens="words").fit(rows)
+    assert set(feature.known) == {"one", "two"}
+    assert feature.columns == ("t",)

@@ -51,8 +51,8 @@ class Text:
     vocabulary: most token numbers, the most frequent tokens first. 0: 8,000, for grams 60,000.
     marks: put START before and END behind every text, for networks that write text.
     missing: data.missing: texts that say nothing; they are empty.
-    learns_from: columns whose texts the vocabulary is learnt from, so that two features share it; its own if empty.
-    half: "first" or "second": only the words in this half of a text, by their number; empty: all.
+    learns_from: columns whose texts the vocabulary is learnt from; its own if empty.  half: "first" or "second": only
+    the words in this half of a text.  join: one text with the other columns that say so, where a task reads each alone.
     """
 
     kind: ClassVar[str] = "text"
@@ -67,6 +67,7 @@ class Text:
     missing: tuple[str, ...] = ()
     learns_from: tuple[str, ...] = ()
     half: str = ""
+    join: bool = False
     known: tuple[str, ...] = ()  # fitted, for characters and words
     tokenizer: str = ""  # fitted, for bpe and file: the JSON of the tokenizers library
 
