@@ -86,7 +86,7 @@ def test_pairs_are_found_by_meaning(pairs: Learnt) -> None:
 
 def test_an_answer_holds_the_known_texts_in_order(pairs: Learnt) -> None:
     [said] = pairs.answers("where is my parcel")
-    assert said["matches"][0]["text"] == "Locating a missing shipment"
+    assert said["matches"][0]["text"] == "Lost: locating a missing shipment"
     scores = [one["score"] for one in said["matches"]]
     assert len(scores) == 10 and scores == sorted(scores, reverse=True) and scores[0] <= 1.000001
     everything = pairs.answers("where is my parcel", None, "", "🙂", "x" * 100_000, top_k=1000)
@@ -141,7 +141,7 @@ def test_texts_alone_find_their_other_half() -> None:
 
 def test_wrong_passages_are_read_where_they_are_named() -> None:
     asked = recipe({**PAIRS, "negative": "wrong"})
-    rows = [{**row, "wrong": "Replacing the credentials"} for row in TASK.example(0)[:60]]
+    rows = [{**row, "wrong": "Change: replacing the credentials"} for row in TASK.example(0)[:60]]
     assert learn(asked, rows).features["negative"].columns == ("wrong",)
     said = TASK.correct({"question": "a"}, {"match": "b", "wrong": "c"}, asked)
     assert said == {"question": "a", "page": "b", "wrong": "c"}

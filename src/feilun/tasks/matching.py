@@ -339,11 +339,11 @@ THINGS = {  # what customers call it -> what the shop calls it
     ("picture", "photo", "face"): "avatar",
 }
 WISHES = {
-    ("I lost my {}", "where is my {}", "I cannot find my {}"): "Locating a missing {}",
-    ("change my {}", "I want another {}", "my {} is wrong"): "Replacing the {}",
-    ("stop my {}", "get rid of my {}", "I do not want the {}"): "Terminating your {}",
-    ("my {} came too late", "waiting for the {}", "when is my {} here"): "Delays of the {}",
-    ("send my {} to a friend", "give the {} away", "my sister needs the {}"): "Transferring a {}",
+    ("I lost my {}", "where is my {}", "I cannot find my {}"): "Lost: locating a missing {}",
+    ("change my {}", "I want another {}", "my {} is wrong"): "Change: replacing the {}",
+    ("stop my {}", "get rid of my {}", "I do not want the {}"): "Stop: terminating your {}",
+    ("my {} came too late", "waiting for the {}", "when is my {} here"): "Waiting: delays of the {}",
+    ("send my {} to a friend", "give the {} away", "my sister needs the {}"): "Give: transferring a {}",
 }
 
 

@@ -79,7 +79,9 @@ def test_wrong_passages_of_all_rows_are_looked_at_too() -> None:
 def test_labels_bring_texts_together() -> None:
     batch = {**texts(text=[1, 2, 3, 4]), "label": torch.tensor([0, 0, 1, 2])}
     made = matcher.loss(NETWORK, batch, alone)
-    assert made.tolist() == pytest.approx([lost(1, 2, 3, 4), lost(2, 1, 3, 4), lost(3, 3, 1, 2, 4), lost(4, 4, 1, 2, 3)])
+    assert made.tolist() == pytest.approx(
+        [lost(1, 2, 3, 4), lost(2, 1, 3, 4), lost(3, 3, 1, 2, 4), lost(4, 4, 1, 2, 3)]
+    )
 
 
 def test_texts_alone_find_themselves() -> None:

@@ -17,7 +17,20 @@ from feilun.stages.evaluation.bilingual import Phrase, tell
 if TYPE_CHECKING:
     from feilun.core.task import Json
 
-SAID = ("label", "labels", "item", "value", "values", "text", "translation", "items", "boxes", "image", "answer")
+SAID = (
+    "label",
+    "labels",
+    "item",
+    "value",
+    "values",
+    "text",
+    "translation",
+    "items",
+    "boxes",
+    "image",
+    "answer",
+    "match",
+)
 SURE = ("confidence", "probability", "score")
 LONGEST = 200
 TURNING = re.compile("[\u202a-\u202e\u2066-\u2069]")  # Unicode's bidirectional controls
@@ -28,6 +41,8 @@ def said(value: Json) -> str | Phrase:
     """One line: `yes (83 %)`, `dog × 2, cat`, `51,987`; an empty answer says so."""
     if isinstance(value, dict) and "nats" in value:
         return tell("{nats} nats a token", nats=f"{value['nats'] / max(1, value['tokens']):.2f}")
+    if isinstance(value, dict) and "place" in value:
+        return tell("place {place} of {count}", place=f"{value['place']:,}", count=f"{value['of']:,}")
     text = _said(value)
     return cut(text, LONGEST) if text else tell("nothing")
 
