@@ -48,7 +48,7 @@ def features(recipe: Recipe) -> dict[str, Feature]:
     options = {key: value for one in recipe.inputs.values() for key, value in one.options.items()}
     taught = (*columns, *([passage] if form == PAIRS else []), *([negative] if negative else []))
 
-    def text(*read: str, half: str = "") -> Feature:
+    def text(*read: str, half: str = "") -> Any:
         return discover.feature("text", columns=read, learns_from=taught, half=half, **options)
 
     made = {"text": text(*columns)}
@@ -130,7 +130,7 @@ def answer(
     """`{matches: [{text, score}]}`, the known texts that go best with each; with labels also `label`.
 
     top_k: so many, 0 for none.  embedding: also the text's vector, of length 1; scores are cosines of vectors.
-    rerank: words in common count as much as vectors; scores are then sums of reciprocal ranks.
+    rerank: words in common count as much as vectors; scores are then sums of reciprocal ranks (Cormack et al. 2009).
     duplicates: above 0 also `duplicate_of`, the first known text whose cosine is at least so much, or null.
     """
     most = bounded("top_k", top_k, MOST) if top_k else 0
@@ -236,7 +236,7 @@ def baselines(rows: Rows, recipe: Recipe) -> dict[str, Callable[[Rows], list[Jso
     read = {half: discover.feature("text", columns=columns, half=half) for half in ("", "first", "second")}
 
     def texts(given: Rows, half: str = "") -> list[str]:
-        return [text_of(columns[0], one) for one in read[half].joined(given)]  # type: ignore[attr-defined]
+        return [text_of(columns[0], one) for one in read[half].joined(given)]
 
     def passages(given: Rows) -> list[str]:
         return [text_of(target, one) for one in given[target]]
@@ -303,7 +303,7 @@ def _vectors(run: Runner, tokens: Ragged) -> np.ndarray:
 
 
 def _embedded(run: Runner, inputs: Mapping[str, np.ndarray], name: str) -> np.ndarray:
-    """float32 (B, width) of padded texts: a few at a time, as many as their tokens allow, padded no more than needed."""
+    """float32 (B, width) of padded texts: as many at a time as their tokens allow, padded no more than needed."""
     text, length = inputs[name], inputs[f"{name}_length"]
     parts, start = [], 0
     while start < len(text):

@@ -65,4 +65,4 @@ def of_places(known: Sequence[str], pairs: Callable[[Rows], tuple[Sequence[str],
 
 def _words(known: Sequence[str]) -> Any:
     feature = discover.feature("text", columns=(COLUMN,), tokens="words", vocabulary=WORDS, max_length=LONGEST)
-    return feature.fit({COLUMN: known})  # type: ignore[attr-defined]
+    return feature.fit({COLUMN: known})

@@ -76,7 +76,7 @@ class Contrastive(nn.Module):
 class Together(nn.Module):
     """All encoders of a network, joined: rows of one label find each other among the batch (Khosla et al. 2020).
 
-    For a few labels on a text encoder: SetFit (Tunstall et al. 2022).  forward(**batch with target) -> {"losses": (B,)}.
+    For a few labels on a text encoder: SetFit (Tunstall et al. 2022).  forward(**batch, target) -> {"losses": (B,)}.
     """
 
     def __init__(self, network: Any, features: Mapping[str, Any]) -> None:
@@ -102,7 +102,7 @@ def network(method: str, whole: nn.Module, features: Mapping[str, Any]) -> nn.Mo
         "contrastive": "pictures: cnn",
         "labels": "any input",
     }
-    made = known[method](whole, features) if hasattr(whole, "encoders") else None
+    made: nn.Module | None = known[method](whole, features) if hasattr(whole, "encoders") else None
     if made is None or not made.inputs:
         raise RecipeError(
             f"train.pretrain.method {method} needs a network with an encoder of {reads[method]}; this one has none.",

@@ -186,9 +186,8 @@ def _pretrained(lesson: Lesson, networks: dict[str, nn.Module]) -> dict[str, Any
     learning = Learning(objective=selfsupervised.objective, augment=change, early_stop=False)
     plan = lesson.plan.model_copy(update={**ALONE, "epochs": wanted.epochs})
     run = replace(lesson.run, folder=work.folder / PRETRAINING, watch=None, watchers=())
-    work.say.line(
-        f"Pre-training ({wanted.method}): {wanted.epochs} epochs on {len(rows):,} rows{'' if labels else ' without labels'}."
-    )
+    seen = f"{len(rows):,} rows" if labels else f"{len(rows):,} rows without labels"
+    work.say.line(f"Pre-training ({wanted.method}): {wanted.epochs} epochs on {seen}.")
     _phase(
         lesson, PRETRAINING, networks, lambda: fit({"main": network}, arrays, Index(train=rows), learning, plan, run)
     )
