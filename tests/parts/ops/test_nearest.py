@@ -50,3 +50,14 @@ def test_how_many_stand_above_ones_own() -> None:
     assert nearest.above({"rows": rows}, asked, own).tolist() == expected.tolist()
     small = nearest.above(nearest.build(rows, asked, 0, large=100), asked, own)
     assert np.abs(small - expected).max() <= 3  # an 8-bit row may change places with one that is as near
+
+
+def test_more_cells_are_looked_into_where_the_nearest_are_spread() -> None:
+    """Rows with no middles: eight cells hold too few of the nearest, and the build finds that out."""
+    rows, asked, new = (
+        unit(np.random.default_rng(seed).standard_normal((n, 16))) for seed, n in ((1, 5000), (2, 100), (3, 100))
+    )
+    index = nearest.build(rows, asked, seed=0, large=1_000)
+    exact = nearest.search({"rows": rows}, new, 10)[0]
+    few = nearest.search({**index, "probes": nearest.FEWEST_PROBES}, new, 10)[0]
+    assert nearest.recall(few, exact) < 0.95 <= nearest.recall(nearest.search(index, new, 10)[0], exact)
