@@ -360,9 +360,9 @@ TASK = Task(
     example=example,
     example_recipe={
         "inputs": {"question": {"kind": "text", "tokens": "words"}},
-        "target": {"columns": ["page"], "kind": "text"},
+        "target": {"columns": ["page"], "kind": "text", "temperature": 0.1},
         "model": {"name": "bag", "width": 32},
-        "train": {"epochs": 40, "batch_size": 16, "learning_rate": 0.02},
+        "train": {"epochs": 40, "batch_size": 16, "learning_rate": 0.01},
     },
     features=features,
     targets=("label", "passage", "negative", "first", "second"),
