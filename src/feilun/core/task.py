@@ -110,10 +110,15 @@ class Task:
     foretell: Callable[..., list[Json]] | None = None
     # ^ (run, inputs with targets, features, state): judged instead of answers, where many answers are as right as the
     # truth: how likely the truth was
+    writes: Callable[[Runner, Features, State], Any] | None = None
+    # ^ -> parts.ops.continuing.Pen: what a server needs to write texts for many at once, token by token
 
     # judging and learning
     truth: Callable[[Row, Recipe], Json]  # from the raw row, never through the features
     correct: Callable[[Row, Json, Recipe], Row]  # request row + what the user said -> a training row, or DataError
+    compare: Callable[[Row, Json, Json, Recipe], Row] | None = None
+    # ^ (request row, the answer that was given, what the user said or {"thumb": "up" | "down"}): in its place, where
+    # the answer that was given teaches something too
     scores: Callable[
         [Sequence[Json], Sequence[Json], Recipe], dict[str, Score]
     ]  # (answers, truths); first = the main one
