@@ -25,6 +25,9 @@ class Split(Frozen):
     folds: int | None = Field(None, ge=2, description="deal rows into so many folds; `fold` is then the test")
     fold: int = Field(0, ge=0, description="which fold is the test, from 0")
     part: float = Field(1.0, gt=0, le=1, description="share of the training rows that is used, for learning curves")
+    each: int | None = Field(
+        None, ge=1, description="training rows of each class that are used, drawn; for learning from few labels"
+    )
     validation: float = Field(0.1, ge=0, lt=1, description="share that decides when to stop and where thresholds lie")
     gate: float = Field(0.1, ge=0, lt=1, description="share on which a challenger must beat the champion")
     test: float = Field(0.2, ge=0, lt=1, description="share that is only ever scored")

@@ -122,3 +122,24 @@ def test_very_many_marks_on_one_letter_stand_where_it_stands() -> None:
     text = "a" + "\u0301" * 100_000 + " b"
     [places] = Text(columns=("x",), tokens="words", max_length=10**6).fit({"x": [text]}).places({"x": [text]})
     assert places[0].tolist() == [0, 1] and places[-1].tolist() == [len(text) - 1, len(text)]
+
+
+def test_several_columns_are_one_text_a_line_each():
+    feature = Text(columns=("title", "body"), tokens="characters").fit({"title": ["ab", "c"], "body": ["d", "e"]})
+    rows = {"title": ["ab", None, "a"], "body": ["d", "e", ""]}
+    assert list(feature.joined(rows)) == ["ab\nd", "e", "a"]
+    assert len(feature.encode(rows)[0]) == 4
+
+
+@pytest.mark.parametrize("text", ["one two, three four", "房间很干净", "one", "", None])
+def test_two_halves_are_the_whole(text):
+    first, second = (Text(columns=("t",), half=half).joined({"t": [text]})[0] for half in ("first", "second"))
+    assert first + second == (text or "")
+    assert first or not text
+
+
+def test_a_vocabulary_may_be_learnt_from_more_columns_than_are_read():
+    rows = {"t": ["one"], "other": ["two two"]}
+    feature = Text(columns=("t",), learns_from=("t", "other"), tokens="words").fit(rows)
+    assert set(feature.known) == {"one", "two"}
+    assert feature.columns == ("t",)

@@ -37,3 +37,9 @@ def test_words_plurals_and_pairs_of_characters_find_texts() -> None:
         fits = bm25.scores(index, terms.encode({"text": [question]})[0])
         assert bm25.best(fits, 1).tolist() == [place], question
     assert len(terms.encode({"text": ["", None, "..."]}).values) == 0
+
+
+def test_two_rankings_become_one() -> None:
+    places, scores = bm25.fused([np.array([7, 3, 9]), np.array([3, 8])])
+    assert places.tolist() == [3, 7, 8, 9]
+    assert scores.tolist() == pytest.approx([1 / 62 + 1 / 61, 1 / 61, 1 / 62, 1 / 63])

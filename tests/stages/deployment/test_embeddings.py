@@ -10,7 +10,8 @@ import pytest
 import vector_task
 from http_client import ask
 
-from feilun.core.recipe import Serve
+from feilun import lifecycle
+from feilun.core.recipe import Recipe, Serve
 from feilun.parts.store.predictions import read
 from feilun.stages.deployment.serving import server
 
@@ -53,3 +54,15 @@ def test_what_was_asked_is_logged_without_its_vectors(house: Path) -> None:
     records = read(house / "vec" / "predictions").records
     assert [one["row"] for one in records] == [{"text": text} for text in TEXTS]
     assert [one["answer"] for one in records] == [{"dimensions": 3}] * 3
+
+
+def test_a_task_that_gives_vectors_when_asked_is_asked(environment: dict[str, str], tmp_path: Path) -> None:
+    """Matching answers with matches; here with nothing but vectors of length 1."""
+    keys = {"name": "m", "data": {"source": "builtin:matching"}, "evaluate": {"bootstrap": 100}}
+    recipe = Recipe.model_validate({**keys, "train": {"epochs": 1}, "optimize": {"quantize": "none"}})
+    lifecycle.run_recipe(recipe, home=tmp_path, base=tmp_path)
+    with server.background(tmp_path, "m", Serve(port=0), {}) as address:
+        told = ask(address, "/v1/embeddings", {"input": ["where is my parcel", "🙂"]})[1]["data"]
+        said = ask(address, "/v1/predict", {"rows": [{"question": "where is my parcel"}]})[1]["predictions"]
+    assert [sum(number**2 for number in one["embedding"]) for one in told] == pytest.approx([1, 1], abs=1e-4)
+    assert list(said[0]["answer"]) == ["matches"]

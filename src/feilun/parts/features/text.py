@@ -41,7 +41,7 @@ GRAMS_AT_LEAST = 2  # texts that must have a gram: what occurs once teaches noth
 
 @dataclass(frozen=True, kw_only=True)
 class Text:
-    """One text column as ragged int32 token numbers, at least one per text.
+    """A text as ragged int32 token numbers, at least one per text; several columns are put together, a line each.
 
     tokens: "characters", "words", "bpe" (pieces trained on the training rows), or "auto": characters where the texts
     are written without spaces, such as Chinese, else words; "grams": which words, pairs of words and short runs of
@@ -52,6 +52,8 @@ class Text:
     vocabulary: most token numbers, the most frequent tokens first. 0: 8,000, for grams 60,000.
     marks: put START before and END behind every text, for networks that write text.
     missing: data.missing: texts that say nothing; they are empty.
+    learns_from: columns whose texts the vocabulary is learnt from; its own if empty.  half: "first" or "second": only
+    the words in this half of a text.  join: one text with the other columns that say so, where a task reads each alone.
     """
 
     kind: ClassVar[str] = "text"
@@ -64,13 +66,16 @@ class Text:
     marks: bool = False
     file: str | None = None
     missing: tuple[str, ...] = ()
+    learns_from: tuple[str, ...] = ()
+    half: str = ""
+    join: bool = False
     known: tuple[str, ...] = ()  # fitted, for characters and words
     tokenizer: str = ""  # fitted, for bpe and file: the JSON of the tokenizers library
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "columns", tuple(self.columns))
-        object.__setattr__(self, "missing", tuple(self.missing))
-        object.__setattr__(self, "known", tuple(self.known))
+        for name in ("columns", "missing", "learns_from", "known"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        object.__setattr__(self, "learns_from", self.learns_from or self.columns)
         if self.tokens not in TOKENS:
             raise RecipeError(
                 f"tokens {self.tokens!r} of {self.columns[0]} is not one of {', '.join(TOKENS)}.",
@@ -125,7 +130,7 @@ class Text:
 
     def fit(self, rows: Rows) -> Text:
         """Learn the vocabulary. Raises DataError if no row has text."""
-        texts = self._texts(rows[self.columns[0]])
+        texts = [text for column in self.learns_from for text in self._texts(rows[column])]
         check_some(self.columns[0], texts)
         if self.file is not None:
             return replace(self, tokenizer=_read_tokenizer(self.file, self.columns[0]), file=TOKENIZER)
@@ -142,15 +147,25 @@ class Text:
     def encode(self, rows: Rows) -> Ragged:
         """int32 values. A text without a token, or a missing one, is one unknown token."""
         if self.tokens == "grams":
-            return self._bags(self._texts(rows[self.columns[0]]))
+            return self._bags(self._texts(self.joined(rows)))
         room = self.max_length - 2 * self.marks
-        tokens = [row[:room] or [UNKNOWN] for row in self._numbers(self._texts(rows[self.columns[0]]))]
+        tokens = [row[:room] or [UNKNOWN] for row in self._numbers(self._texts(self.joined(rows)))]
         if self.marks:
             tokens = [[START, *row, END] for row in tokens]
         offsets = np.zeros(len(tokens) + 1, np.int64)
         np.cumsum(np.fromiter(map(len, tokens), np.int64, len(tokens)), out=offsets[1:])
         values = np.fromiter(chain.from_iterable(tokens), np.int32, int(offsets[-1]))
         return Ragged(values, offsets)
+
+    def joined(self, rows: Rows) -> Sequence[Any]:
+        """The text of each row as it came, of several columns a line each; of a half the words in it."""
+        cells = rows[self.columns[0]]
+        if len(self.columns) > 1:
+            columns = [[text_of(name, value) for value in rows[name]] for name in self.columns]
+            cells = ["\n".join(filter(None, parts)) for parts in zip(*columns, strict=True)]
+        if self.half:
+            cells = [_half(text_of(self.columns[0], value), self.half) for value in cells]
+        return cells
 
     def places(self, rows: Rows) -> list[np.ndarray]:
         """Per text int32 (T, 2): the letters of each of its tokens in the text as it came, [first, behind the last].
@@ -313,6 +328,13 @@ def text_of(column: str, value: Any) -> str:
         got=f"{value!r:.60}",
         fix="give a string",
     )
+
+
+def _half(text: str, which: str) -> str:
+    """The words before the middle one, or from it on; letters in scripts without spaces are words."""
+    words = [match.start() for match in WORD.finditer(text)]
+    middle = words[len(words) // 2] if len(words) > 1 else len(text)
+    return text[:middle] if which == "first" else text[middle:]
 
 
 def _shortened(places: list[tuple[int, int]], most: int, special: Sequence[int]) -> list[tuple[int, int]]:

@@ -1,8 +1,8 @@
-"""BM25: which of many texts speak of what is asked, by their common terms (Robertson & Zaragoza 2009). Arrays only."""
+"""BM25: which texts speak of what is asked, by their common terms (Robertson & Zaragoza 2009); rankings made one."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from feilun.parts.ops.ragged import Ragged
 # Anserini's setting for short passages: of squad_sub's 808 passages it puts the right one first more often (89.0 %)
 # than 1.2 and 0.75 (88.2 %), and among the first five as often (97.6 and 97.5 %).
 K1, B = 0.9, 0.4
+SMOOTHING = 60  # of reciprocal ranks: Cormack et al. 2009
 
 
 def index(terms: Ragged) -> dict[str, Any]:
@@ -57,3 +58,13 @@ def best(fits: np.ndarray, count: int) -> np.ndarray:
     order = np.argsort(-fits, kind="stable")[:count]
     kept: np.ndarray = order[fits[order] > 0]
     return kept
+
+
+def fused(rankings: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """(places, scores) of what stands in any ranking, by the sum of 1 / (60 + rank) (Cormack et al. 2009)."""
+    places = np.concatenate(rankings)
+    ranks = np.concatenate([np.arange(1, len(ranking) + 1) for ranking in rankings])
+    there, which = np.unique(places, return_inverse=True)
+    total = np.bincount(which, weights=1 / (SMOOTHING + ranks), minlength=len(there))
+    order = np.lexsort((there, -total))
+    return there[order], total[order]

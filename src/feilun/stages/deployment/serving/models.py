@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -113,7 +113,7 @@ def _loaded(version: Version, folder: Path, threads: int, settings: Serve) -> Se
     bundle = loading.load(folder, threads=lambda task: threads if task.writes is None else None)
     _is_registered(bundle, version)
     answers = _warm(bundle)
-    embeds = any(isinstance(answer, Mapping) and embedding.KEY in answer for answer in answers)
+    embeds = embedding.can(bundle, answers)
     writer = _writer(bundle, settings)
     return Served(bundle=bundle, version=version, since=time.time(), writer=writer, embeds=embeds)
 

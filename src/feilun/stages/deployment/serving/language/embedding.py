@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from feilun.parts.store import PredictionLog
 
 KEY = "embedding"
+ALONE = {KEY: True, "top_k": 0}  # options of a task that gives vectors when asked: these, and nothing else
 COLUMN = "text"
 KNOWN = ("model", "input", "encoding_format", "user")
 
@@ -56,7 +57,7 @@ def answer(bundle: Bundle, asked: Asked, log: PredictionLog) -> dict[str, Any]:
     """`{object: list, data: [{object, index, embedding, id}], model, usage}`; base64 holds little-endian float32."""
     rows = [_row(bundle, text) for text in asked.texts]
     data = []
-    for index, (row, told) in enumerate(zip(rows, bundle.predict(rows), strict=True)):
+    for index, (row, told) in enumerate(zip(rows, bundle.predict(rows, **_options(bundle)), strict=True)):
         vector, id = told[KEY], log.new_id()
         # What was asked is logged, not the vector: it can be had again, and is larger than any text.
         logged.note(log, bundle, id, row, {"dimensions": len(vector)}, {})
@@ -65,6 +66,17 @@ def answer(bundle: Bundle, asked: Asked, log: PredictionLog) -> dict[str, Any]:
     read = _tokens(bundle, rows)
     usage = {"prompt_tokens": read, "total_tokens": read}
     return {"object": "list", "data": data, "model": bundle.called, "usage": usage}
+
+
+def can(bundle: Bundle, answers: Sequence[Any]) -> bool:
+    """Whether this bundle gives vectors: always, as these answers of it tell, or when asked."""
+    return KEY in bundle.task.options or any(isinstance(answer, Mapping) and KEY in answer for answer in answers)
+
+
+def _options(bundle: Bundle) -> dict[str, Any]:
+    """What makes it answer with vectors."""
+    known = bundle.task.options
+    return {name: value for name, value in ALONE.items() if name in known} if KEY in known else {}
 
 
 def _row(bundle: Bundle, text: str) -> Row:
