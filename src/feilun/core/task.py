@@ -116,6 +116,9 @@ class Task:
     # judging and learning
     truth: Callable[[Row, Recipe], Json]  # from the raw row, never through the features
     correct: Callable[[Row, Json, Recipe], Row]  # request row + what the user said -> a training row, or DataError
+    compare: Callable[[Row, Json, Json, Recipe], Row] | None = None
+    # ^ (request row, the answer that was given, what the user said or {"thumb": "up" | "down"}): in its place, where
+    # the answer that was given teaches something too
     scores: Callable[
         [Sequence[Json], Sequence[Json], Recipe], dict[str, Score]
     ]  # (answers, truths); first = the main one

@@ -45,9 +45,11 @@ def sizes_of(context: int) -> Sizes:
 def written(
     network: decoder.Network, prompts: Sequence[Sequence[int]], context: int = 64, **more: Any
 ) -> list[Written]:
-    run, sizes = stepping(network), sizes_of(context)
-    told = {"longest": 12, "drawing": Drawing(), "seeds": [[7, *prompt] for prompt in prompts], "ends": (2,), **more}
-    return gone_on(run, prompts, sizes, **told)
+    run, sizes, ends = stepping(network), sizes_of(context), more.pop("ends", (2,))
+    stop, seeds = more.pop("stop", lambda tokens: False), more.pop("seeds", [[7, *prompt] for prompt in prompts])
+    told = {"longest": 12, **more}
+    wishes = [Wish(prompt=prompt, seed=seed, **told) for prompt, seed in zip(prompts, seeds, strict=True)]
+    return gone_on(run, wishes, sizes, ends=ends, stop=stop)
 
 
 def by_reading_again(network: decoder.Network, prompt: Sequence[int], longest: int) -> list[int]:

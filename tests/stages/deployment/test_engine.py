@@ -13,6 +13,7 @@ import pytest
 
 from feilun.core.recipe import Serve
 from feilun.parts.ops.continuing import Pen, Sizes, Wish
+from feilun.parts.ops.held_text import Holding, Pieces, to_schema
 from feilun.stages.deployment.serving.language.engine import Engine, Piece
 from feilun.stages.deployment.serving.replies import Refused
 
@@ -49,7 +50,15 @@ def letters(tokens: Sequence[int]) -> str:
 
 
 def engine_of(step: Counting, **settings: Any) -> Engine:
-    pen = Pen(step=step, sizes=SIZES, ends=(END,), decode=letters, row=lambda asked: {}, prompt=lambda row: [2])
+    pen = Pen(
+        step=step,
+        sizes=SIZES,
+        ends=(END,),
+        decode=letters,
+        row=lambda asked: {},
+        prompt=lambda row: [2],
+        hold=lambda schema, longest: Holding(to_schema(schema, Pieces([]), END), longest),
+    )
     return Engine(pen, Serve(**settings))
 
 

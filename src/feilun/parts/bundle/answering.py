@@ -97,6 +97,12 @@ def by_row(rows: Rows) -> list[Row]:
     return [dict(zip(rows, values, strict=True)) for values in zip(*rows.values(), strict=True)]
 
 
+def refused(error: OutOfBoundsError) -> InputError:
+    """What a user hears of an option that may not be so."""
+    fix = f"leave {error.name} out"
+    return InputError(str(error), where=error.name, expected=error.expected, got=error.got, fix=fix)
+
+
 def _asked(
     task: Task,
     run: Runner,
@@ -112,8 +118,7 @@ def _asked(
     try:
         return task.answer(run, batch, features, state, **options)
     except OutOfBoundsError as error:
-        fix = f"leave {error.name} out"
-        raise InputError(str(error), where=error.name, expected=error.expected, got=error.got, fix=fix) from None
+        raise refused(error) from None
 
 
 def _known(task: Task, options: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from feilun.parts.ops import next_token
+from feilun.parts.ops.held_text import Holding
 
 READ_AT_ONCE = 512  # tokens of prompts a step, padding too: those who write wait no longer than that
 BLOCK = 32  # the cache has room for a multiple of so many tokens
@@ -51,13 +52,15 @@ class Pen:
     decode: Callable[[Sequence[int]], str]
     row: Callable[[str | Sequence[tuple[str, str]]], dict[str, Any]]  # of a text, or (role, said) of turns; DataError
     prompt: Callable[[Mapping[str, Any]], list[int]]  # tokens to go on with, of such a row
+    hold: Callable[[Mapping[str, Any], int], Holding]  # of a JSON schema and at most so many tokens: Wish.allowed
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Wish:
     """What is to be written behind a prompt, of which the last `context` tokens are seen.
 
-    allowed: (tokens written so far) -> bool (symbols,), which may come next, an end among them; None: all may.
+    allowed: (tokens written so far) -> bool (symbols,), which may come next, an end among them; None: all may. May
+    raise OutOfBoundsError.  whole: (tokens) -> whether that is an end; None: where an end was written it is.
     told: so many of the likeliest tokens are noted beside each chosen one; None: nothing is noted.
     """
 
@@ -66,12 +69,14 @@ class Wish:
     drawing: next_token.Drawing = field(default_factory=next_token.Drawing)
     seed: Sequence[int] = (0,)
     allowed: Callable[[Sequence[int]], np.ndarray | None] | None = None
+    whole: Callable[[Sequence[int]], bool] | None = None
     told: int | None = None
 
 
 @dataclass(kw_only=True, slots=True, eq=False)
 class Row:
-    """A wish under way. ended: by an end; else there was no room for more, or it was dropped."""
+    """A wish under way. ended: by an end; else there was no room for more, or it was dropped.  problem: it cannot go
+    on, and has left."""
 
     wish: Wish
     seen: list[int]  # that the cache holds, and what comes next
@@ -80,6 +85,7 @@ class Row:
     log: float = 0.0  # of its tokens' probabilities, summed
     notes: list[tuple[float, list[tuple[int, float]]]] = field(default_factory=list)  # of a token; of the likeliest
     ended: bool = False
+    problem: next_token.OutOfBoundsError | None = None
     past: int = 0  # of what was seen, in the cache
     place: int = -1  # in the cache; none yet
 
@@ -146,6 +152,7 @@ class Batch:
         moved = [row for part in (reading, writing) if part for row in self._moved(part)]
         for row in moved:
             if row.ended or len(row.tokens) >= row.wish.longest:
+                row.ended = row.wish.whole(row.tokens) if row.wish.whole and not row.problem else row.ended
                 self.drop(row)
         return moved
 
@@ -222,29 +229,24 @@ class Batch:
 
 def gone_on(
     step: Step,
-    prompts: Sequence[Sequence[int]],
+    wishes: Sequence[Wish],
     sizes: Sizes,
     *,
-    longest: int,
-    drawing: next_token.Drawing,
-    seeds: Sequence[Sequence[int]],
     ends: Sequence[int],
     stop: Callable[[Sequence[int]], bool] = lambda tokens: False,
 ) -> list[Written]:
-    """At most `longest` tokens behind every prompt, until one of `ends` comes or `stop` says so of what is written.
+    """What each wish gets, until one of `ends` comes or `stop` says so of what is written.
 
     Of a longer prompt its last `context` tokens are seen. Where the context is full, the last half of it is read
-    again, and writing goes on behind that.  seeds: of each row's generator, which its neighbours do not change.
+    again, and writing goes on behind that.  Raises OutOfBoundsError if a wish cannot be held to.
     """
-    wishes = (
-        Wish(prompt=prompt, longest=longest, drawing=drawing, seed=seed)
-        for prompt, seed in zip(prompts, seeds, strict=True)
-    )
     waiting, batch, rows = deque(wishes), Batch(step, sizes, ends), list[Row]()
     while waiting or batch.rows:
         while waiting and (not batch.rows or batch.room_for(waiting[0])):
             rows.append(batch.add(waiting.popleft()))
         for row in batch.advance():
+            if row.problem:
+                raise row.problem
             if not row.ended and stop(row.tokens):
                 row.ended = True
                 batch.drop(row)
@@ -268,11 +270,19 @@ def _allowed(logits: np.ndarray, rows: Sequence[Row], sizes: Sizes) -> np.ndarra
     made[:, list(sizes.banned)] = -np.inf
     made[:, sizes.symbols :] = -np.inf
     for place, row in enumerate(rows):
-        mask = row.wish.allowed(row.tokens) if row.wish.allowed else None
+        mask = _mask(row)
         if mask is not None:
             made[place, : len(mask)][~mask] = -np.inf
             made[place, len(mask) :] = -np.inf
     return made
+
+
+def _mask(row: Row) -> np.ndarray | None:
+    try:
+        return row.wish.allowed(row.tokens) if row.wish.allowed else None
+    except next_token.OutOfBoundsError as error:  # its own: its neighbours go on
+        row.problem = error
+        return np.zeros(0, bool)
 
 
 def _noted(logits: np.ndarray, token: int, count: int) -> tuple[float, list[tuple[int, float]]]:

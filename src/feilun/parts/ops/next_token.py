@@ -16,6 +16,7 @@ BOUNDS = {
 }
 MOST_BEAMS = 32
 MOST_STOPS, LONGEST_STOP = 8, 64
+MOST_TOKENS = 4096  # whatever is asked for: one request must not keep a server busy for ever
 
 
 class OutOfBoundsError(ValueError):

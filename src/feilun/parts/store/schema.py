@@ -73,6 +73,7 @@ THUMBS = Table(
     Column("row", Text, nullable=False),  # JSON, as is answer
     Column("answer", Text, nullable=False),
     Column("thumb", Text, nullable=False),  # up or down
+    Column("lap", Integer),  # that used it first; none yet
     Column("created", Float, nullable=False),
     Index("thumbs_by_name", "name"),
 )

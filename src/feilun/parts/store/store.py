@@ -107,7 +107,7 @@ class Store:
             return thumbs.add(connection, entry)
 
     def thumbs(self, name: str) -> list[dict[str, Any]]:
-        """[{id, name, version, row, answer, thumb, created}] in order of arrival: what was liked, up, and not, down."""
+        """[{id, name, version, row, answer, thumb, created, lap}] as they came."""
         with self.database.read() as connection:
             return thumbs.listed(connection, name)
 
@@ -117,9 +117,10 @@ class Store:
             return feedback.count(connection, name)
 
     def mark_feedback(self, ids: Mapping[str, bool], *, lap: int) -> None:
-        """Note which lap used this feedback: {id: held for judging}."""
+        """Note which lap used these corrections and thumbs: {id: held for judging}."""
         with self.database.write() as connection:
             feedback.mark(connection, ids, lap)
+            thumbs.mark(connection, ids, lap)
 
     # Keys
 

@@ -16,7 +16,7 @@ from feilun.parts.metrics import expression, money
 from feilun.parts.ops.ragged import Ragged
 from feilun.tasks.text_generation import preferring
 from feilun.tasks.text_generation.columns import columns_of, preference_of, role_of
-from feilun.tasks.text_generation.judging import baselines, correct, scores, truth
+from feilun.tasks.text_generation.judging import baselines, compare, correct, scores, truth
 from feilun.tasks.text_generation.stories import example
 from feilun.tasks.text_generation.writing import answer, foretell, pen
 
@@ -202,10 +202,12 @@ TASK = Task(
         "top_p": 1.0,
         "repetition_penalty": 1.0,
         "stop": (),
+        "schema": {},
         "seed": 0,
     },
     truth=truth,
     correct=correct,
+    compare=compare,
     scores=scores,
     paired="text_bits",
     baselines=baselines,

@@ -11,13 +11,12 @@ import numpy as np
 from feilun.core.errors import DataError
 from feilun.core.task import Json, Row, State
 from feilun.parts.features import dialogue
-from feilun.parts.ops import continuing, next_token
+from feilun.parts.ops import continuing, held_text, next_token
 
 if TYPE_CHECKING:
     from feilun.core.protocols import Runner
     from feilun.core.task import Features
 
-LONGEST = 4096  # tokens, whatever is asked for: one request must not keep a server busy for ever
 AT_ONCE = 32  # windows whose likelihood is read together
 BANNED = (dialogue.PADDING, dialogue.UNKNOWN, dialogue.START, dialogue.SYSTEM, dialogue.USER, dialogue.ASSISTANT)
 
@@ -30,6 +29,7 @@ def answer(
     *,
     max_length: int = 200,
     stop: Sequence[str] = (),
+    schema: Mapping[str, Any] | None = None,
     seed: int = 0,
     **drawn: Any,
 ) -> list[Json]:
@@ -38,19 +38,31 @@ def answer(
     The likeliest tokens, or drawn ones if `temperature` is not 0, see `next_token.Drawing`; what is drawn hangs on the
     seed and that text alone.
     finish: "stop" or "length"; confidence: the geometric mean of the tokens' probabilities. Text from a stop on is
-    left out.  Raises OutOfBoundsError for options out of bounds.
+    left out.  schema: the text is JSON that fits it wherever finish is "stop"; None or {}: it is free.
+    Raises OutOfBoundsError for options out of bounds.
     """
     drawing = next_token.Drawing(**drawn)
-    longest, stops = next_token.bounded("max_length", max_length, LONGEST), next_token.stops(stop)
+    longest, stops = next_token.bounded("max_length", max_length, next_token.MOST_TOKENS), next_token.stops(stop)
     text: Any = features["text"]
+    if schema and stops:
+        raise next_token.OutOfBoundsError("stop", "nothing beside schema: what is cut off is no JSON", stop)
+    holding = [_hold(text, schema, longest) if schema else None for _ in inputs["text"]]
     prompts = [row[:count].tolist() for row, count in zip(inputs["text"], inputs["text_length"], strict=True)]
+    wishes = [
+        continuing.Wish(
+            prompt=prompt,
+            longest=longest,
+            drawing=drawing,
+            seed=[seed & 0xFFFFFFFF, *prompt],
+            allowed=form.allowed if form else None,
+            whole=form.whole if form else None,
+        )
+        for prompt, form in zip(prompts, holding, strict=True)
+    ]
     found = continuing.gone_on(
         _step(run),
-        prompts,
+        wishes,
         _sizes(state, text),
-        longest=longest,
-        drawing=drawing,
-        seeds=[[seed & 0xFFFFFFFF, *prompt] for prompt in prompts],
         ends=(dialogue.END,),
         stop=lambda tokens: bool(stops) and any(one in text.decode(tokens) for one in stops),
     )
@@ -71,6 +83,7 @@ def pen(run: Runner, features: Features, state: State) -> continuing.Pen:
         decode=text.decode,
         row=lambda asked: _row(text, asked),
         prompt=prompt,
+        hold=lambda schema, longest: _hold(text, schema, longest),
     )
 
 
@@ -142,6 +155,10 @@ def _row(text: Any, asked: str | Sequence[tuple[str, str]]) -> Row:
     # Taught are single questions: what was said before is part of the question.
     question = asked if isinstance(asked, str) else dialogue.BETWEEN.join(said for _, said in asked)
     return {**dict.fromkeys(text.columns, ""), text.columns[0]: question}
+
+
+def _hold(text: Any, schema: Mapping[str, Any], longest: int) -> held_text.Holding:
+    return held_text.Holding(held_text.to_schema(schema, text.pieces, dialogue.END), longest)
 
 
 def _sizes(state: State, text: Any) -> continuing.Sizes:

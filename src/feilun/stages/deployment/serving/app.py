@@ -71,7 +71,8 @@ def _answers(app: FastAPI, parts: Parts) -> None:
         answers = await parts.predicting.ask(answered)
         ids = _logged(parts, served, rows, answers, {"latency_s": round(time.perf_counter() - started, 6)}, size)
         parts.counters.plain["rows"] += len(rows)
-        shown = [outgoing.labelled(one) for one in answers] if writes else answers
+        is_held = bool(options.get("schema"))
+        shown = [outgoing.labelled(one, is_held=is_held) for one in answers] if writes else answers
         predictions = [{"id": id, "answer": answer} for id, answer in zip(ids, shown, strict=True)]
         told = {"model": served.bundle.called, "predictions": predictions}
         # The ids of these are known as long as they are among the recent ones in memory, and not after a restart.

@@ -64,8 +64,8 @@ def learnable(bundle: Bundle, row: Row, answer: Any) -> None:
     corrected = bundle.task.correct(row, answer, bundle.recipe)
     for name in bundle.task.targets:
         feature = bundle.features.get(name)
-        if feature is not None:
-            feature.encode({column: [corrected[column]] for column in feature.columns if column in corrected})
+        if feature is not None and corrected.keys() >= set(feature.columns):
+            feature.encode({column: [corrected[column]] for column in feature.columns})
 
 
 def _found(log: PredictionLog, id: str) -> dict[str, Any]:

@@ -34,6 +34,7 @@ class Order:
     usage: Callable[[int], dict[str, int]]  # of so many tokens written
     with_notes: bool
     with_usage: bool  # at the end of a stream
+    is_held: bool = False  # to a schema
 
 
 @dataclass(kw_only=True, slots=True)
@@ -65,7 +66,7 @@ class Answering:
 
     async def whole(self) -> dict[str, Any]:
         """The answer when all is written."""
-        order, behind = self._order, self._outgoing.behind()
+        order, behind = self._order, self._outgoing.behind(is_held=self._order.is_held)
         async with aclosing(order.pieces) as pieces:  # type: ignore[type-var]
             async for piece in pieces:
                 await self._take(piece)
@@ -101,7 +102,7 @@ class Answering:
     def _chunk(self, piece: Piece, told: Told) -> dict[str, Any]:
         text = piece.text if self._outgoing.filter is None else told.text
         notes, is_first, told.is_begun = piece.notes, not told.is_begun, True
-        shown = text + (self._outgoing.behind() if piece.finish else "")
+        shown = text + (self._outgoing.behind(is_held=self._order.is_held) if piece.finish else "")
         choice = self._choice(piece.choice, shown, notes, start=len(told.text) - len(text))
         made = {**self._head(is_chunk=True), "choices": [self._order.form.chunk(choice, is_first=is_first)]}
         return {**made, **({"usage": None} if self._order.with_usage else {}), **self._outgoing.facts()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from feilun.core.errors import FeilunError
@@ -21,8 +21,10 @@ MOST_TOLD = 20  # of top_logprobs, as with OpenAI
 UNSAID_TOKENS = 16  # of a completion whose max_tokens is left out, as with OpenAI
 DRAWN = {field.name for field in fields(next_token.Drawing)}
 BOTH = {"model", "n", "seed", "stop", "stream", "stream_options", "logprobs", "max_tokens", *DRAWN}
-CHAT = {*BOTH, "messages", "max_completion_tokens", "top_logprobs"}
+CHAT = {*BOTH, "messages", "max_completion_tokens", "top_logprobs", "response_format"}
 COMPLETION = {*BOTH, "prompt"}
+ANY_OBJECT = {"type": "object"}
+FORM = '{"name": "answer", "schema": {"type": "object"}}'
 HARMLESS = {"user", "metadata", "safety_identifier", "prompt_cache_key", "prompt_cache_retention"}
 # Values that ask for nothing beyond what is done anyway; null is one of them everywhere.
 EMPTY: Mapping[str, tuple[Any, ...]] = {
@@ -61,6 +63,7 @@ class Asked:
     told: int | None  # so many of the likeliest tokens are told beside each; None: no log-probabilities
     stream: bool
     include_usage: bool
+    schema: Mapping[str, Any] | None = None  # what the texts are held to
 
 
 def chat(body: Mapping[str, Any], settings: Serve) -> Asked:
@@ -86,7 +89,8 @@ def chat(body: Mapping[str, Any], settings: Serve) -> Asked:
         raise _wrong("top_logprobs", "`logprobs: true` beside it", told)
     name = "max_completion_tokens" if "max_completion_tokens" in given else "max_tokens"
     longest = _whole(given, name, 1, settings.max_tokens, settings.max_tokens)
-    return _asked(given, [turns], longest, told if logprobs else None)
+    asked = _asked(given, [turns], longest, told if logprobs else None)
+    return replace(asked, schema=_schema(given, asked.stops))
 
 
 def completion(body: Mapping[str, Any], settings: Serve) -> Asked:
@@ -132,6 +136,23 @@ def _asked(given: Mapping[str, Any], prompts: Sequence[Any], longest: int, told:
         stream=stream,
         include_usage=stream and _flag(options or {}, "include_usage"),
     )
+
+
+def _schema(given: Mapping[str, Any], stops: tuple[str, ...]) -> Mapping[str, Any] | None:
+    """What response_format asks for; None: text."""
+    form = given.get("response_format", {"type": "text"})
+    kind = form.get("type") if isinstance(form, dict) else None
+    if kind == "text":
+        return None
+    inner = form.get("json_schema") if kind == "json_schema" else {"schema": ANY_OBJECT}
+    if kind not in ("json_schema", "json_object") or not isinstance(inner, dict):
+        raise _wrong("response_format", f'text, json_object, or {{"type": "json_schema", "json_schema": {FORM}}}', form)
+    if not isinstance(inner.get("schema"), dict):
+        raise _wrong("response_format.json_schema.schema", "a JSON schema", inner.get("schema"))
+    if stops:
+        raise _wrong("stop", "nothing beside response_format: what is cut off is no JSON", list(stops))
+    schema: Mapping[str, Any] = inner["schema"]
+    return schema
 
 
 def _known(body: Mapping[str, Any], known: set[str]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from feilun.core.errors import FeilunError
+from feilun.parts.bundle import answering
 from feilun.parts.ops.continuing import Batch
 from feilun.parts.ops.fair_line import Line
 from feilun.parts.ops.telling import Telling
@@ -159,6 +160,10 @@ class Engine:
     def _tell(self, text: Text) -> None:
         row, telling = text.row, text.telling
         if row is None or text.job.is_over:
+            return
+        if row.problem:
+            self._forget(text.job)
+            self._deliver(text.job, answering.refused(row.problem))
             return
         new = "" if row.ended else telling.add(row.tokens[-1])
         is_full = len(row.tokens) >= row.wish.longest

@@ -37,9 +37,9 @@ class Outgoing:
             raise FeilunError(f"serve.output_filter gave {type(made).__name__}; expected text.")
         return made
 
-    def behind(self) -> str:
-        """What stands behind every text."""
-        return "" if self.label is None else BETWEEN + self.label
+    def behind(self, *, is_held: bool) -> str:
+        """What stands behind every text but JSON that is held to a schema, which must stay JSON."""
+        return "" if self.label is None or is_held else BETWEEN + self.label
 
     def headers(self) -> dict[str, str]:
         """Of every answer with generated text."""
@@ -53,9 +53,9 @@ class Outgoing:
         """A task's answer `{text, ...}` whose text has passed."""
         return {**answer, "text": self.passed(str(answer["text"]))}
 
-    def labelled(self, answer: Mapping[str, Any]) -> dict[str, Any]:
+    def labelled(self, answer: Mapping[str, Any], *, is_held: bool) -> dict[str, Any]:
         """The same with its label."""
-        return {**answer, "text": str(answer["text"]) + self.behind(), **self.facts()}
+        return {**answer, "text": str(answer["text"]) + self.behind(is_held=is_held), **self.facts()}
 
 
 def of(settings: Serve) -> Outgoing:

@@ -66,6 +66,7 @@ async def _written(request: Request, parts: Parts, form: Form, read: Read) -> Re
         usage=ready.usage,
         with_notes=asked.told is not None,
         with_usage=asked.include_usage,
+        is_held=asked.schema is not None,
     )
     answering = Answering(order, parts.log, outgoing)
     parts.counters.plain["rows"] += len(ready.rows)

@@ -23,6 +23,7 @@ CHAT = body(
         "messages": {"type": "array", "items": {"type": "object"}, "description": "role and content of each"},
         **_WRITING,
         "max_completion_tokens": {"type": "integer"},
+        "response_format": {"type": "object", "description": "json_object, or json_schema with a schema to be held to"},
         "logprobs": {"type": "boolean"},
         "top_logprobs": {"type": "integer"},
     },

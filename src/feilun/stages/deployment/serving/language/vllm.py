@@ -130,7 +130,9 @@ class Remote:
             return "/v1/completions", json.dumps({**body, **told, "prompt": asked.prompts}).encode()
         told = {} if asked.told is None else {"logprobs": True, "top_logprobs": asked.told}
         messages = [{"role": role, "content": said} for role, said in asked.prompts[0]]
-        return "/v1/chat/completions", json.dumps({**body, **told, "messages": messages}).encode()
+        held = {"name": "answer", "schema": asked.schema}
+        form = {} if asked.schema is None else {"response_format": {"type": "json_schema", "json_schema": held}}
+        return "/v1/chat/completions", json.dumps({**body, **told, **form, "messages": messages}).encode()
 
     def _served_there(self) -> str:
         """The name of its model, asked once."""

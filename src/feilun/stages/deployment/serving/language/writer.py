@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from feilun.parts.ops.continuing import Wish
+from feilun.parts.ops.next_token import OutOfBoundsError
 from feilun.stages.deployment.serving.language import shapes
+from feilun.stages.deployment.serving.replies import Refused
 
 if TYPE_CHECKING:
     from feilun.core.task import Row
@@ -51,9 +53,7 @@ class Own:
         pen, context = self.engine.pen, self.engine.pen.sizes.context
         rows = [pen.row(prompt) for prompt in asked.prompts]
         prompts = [pen.prompt(row) for row in rows]
-        wishes = [
-            _wish(asked, prompt[-context:], choice) for prompt in prompts for choice in range(asked.n)
-        ]  # one of several texts of a request may hold its own mask, see Wish.allowed
+        wishes = [self._wish(asked, prompt[-context:], choice) for prompt in prompts for choice in range(asked.n)]
         read = sum(map(len, prompts))
         return Ready(
             rows=[row for row in rows for _ in range(asked.n)],
@@ -61,8 +61,14 @@ class Own:
             usage=lambda written: shapes.usage(read, written),
         )
 
-
-def _wish(asked: Asked, prompt: list[int], choice: int) -> Wish:
-    """The first choice draws what /v1/predict draws with the same seed."""
-    seed = (asked.seed & WORD, *prompt, *([choice] if choice else []))
-    return Wish(prompt=prompt, longest=asked.longest, drawing=asked.drawing, seed=seed, told=asked.told)
+    def _wish(self, asked: Asked, prompt: list[int], choice: int) -> Wish:
+        """The first choice draws what /v1/predict draws with the same seed."""
+        seed = (asked.seed & WORD, *prompt, *([choice] if choice else []))
+        plain = Wish(prompt=prompt, longest=asked.longest, drawing=asked.drawing, seed=seed, told=asked.told)
+        if asked.schema is None:
+            return plain
+        try:
+            holding = self.engine.pen.hold(asked.schema, asked.longest)
+        except OutOfBoundsError as error:
+            raise Refused(400, str(error), where=f"response_format.{error.name}", expected=error.expected) from None
+        return replace(plain, allowed=holding.allowed, whole=holding.whole)
