@@ -362,7 +362,7 @@ TASK = Task(
         "inputs": {"question": {"kind": "text", "tokens": "words"}},
         "target": {"columns": ["page"], "kind": "text", "temperature": 0.1},
         "model": {"name": "bag", "width": 32},
-        "train": {"epochs": 40, "batch_size": 16, "learning_rate": 0.005},
+        "train": {"epochs": 60, "batch_size": 16, "learning_rate": 0.004, "patience": None},
     },
     features=features,
     targets=("label", "passage", "negative", "first", "second"),
