@@ -14,7 +14,7 @@ from feilun.core.task import Graph, Json, Row, Rows, Score, State, Task
 from feilun.parts.features import dialogue
 from feilun.parts.features.turns import turns_of
 from feilun.parts.metrics import expression, likelihood, money
-from feilun.parts.ops import continuing, next_token
+from feilun.parts.ops import continuing, next_token, step_graph
 from feilun.parts.ops.ragged import Ragged
 
 if TYPE_CHECKING:
@@ -103,22 +103,25 @@ def graphs(networks: Mapping[str, nn.Module], batch: Mapping[str, Tensor]) -> di
     from feilun.parts.models import decoder
 
     network: Any = networks["main"].eval()
-    rows = len(batch["text"])
-    cache = torch.zeros(len(network.layers), 2, rows, network.sizes.groups, 3, network.sizes.head)
+    tokens = batch["text"].to(torch.int64)
+    held = torch.zeros(len(tokens), network.sizes.groups, 3, network.sizes.head)
+    memory = {f"{what}_{layer}": held for layer in range(len(network.layers)) for what in ("keys", "values")}
     inputs = {
-        "tokens": batch["text"].to(torch.int64),
+        "tokens": tokens,
         "length": batch["text_length"],
-        "past": torch.full((rows,), 3),
-        "cache": cache,
+        "past": torch.full((len(tokens),), 3),
+        "targets": tokens[:, 1:],
+        **memory,
     }
     axes = {
         "tokens": {0: "rows", 1: "new"},
         "length": {0: "rows"},
         "past": {0: "rows"},
-        "cache": {2: "rows", 4: "held"},
+        "targets": {0: "rows", 1: "told"},
+        **{name: {0: "rows", 2: "held"} for name in memory},
         "logits": {0: "rows"},
         "fresh": {2: "rows", 4: "new"},
-        "nats": {0: "rows", 1: "new"},
+        "nats": {0: "rows", 1: "told"},
     }
     step = decoder.Step(network)
     return {"step": Graph(module=step, inputs=inputs, outputs=("logits", "fresh", "nats"), axes=axes)}
@@ -155,7 +158,7 @@ def answer(
     text: Any = features["text"]
     prompts = [row[:count].tolist() for row, count in zip(inputs["text"], inputs["text_length"], strict=True)]
     found = continuing.gone_on(
-        _step(run),
+        step_graph.step(run),
         prompts,
         _sizes(state, text),
         longest=longest,
@@ -185,9 +188,9 @@ def foretell(run: Runner, inputs: Mapping[str, np.ndarray], features: Features, 
     found = np.zeros((len(inputs["text"]), 2))
     for start in range(0, len(windows), AT_ONCE):
         some = windows[start : start + AT_ONCE]
-        nats = _nats(run, [tokens for _, tokens, _ in some], state)
-        for (row, tokens, counts), own in zip(some, nats, strict=True):
-            found[row] += own[1 : len(tokens)][counts[1:]].sum(), counts[1:].sum()
+        nats = step_graph.nats(run, [tokens for _, tokens, _ in some], _sizes(state, text))
+        for (row, _, counts), own in zip(some, nats, strict=True):
+            found[row] += own[counts[1:]].sum(), counts[1:].sum()
     return [{"nats": round(float(nats), 4), "tokens": int(tokens)} for nats, tokens in found]
 
 
@@ -303,26 +306,9 @@ def _context(recipe: Recipe) -> int:
     return int(text.context)
 
 
-def _step(run: Runner) -> continuing.Step:
-    def step(**given: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        made = run("step", "logits", "fresh", **given)
-        return made["logits"], made["fresh"]
-
-    return step
-
-
 def _sizes(state: State, text: Any) -> continuing.Sizes:
     sizes = {name: int(state[name]) for name in ("layers", "groups", "head")}
     return continuing.Sizes(**sizes, context=text.context, symbols=text.vocabulary_size, banned=BANNED)
-
-
-def _nats(run: Runner, windows: Sequence[np.ndarray], state: State) -> np.ndarray:
-    length = np.array([len(one) for one in windows], np.int64)
-    tokens = np.zeros((len(windows), int(length.max())), np.int64)
-    for place, one in enumerate(windows):
-        tokens[place, : len(one)] = one
-    cache = np.zeros((int(state["layers"]), 2, len(windows), int(state["groups"]), 0, int(state["head"])), np.float32)
-    return run("step", "nats", tokens=tokens, length=length, past=np.zeros_like(length), cache=cache)["nats"]
 
 
 def _answer(one: continuing.Written, text: Any, stops: Sequence[str]) -> Json:

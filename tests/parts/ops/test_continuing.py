@@ -11,6 +11,7 @@ import torch
 
 from feilun.parts.engine.randomness import initialised
 from feilun.parts.models import decoder
+from feilun.parts.ops import step_graph
 from feilun.parts.ops.continuing import Sizes, Written, gone_on
 from feilun.parts.ops.next_token import Drawing
 
@@ -31,14 +32,14 @@ def written(
 ) -> list[Written]:
     step = decoder.Step(network)
 
-    def run(**given: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def run(graph: str, *wanted: str, **given: np.ndarray) -> dict[str, np.ndarray]:
         with torch.no_grad():
             out = step(**{name: torch.from_numpy(np.array(value)) for name, value in given.items()})
-        return out["logits"].numpy(), out["fresh"].numpy()
+        return {name: out[name].numpy() for name in wanted}
 
     sizes = Sizes(layers=2, groups=2, head=8, context=context, symbols=20, banned=(0, 1))
     told = {"longest": 12, "drawing": Drawing(), "seeds": [[7, *prompt] for prompt in prompts], "ends": (2,), **more}
-    return gone_on(run, prompts, sizes, **told)
+    return gone_on(step_graph.step(run), prompts, sizes, **told)
 
 
 def by_reading_again(network: decoder.Network, prompt: Sequence[int], longest: int) -> list[int]:

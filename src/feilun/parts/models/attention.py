@@ -17,6 +17,8 @@ NORMS, ACTIVATIONS, POSITIONS = ("rms", "layer"), ("swiglu", "gelu"), ("rotary",
 ROTATION = 10_000.0  # the longest wavelength of rotary positions, over 2 pi
 START_DEVIATION = 0.02  # of weights (GPT-2: Radford et al. 2019)
 
+Memory = tuple[Tensor, Tensor]  # keys and values
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sizes:
@@ -91,7 +93,7 @@ class RootMeanSquare(nn.Module):
 
     def forward(self, state: Tensor) -> Tensor:
         """(..., width) -> the same."""
-        return state * torch.rsqrt(state.square().mean(-1, keepdim=True) + 1e-6) * self.weight
+        return state / torch.sqrt(state.pow(2).mean(-1, keepdim=True) + 1e-6) * self.weight  # onnxruntime makes it one
 
 
 class FeedForward(nn.Module):
@@ -107,7 +109,7 @@ class FeedForward(nn.Module):
         """(B, T, width) -> the same."""
         inner = self.wide(state)
         if self.gated:
-            gate, value = inner.chunk(2, -1)
+            gate, value = inner.split(self.narrow.in_features, -1)
             made: Tensor = self.narrow(functional.silu(gate) * value)
             return made
         made = self.narrow(functional.gelu(inner))
@@ -124,30 +126,56 @@ class Attention(nn.Module):
         self.key_value = nn.Linear(sizes.width, 2 * sizes.groups * sizes.head, bias=False)
         self.join = nn.Linear(sizes.width, sizes.width, bias=False)
 
-    def remembered(self, state: Tensor, turn: Tensor | None = None) -> Tensor:
-        """Keys and values (2, B, groups, T, head) of (B, T, width). turn: rotations of these places."""
-        rows, tokens, _ = state.shape
-        parts = self.key_value(state).reshape(rows, tokens, 2, self.groups, self.head).permute(2, 0, 3, 1, 4)
-        if turn is None:
-            made: Tensor = parts
-            return made
-        return torch.stack([rotated(parts[0], turn), parts[1]])
+    def remembered(self, state: Tensor, turn: Tensor | None = None) -> Memory:
+        """Keys and values, each (B, groups, T, head), of (B, T, width). turn: rotations of these places."""
+        key, value = (self._in_heads(part) for part in self.key_value(state).split(self.groups * self.head, -1))
+        return key if turn is None else rotated(key, turn, self.head // 2), value
 
-    def forward(self, state: Tensor, memory: Tensor, mask: Tensor | None, turn: Tensor | None = None) -> Tensor:
-        """state (B, T, width), memory (2, B, groups, K, head) -> (B, T, width).
+    def forward(
+        self,
+        state: Tensor,
+        memory: Memory,
+        mask: Tensor | None,
+        turn: Tensor | None = None,
+        past: Memory | None = None,
+    ) -> Tensor:
+        """state (B, T, width), memory (B, groups, K, head) twice -> (B, T, width).
 
         mask: float, added to the scores, (B, 1, T, K); None: each place sees itself and those before it, and K is T.
+        past: keys and values (B, groups, P, head) of the places before; the mask is then (B, 1, T, P + K).
         """
-        rows, tokens, width = state.shape
-        query = self.query(state).reshape(rows, tokens, self.heads, self.head).transpose(1, 2)
-        query = query if turn is None else rotated(query, turn)
-        key, value = memory[0], memory[1]
-        if self.groups != self.heads:
-            times = self.heads // self.groups
-            key, value = (_repeated(part, times) for part in (key, value))
-        seen = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask, is_causal=mask is None)
-        made: Tensor = self.join(seen.transpose(1, 2).reshape(rows, tokens, width))
+        query = self._in_heads(self.query(state))
+        query = query if turn is None else rotated(query, turn, self.head // 2)
+        key, value = memory
+        if past is not None:
+            seen = self._over_both(query, past, memory, mask)
+        else:
+            if self.groups != self.heads:
+                times = self.heads // self.groups
+                key, value = (_repeated(part, times) for part in (key, value))
+            seen = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask, is_causal=mask is None)
+        seen = seen.transpose(1, 2)
+        made: Tensor = self.join(seen.reshape(seen.shape[0], seen.shape[1], self.heads * self.head))
         return made
+
+    def _in_heads(self, state: Tensor) -> Tensor:
+        """(B, T, heads x head) -> (B, heads, T, head)."""
+        return state.reshape(state.shape[0], state.shape[1], -1, self.head).transpose(1, 2)
+
+    def _over_both(self, query: Tensor, past: Memory, fresh: Memory, mask: Tensor | None) -> Tensor:
+        """Over what was before and what is new, (B, heads, T, head), without laying them end to end: copying what is
+        remembered took longer than all else where eight rows are written."""
+        rows, _, tokens, _ = query.shape
+        times = self.heads // self.groups
+        asked = query * self.head**-0.5
+        asked = asked if times == 1 else asked.reshape(rows, self.groups, times * tokens, self.head)
+        scores = torch.cat([asked @ key.transpose(2, 3) for key, _ in (past, fresh)], -1)
+        scores = scores if times == 1 else scores.reshape(rows, self.heads, tokens, -1)
+        shares = (scores if mask is None else scores + mask).softmax(-1)
+        shares = shares if times == 1 else shares.reshape(rows, self.groups, times * tokens, -1)
+        before = past[0].shape[2]
+        seen = shares[..., :before] @ past[1] + shares[..., before:] @ fresh[1]
+        return seen if times == 1 else seen.reshape(rows, self.heads, tokens, self.head)
 
 
 class Block(nn.Module):
@@ -166,17 +194,16 @@ class Block(nn.Module):
         state: Tensor,
         mask: Tensor | None,
         turn: Tensor | None,
-        past: Tensor | None = None,
-        other: tuple[Tensor, Tensor] | None = None,
-    ) -> tuple[Tensor, Tensor]:
+        past: Memory | None = None,
+        other: tuple[Memory, Tensor] | None = None,
+    ) -> tuple[Tensor, Memory]:
         """((B, T, width), keys and values of these places, to be remembered).
 
         past: those of the places before.  other: keys and values of another text, and their mask.
         """
         first = self.norms[0](state)
         fresh = self.attention.remembered(first, turn)
-        memory = fresh if past is None else torch.cat([past, fresh], 3)
-        state = state + self.drop_path(self.dropout(self.attention(first, memory, mask, turn)))
+        state = state + self.drop_path(self.dropout(self.attention(first, fresh, mask, turn, past)))
         if self.cross is not None and other is not None:
             seen = self.cross(self.norms[1](state), other[0], other[1])
             state = state + self.drop_path(self.dropout(seen))
@@ -194,17 +221,20 @@ def start(network: nn.Module, layers: int) -> None:
 
 
 def turns(places: Tensor, head: int) -> Tensor:
-    """Cosines and sines (2, B, 1, T, head / 2) of the angles that rotary positions turn by. places: int64 (B, T)."""
+    """Cosines and sines (2, B, 1, T, head) of the angles that rotary positions turn by, see `rotated`.
+
+    places: int64 (B, T).
+    """
     rates = ROTATION ** (-2 * torch.arange(head // 2, device=places.device, dtype=torch.float32) / head)
     angles = places.to(torch.float32).unsqueeze(-1) * rates
-    return torch.stack([angles.cos(), angles.sin()]).unsqueeze(2)
+    cosine, sine = angles.cos(), angles.sin()
+    return torch.stack([torch.cat([cosine, cosine], -1), torch.cat([-sine, sine], -1)]).unsqueeze(2)
 
 
-def rotated(state: Tensor, turn: Tensor) -> Tensor:
-    """(B, heads, T, head): number k and k + head / 2 are turned together (RoFormer: Su et al. 2021)."""
-    one, two = state.chunk(2, -1)
-    cosine, sine = turn[0], turn[1]
-    return torch.cat([one * cosine - two * sine, two * cosine + one * sine], -1)
+def rotated(state: Tensor, turn: Tensor, half: int) -> Tensor:
+    """(B, heads, T, head): number k and k + half, half a head, are turned together (RoFormer: Su et al. 2021)."""
+    one, two = torch.split(state, half, -1)
+    return state * turn[0] + torch.cat([two, one], -1) * turn[1]
 
 
 def _repeated(part: Tensor, times: int) -> Tensor:

@@ -73,18 +73,18 @@ class Network(nn.Module):
         return {"logits": self.logits(states)}
 
     def states(
-        self, tokens: Tensor, places: Tensor, mask: Tensor | None, cache: Tensor | None = None
-    ) -> tuple[Tensor, list[Tensor]]:
-        """((B, T, width), each layer's keys and values to be remembered: (2, B, groups, T, head)).
+        self, tokens: Tensor, places: Tensor, mask: Tensor | None, past: Sequence[attention.Memory] = ()
+    ) -> tuple[Tensor, list[attention.Memory]]:
+        """((B, T, width), each layer's keys and values to be remembered: (B, groups, T, head) twice).
 
-        places: int64 (B, T).  mask: as for `Attention`.  cache: what is remembered of the places before.
+        places: int64 (B, T).  mask: as for `Attention`.  past: what each layer remembers of the places before.
         """
         state = self.vectors(tokens)
         state = self.dropout(state if self.places is None else state + self.places(places))
         turn = attention.turns(places, self.sizes.head) if self.sizes.rotary else None
         fresh = []
         for number, layer in enumerate(self.layers):
-            state, kept = layer(state, mask, turn, None if cache is None else cache[number])
+            state, kept = layer(state, mask, turn, past[number] if past else None)
             fresh.append(kept)
         return self.norm(state), fresh
 
@@ -100,24 +100,29 @@ class Step(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, tokens: Tensor, length: Tensor, past: Tensor, cache: Tensor) -> dict[str, Tensor]:
-        """tokens int64 (B, T), of which `length` (B,) are there; cache (layers, 2, B, groups, P, head), of which `past`
-        (B,) places are.
+    def forward(
+        self, tokens: Tensor, length: Tensor, past: Tensor, targets: Tensor, **held: Tensor
+    ) -> dict[str, Tensor]:
+        """tokens int64 (B, T), of which `length` (B,) are there; targets int64 (B, N): what came behind the first N of
+        them, N may be 0; held: `keys_0`, `values_0`, … of each layer, (B, groups, P, head), of which `past` (B,) places
+        are.
 
-        -> logits (B, symbols) after the last token, fresh (layers, 2, B, groups, T, head), nats (B, T): of each token
-        from those before it in this call, 0 of the first and of padding.
+        -> logits (B, symbols) after the last token, fresh (layers, 2, B, groups, T, head), nats (B, N): of each target.
+        Only of these places are logits made: of a long prompt they take longer than all layers.
         """
-        new, before = attention.counted(tokens), torch.arange(cache.shape[4], device=tokens.device)
+        layers = range(len(self.network.layers))
+        memory = [(held[f"keys_{layer}"], held[f"values_{layer}"]) for layer in layers]
+        new, before = attention.counted(tokens), torch.arange(memory[0][0].shape[2], device=tokens.device)
         remembered = (before.unsqueeze(0) < past.unsqueeze(1)).unsqueeze(1).expand(-1, tokens.shape[1], -1)
-        fresh = new.unsqueeze(2) >= new.unsqueeze(1)
-        mask = torch.where(torch.cat([remembered, fresh], 2), 0.0, HIDDEN).unsqueeze(1)
-        states, kept = self.network.states(tokens, new + past.unsqueeze(1), mask, cache)
-        logits = self.network.logits(states)
-        last = (length - 1).clamp(min=0)[:, None, None].expand(-1, 1, logits.shape[2])
-        told = logits[:, :-1].log_softmax(-1).gather(2, tokens[:, 1:].unsqueeze(2)).squeeze(2)
-        first = torch.zeros_like(tokens[:, :1], dtype=told.dtype)
-        nats = torch.cat([first, -told * (new[:, 1:] < length.unsqueeze(1))], 1)
-        return {"logits": logits.gather(1, last)[:, 0], "fresh": torch.stack(kept), "nats": nats}
+        seen = torch.cat([remembered, new.unsqueeze(2) >= new.unsqueeze(1)], 2)
+        mask = torch.where(seen, 0.0, HIDDEN).unsqueeze(1)
+        states, kept = self.network.states(tokens, new + past.unsqueeze(1), mask, memory)
+        last = (length - 1).clamp(min=0)[:, None, None].expand(-1, 1, states.shape[2])
+        logits = self.network.logits(torch.cat([states.gather(1, last), states[:, : targets.shape[1]]], 1))
+        told = logits[:, 1:].log_softmax(-1).gather(2, targets.unsqueeze(2))
+        fresh = torch.cat([part for one in kept for part in one])  # stacking takes three operators a part
+        shape = (len(layers), 2, tokens.shape[0], -1, tokens.shape[1], self.network.sizes.head)
+        return {"logits": logits[:, 0], "fresh": fresh.reshape(shape), "nats": -told[:, :, 0]}
 
 
 def loss(
