@@ -1,0 +1,96 @@
+"""Answering and judging with a decoder: going on with a text, and telling how likely a text was."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from feilun.core.task import Json, State
+from feilun.parts.features import dialogue
+from feilun.parts.ops import continuing, next_token, step_graph
+
+if TYPE_CHECKING:
+    from feilun.core.protocols import Runner
+    from feilun.core.task import Features
+
+LONGEST = 4096  # tokens, whatever is asked for: one request must not keep a server busy for ever
+AT_ONCE = 32  # windows whose likelihood is read together
+BANNED = (dialogue.PADDING, dialogue.UNKNOWN, dialogue.START, dialogue.SYSTEM, dialogue.USER, dialogue.ASSISTANT)
+
+
+def answer(
+    run: Runner,
+    inputs: Mapping[str, np.ndarray],
+    features: Features,
+    state: State,
+    *,
+    max_length: int = 200,
+    stop: Sequence[str] = (),
+    seed: int = 0,
+    **drawn: Any,
+) -> list[Json]:
+    """`{text, finish, tokens, confidence}`: what comes next, until the end, a stop, or `max_length` tokens.
+
+    The likeliest tokens, or drawn ones if `temperature` is not 0, see `next_token.Drawing`; what is drawn hangs on the
+    seed and that text alone.
+    finish: "stop" or "length"; confidence: the geometric mean of the tokens' probabilities. Text from a stop on is
+    left out.  Raises OutOfBoundsError for options out of bounds.
+    """
+    drawing = next_token.Drawing(**drawn)
+    longest, stops = next_token.bounded("max_length", max_length, LONGEST), next_token.stops(stop)
+    text: Any = features["text"]
+    prompts = [row[:count].tolist() for row, count in zip(inputs["text"], inputs["text_length"], strict=True)]
+    found = continuing.gone_on(
+        step_graph.step(run),
+        prompts,
+        _sizes(state, text),
+        longest=longest,
+        drawing=drawing,
+        seeds=[[seed & 0xFFFFFFFF, *prompt] for prompt in prompts],
+        ends=(dialogue.END,),
+        stop=lambda tokens: bool(stops) and any(one in text.decode(tokens) for one in stops),
+    )
+    return [_answer(one, text, stops) for one in found]
+
+
+def foretell(run: Runner, inputs: Mapping[str, np.ndarray], features: Features, state: State) -> list[Json]:
+    """`{nats, tokens}` of every text that is there, or of its answer: how unlikely it was, summed over its tokens.
+
+    Windows are those of `examples`, so that every token counts once; the end of a plain text does not.
+    """
+    text: Any = features["text"]
+    windows: list[tuple[int, np.ndarray, np.ndarray]] = []  # row, tokens, which of them count
+    for row, count in enumerate(inputs["text_length"]):
+        tokens = inputs["text"][row, :count]
+        if "answer" in inputs:
+            tokens = np.concatenate([tokens, inputs["answer"][row, : inputs["answer_length"][row]]])
+        counts = dialogue.taught(tokens)
+        for start in range(0, len(tokens) - 1, text.context):
+            part = slice(start, start + text.context + 1)
+            windows.append((row, tokens[part], counts[part]))
+    found = np.zeros((len(inputs["text"]), 2))
+    for start in range(0, len(windows), AT_ONCE):
+        some = windows[start : start + AT_ONCE]
+        nats = step_graph.nats(run, [tokens for _, tokens, _ in some], _sizes(state, text))
+        for (row, _, counts), own in zip(some, nats, strict=True):
+            found[row] += own[counts[1:]].sum(), counts[1:].sum()
+    return [{"nats": round(float(nats), 4), "tokens": int(tokens)} for nats, tokens in found]
+
+
+def _sizes(state: State, text: Any) -> continuing.Sizes:
+    sizes = {name: int(state[name]) for name in ("layers", "groups", "head")}
+    return continuing.Sizes(**sizes, context=text.context, symbols=text.vocabulary_size, banned=BANNED)
+
+
+def _answer(one: continuing.Written, text: Any, stops: Sequence[str]) -> Json:
+    said = text.decode(one.tokens)
+    ends = [place for place in (said.find(stop) for stop in stops) if place >= 0]
+    count = len(one.tokens) + (one.ended and not ends)
+    return {
+        "text": said[: min(ends, default=len(said))],
+        "finish": "stop" if one.ended else "length",
+        "tokens": len(one.tokens),
+        "confidence": round(float(np.exp(one.log / max(1, count))), 4),
+    }
