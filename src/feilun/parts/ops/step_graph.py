@@ -27,13 +27,28 @@ def step(run: Run) -> Step:
 
 def nats(run: Run, texts: Sequence[np.ndarray], sizes: Sizes) -> list[np.ndarray]:
     """How unlikely each token of each text is behind those before it: float32 (tokens - 1,)."""
+    tokens, length = _padded(texts)
+    cache = np.zeros((sizes.layers, 2, len(texts), sizes.groups, 0, sizes.head), np.float32)
+    given = {"tokens": tokens, "length": length, "past": np.zeros_like(length), "targets": tokens[:, 1:]}
+    return _cut(run("step", "nats", **given, **_held(cache))["nats"], length)
+
+
+def nats_before(run: Run, texts: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """The same of the graph `reference`: what it was before training."""
+    tokens, length = _padded(texts)
+    return _cut(run("reference", "nats", tokens=tokens, targets=tokens[:, 1:])["nats"], length)
+
+
+def _padded(texts: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """(tokens (N, T), how many are there (N,)), int64."""
     length = np.array([len(one) for one in texts], np.int64)
     tokens = np.zeros((len(texts), int(length.max())), np.int64)
     for place, one in enumerate(texts):
         tokens[place, : len(one)] = one
-    cache = np.zeros((sizes.layers, 2, len(texts), sizes.groups, 0, sizes.head), np.float32)
-    given = {"tokens": tokens, "length": length, "past": np.zeros_like(length), "targets": tokens[:, 1:]}
-    found = run("step", "nats", **given, **_held(cache))["nats"]
+    return tokens, length
+
+
+def _cut(found: np.ndarray, length: np.ndarray) -> list[np.ndarray]:
     return [own[: count - 1] for own, count in zip(found, length.tolist(), strict=True)]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +14,8 @@ from feilun.core.task import Graph, Rows, State, Task
 from feilun.parts.features import dialogue
 from feilun.parts.metrics import expression, money
 from feilun.parts.ops.ragged import Ragged
-from feilun.tasks.text_generation.columns import columns_of, role_of
+from feilun.tasks.text_generation import preferring
+from feilun.tasks.text_generation.columns import columns_of, preference_of, role_of
 from feilun.tasks.text_generation.judging import baselines, correct, scores, truth
 from feilun.tasks.text_generation.stories import example
 from feilun.tasks.text_generation.writing import answer, foretell
@@ -39,20 +41,31 @@ def features(recipe: Recipe) -> dict[str, Feature]:
     options = {key: value for one in recipe.inputs.values() for key, value in one.options.items()}
     if target is None:
         return {"text": discover.feature("dialogue", columns=asked, role=role_of(recipe), **options)}
-    options |= {"learns_from": (*asked, target)}
-    return {
+    rejected = preference_of(recipe).rejected
+    options |= {"learns_from": (*asked, target, *([rejected] if rejected else []))}
+    made = {
         "text": discover.feature("dialogue", columns=asked, role="question", **options),
         "answer": discover.feature("dialogue", columns=(target,), role="answer", **options),
     }
+    if rejected:
+        made["rejected"] = discover.feature("dialogue", columns=(rejected,), role="answer", **options)
+    return made
 
 
 def examples(arrays: Mapping[str, Any], recipe: Recipe) -> tuple[dict[str, Any], np.ndarray]:
     """Windows of as many tokens as the network sees at once: a longer text is several, and no token is left out.
 
     `learnt` is 1 where a token is to be foretold: all of a plain text and its end, of an answer the answer alone.
+    Of preferences see `preferring.examples`.
     """
     text, answer = arrays["text"], arrays.get("answer", arrays["text"])
     context, role = _context(recipe), role_of(recipe)
+    preference = preference_of(recipe)
+    if preference.rejected:
+        made, owners = preferring.examples(arrays, context, preference.beta)
+        if not len(owners):
+            raise _nothing_to_learn(recipe)
+        return made, owners
     end = np.array([dialogue.END], np.int32)
     windows: list[np.ndarray] = []
     learnt: list[np.ndarray] = []
@@ -81,7 +94,12 @@ def build(recipe: Recipe, features: Features) -> dict[str, nn.Module]:
 
     text: Any = features["text"]
     symbols = -(-text.vocabulary_size // WIDE) * WIDE
-    return {"main": decoder.build(decoder.MODEL(**recipe.model.options), symbols, text.context)}
+    options = decoder.MODEL(**recipe.model.options)
+    made: dict[str, nn.Module] = {"main": decoder.build(options, symbols, text.context)}
+    if preference_of(recipe).rejected:
+        still = replace(options, dropout=0.0, drop_path=0.0)
+        made[preferring.REFERENCE] = decoder.build(still, symbols, text.context).requires_grad_(False)
+    return made
 
 
 def objective(
@@ -91,11 +109,14 @@ def objective(
     from feilun.parts.engine import losses
     from feilun.parts.models import decoder
 
-    return decoder.loss(networks[player], batch, loss or losses.cross_entropy)
+    of_token = loss or losses.cross_entropy
+    if preferring.REFERENCE in networks:
+        return preferring.loss(networks, batch, player, of_token)
+    return decoder.loss(networks[player], batch, of_token)
 
 
 def graphs(networks: Mapping[str, nn.Module], batch: Mapping[str, Tensor]) -> dict[str, Graph]:
-    """`step` reads new tokens behind what a cache holds, which may be nothing."""
+    """`step` reads new tokens behind what a cache holds, which may be nothing; `reference` tells likelihoods alone."""
     import torch
 
     from feilun.parts.models import decoder
@@ -122,7 +143,13 @@ def graphs(networks: Mapping[str, nn.Module], batch: Mapping[str, Tensor]) -> di
         "nats": {0: "rows", 1: "told"},
     }
     step = decoder.Step(network)
-    return {"step": Graph(module=step, inputs=inputs, outputs=("logits", "fresh", "nats"), axes=axes)}
+    made = {"step": Graph(module=step, inputs=inputs, outputs=("logits", "fresh", "nats"), axes=axes)}
+    if preferring.REFERENCE in networks:
+        still: Any = networks[preferring.REFERENCE].eval()
+        read = {name: inputs[name] for name in ("tokens", "targets")}
+        own = {name: axes[name] for name in (*read, "nats")}
+        made[preferring.REFERENCE] = Graph(module=decoder.Told(still), inputs=read, outputs=("nats",), axes=own)
+    return made
 
 
 def settle(run: Runner, rows: Mapping[str, Rows], features: Features, recipe: Recipe) -> State:
@@ -160,7 +187,7 @@ TASK = Task(
     },
     features=features,
     reads={"text": "dialogue"},
-    targets=("answer",),
+    targets=("answer", "rejected"),
     defaults={"model": {"name": "decoder"}, "train": {"optimizer": "muon", "learning_rate": 0.01, "batch_size": 16}},
     build=build,
     objective=objective,

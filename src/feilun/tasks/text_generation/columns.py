@@ -1,13 +1,22 @@
-"""Which columns ask, which answer, and what part the first plays."""
+"""Which columns ask, which answer and how, and what part the first plays."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from feilun.core.errors import RecipeError
+from feilun.core.errors import RecipeError, not_one_of
 
 if TYPE_CHECKING:
     from feilun.core.recipe import Recipe
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Preference:
+    """Options of the target that make preferences of it."""
+
+    rejected: str = ""  # the column of answers that were liked less
+    beta: float = 0.1  # how soon a gain in likelihood is enough; with less the network goes further from where it began
 
 
 def columns_of(recipe: Recipe) -> tuple[tuple[str, ...], str | None]:
@@ -33,3 +42,28 @@ def role_of(recipe: Recipe) -> str:
     if target is not None:
         return "question"
     return "chat" if recipe.inputs[asked[0]].kind == "dialogue" else "text"
+
+
+def preference_of(recipe: Recipe) -> Preference:
+    """What the target says of preferences; rejected is "" where it says nothing. Raises RecipeError."""
+    given = recipe.target.options if recipe.target else {}
+    for name in given:
+        if name not in Preference.__dataclass_fields__:
+            raise not_one_of("target", name, Preference.__dataclass_fields__)
+    found = Preference(**given)
+    columns = (*recipe.inputs, *(recipe.target.columns if recipe.target else ()))
+    if not isinstance(found.rejected, str) or found.rejected in columns:
+        raise _wrong("rejected", "a column of its own, such as rejected", found.rejected)
+    if isinstance(found.beta, bool) or not isinstance(found.beta, int | float) or not 0 < found.beta <= 100:
+        raise _wrong("beta", "a number above 0, such as 0.1", found.beta)
+    return found
+
+
+def _wrong(name: str, expected: str, got: object) -> RecipeError:
+    return RecipeError(
+        f"target.{name} is {got!r}; expected {expected}.",
+        where=f"target.{name}",
+        expected=expected,
+        got=repr(got),
+        fix="target: {columns: [chosen], rejected: rejected}",
+    )

@@ -11,7 +11,8 @@ from feilun.core.errors import DataError
 from feilun.core.task import Json, Row, Rows, Score
 from feilun.parts.features.turns import turns_of
 from feilun.parts.metrics import likelihood
-from feilun.tasks.text_generation.columns import columns_of, role_of
+from feilun.tasks.text_generation import preferring
+from feilun.tasks.text_generation.columns import columns_of, preference_of, role_of
 
 if TYPE_CHECKING:
     from feilun.core.recipe import Recipe
@@ -54,21 +55,26 @@ def scores(answers: Sequence[Json], truths: Sequence[Json], recipe: Recipe) -> d
         "bits_per_letter": Score(statistic=likelihood.bits(nats, letters), better="lower"),
         "text_bits": Score(rows=each, better="lower"),
     }
-    return found | {"perplexity": Score(statistic=likelihood.perplexity(nats, tokens), better="lower")}
+    found |= {"perplexity": Score(statistic=likelihood.perplexity(nats, tokens), better="lower")}
+    return preferring.scores(answers) | found if preference_of(recipe).rejected else found
 
 
 def baselines(rows: Rows, recipe: Recipe) -> dict[str, Callable[[Rows], list[Json]]]:
     """N-grams of up to five letters, and how often each letter comes; their tokens are letters."""
     asked, target = columns_of(recipe)
     column = target or asked[0]
-    texts = [_foretold(one, column, recipe) for one in rows[column]]
+    texts, rejected = [_foretold(one, column, recipe) for one in rows[column]], preference_of(recipe).rejected
 
     def told(order: int) -> Callable[[Rows], list[Json]]:
         nats = likelihood.n_grams(texts, order)
+        gains = preferring.baseline(rows, (column, rejected), order) if rejected else None
 
         def answers(given: Rows) -> list[Json]:
             asked = [_foretold(one, column, recipe) for one in given[column]]
-            return [{"nats": round(nats(one), 4), "tokens": len(one)} for one in asked]
+            made: list[Json] = [{"nats": round(nats(one), 4), "tokens": len(one)} for one in asked]
+            if gains is None:
+                return made
+            return [{**one, "gain": round(gain, 6)} for one, gain in zip(made, gains(given), strict=True)]
 
         return answers
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -59,24 +60,45 @@ def foretell(run: Runner, inputs: Mapping[str, np.ndarray], features: Features, 
     """`{nats, tokens}` of every text that is there, or of its answer: how unlikely it was, summed over its tokens.
 
     Windows are those of `examples`, so that every token counts once; the end of a plain text does not.
+    Of preferences `gain` too: by how many nats the preferred answer became likelier than it was before training, less
+    the same of the other answer; 0 where one of them is missing.
     """
     text: Any = features["text"]
+    step = partial(step_graph.nats, run, sizes=_sizes(state, text))
+    found = _summed(step, inputs, "answer", text.context)
+    made = [{"nats": round(float(nats), 4), "tokens": int(tokens)} for nats, tokens in found]
+    if "rejected" not in inputs:
+        return made
+    still = partial(step_graph.nats_before, run)
+    gains = _summed(still, inputs, "answer", text.context)[:, 0] - found[:, 0]
+    gains -= (_summed(still, inputs, "rejected", text.context) - _summed(step, inputs, "rejected", text.context))[:, 0]
+    gains *= (inputs["answer_length"] > 0) & (inputs["rejected_length"] > 0)
+    return [{**one, "gain": round(float(gain), 4)} for one, gain in zip(made, gains, strict=True)]
+
+
+def _summed(
+    nats_of: Callable[[Sequence[np.ndarray]], list[np.ndarray]],
+    inputs: Mapping[str, np.ndarray],
+    answer: str,
+    context: int,
+) -> np.ndarray:
+    """(nats, tokens) of each row, (B, 2), over the tokens that count."""
     windows: list[tuple[int, np.ndarray, np.ndarray]] = []  # row, tokens, which of them count
     for row, count in enumerate(inputs["text_length"]):
         tokens = inputs["text"][row, :count]
-        if "answer" in inputs:
-            tokens = np.concatenate([tokens, inputs["answer"][row, : inputs["answer_length"][row]]])
+        if answer in inputs:
+            tokens = np.concatenate([tokens, inputs[answer][row, : inputs[f"{answer}_length"][row]]])
         counts = dialogue.taught(tokens)
-        for start in range(0, len(tokens) - 1, text.context):
-            part = slice(start, start + text.context + 1)
+        for start in range(0, len(tokens) - 1, context):
+            part = slice(start, start + context + 1)
             windows.append((row, tokens[part], counts[part]))
     found = np.zeros((len(inputs["text"]), 2))
     for start in range(0, len(windows), AT_ONCE):
         some = windows[start : start + AT_ONCE]
-        nats = step_graph.nats(run, [tokens for _, tokens, _ in some], _sizes(state, text))
+        nats = nats_of([tokens for _, tokens, _ in some])
         for (row, _, counts), own in zip(some, nats, strict=True):
             found[row] += own[counts[1:]].sum(), counts[1:].sum()
-    return [{"nats": round(float(nats), 4), "tokens": int(tokens)} for nats, tokens in found]
+    return found
 
 
 def _sizes(state: State, text: Any) -> continuing.Sizes:
