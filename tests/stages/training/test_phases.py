@@ -246,6 +246,8 @@ def test_preferences_are_learnt_against_what_the_network_was_when_training_began
         "evaluate": {"bootstrap": 100},
         "optimize": {"quantize": "none"},
     }
+    profile = lifecycle.call("data", "profile", Recipe.model_validate(asked), base=tmp_path)
+    assert {entry["column"]: entry["role"] for entry in profile} == {"ask": "input", "good": "target", "bad": "target"}
     kept = tensors(trained(Recipe.model_validate(asked), tmp_path))
     more = {
         **asked,
