@@ -193,6 +193,23 @@ class Serve(Frozen):
     rows: int = Field(256, ge=1, description="most rows in one request")
     queue: int = Field(64, ge=1, description="requests that may wait; more are told to come back")
     timeout_s: float = Field(30.0, gt=0, description="longest time for one request")
+    slots: int = Field(8, ge=1, le=256, description="texts that a language model writes at a time; more wait")
+    max_tokens: int = Field(
+        512, ge=1, le=4096, description="most tokens of one written text, and what is meant if unsaid"
+    )
+    cache_mb: float = Field(1024.0, gt=0, description="most memory for the keys and values of all texts being written")
+    content_label: str | None = Field(
+        None, min_length=1, max_length=200, description="stands behind every generated text, as laws ask: AI-generated"
+    )
+    output_filter: str | None = Field(
+        None,
+        description="a Python file with `filter(text) -> str`, which every generated text passes; from the folder in "
+        "which the server is started",
+    )
+    engine: Literal["own", "vllm"] = Field("own", description="what writes: the bundle, or a vLLM server")
+    engine_url: str | None = Field(
+        None, description="of the vLLM server; where left out the environment variable FEILUN_ENGINE_URL"
+    )
 
 
 class Improve(Frozen):

@@ -110,6 +110,8 @@ class Task:
     foretell: Callable[..., list[Json]] | None = None
     # ^ (run, inputs with targets, features, state): judged instead of answers, where many answers are as right as the
     # truth: how likely the truth was
+    writes: Callable[[Runner, Features, State], Any] | None = None
+    # ^ -> parts.ops.continuing.Pen: what a server needs to write texts for many at once, token by token
 
     # judging and learning
     truth: Callable[[Row, Recipe], Json]  # from the raw row, never through the features

@@ -10,18 +10,17 @@ T = TypeVar("T")
 
 
 class Line(Generic[T]):
-    """Things that wait, each under the key of its owner; at most `most` of them."""
+    """Things that wait, each under the key of its owner."""
 
-    def __init__(self, most: int) -> None:
-        self._most = most
+    def __init__(self) -> None:
         self._waiting: dict[str, deque[T]] = {}
 
     def __len__(self) -> int:
         return sum(map(len, self._waiting.values()))
 
-    def add(self, key: str, thing: T) -> bool:
-        """Whether there was room for it; see `gives_way` for making room."""
-        if len(self) >= self._most:
+    def add(self, key: str, thing: T, most: int) -> bool:
+        """Whether there was room for it among at most so many; see `gives_way` for making room."""
+        if len(self) >= most:
             return False
         self._waiting.setdefault(key, deque()).append(thing)
         return True
@@ -33,6 +32,10 @@ class Line(Generic[T]):
         if longest is None or len(self._waiting[longest]) <= len(self._waiting.get(key, ())) + 1:
             return None
         return self._waiting[longest][-1]
+
+    def of(self, key: str) -> list[T]:
+        """What waits of this owner, oldest first."""
+        return list(self._waiting.get(key, ()))
 
     def first(self, served: Mapping[str, int]) -> T | None:
         """The oldest of the owner of whom fewest are served now; among equals the one whose turn is longest ago."""

@@ -39,8 +39,8 @@ class Telling:
         return self._told(new, at_end=False)
 
     def end(self) -> str:
-        """The rest, when no token comes any more."""
-        rest = self.decode(self._tokens[self._anchor :])[self._read :]
+        """The rest, when no token comes any more; of a character cut off in its middle nothing."""
+        rest = self.decode(self._tokens[self._anchor :])[self._read :].removesuffix(STRANGE)
         self._read += len(rest)
         return self._told(rest, at_end=True)
 

@@ -18,7 +18,7 @@ from feilun.tasks.text_generation import preferring
 from feilun.tasks.text_generation.columns import columns_of, preference_of, role_of
 from feilun.tasks.text_generation.judging import baselines, correct, scores, truth
 from feilun.tasks.text_generation.stories import example
-from feilun.tasks.text_generation.writing import answer, foretell
+from feilun.tasks.text_generation.writing import answer, foretell, pen
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -197,6 +197,7 @@ TASK = Task(
     settle=settle,
     answer=answer,
     foretell=foretell,
+    writes=pen,
     options={
         "max_length": 200,
         "temperature": 0.0,

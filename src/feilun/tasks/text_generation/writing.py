@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from feilun.core.task import Json, State
+from feilun.core.errors import DataError
+from feilun.core.task import Json, Row, State
 from feilun.parts.features import dialogue
 from feilun.parts.ops import continuing, next_token, step_graph
 
@@ -56,6 +57,23 @@ def answer(
     return [_answer(one, text, stops) for one in found]
 
 
+def pen(run: Runner, features: Features, state: State) -> continuing.Pen:
+    """What a server needs to write for many at once."""
+    text: Any = features["text"]
+
+    def prompt(row: Mapping[str, Any]) -> list[int]:
+        return [int(token) for token in text.encode({column: [row[column]] for column in text.columns})[0]]
+
+    return continuing.Pen(
+        step=step_graph.step(run),
+        sizes=_sizes(state, text),
+        ends=(dialogue.END,),
+        decode=text.decode,
+        row=lambda asked: _row(text, asked),
+        prompt=prompt,
+    )
+
+
 def foretell(run: Runner, inputs: Mapping[str, np.ndarray], features: Features, state: State) -> list[Json]:
     """`{nats, tokens}` of every text that is there, or of its answer: how unlikely it was, summed over its tokens.
 
@@ -101,6 +119,24 @@ def _summed(
     return found
 
 
+def _row(text: Any, asked: str | Sequence[tuple[str, str]]) -> Row:
+    """A row of this model's columns that asks this text, or this dialogue. Raises DataError if it was taught none."""
+    if text.role == "chat":
+        turns = [("user", asked)] if isinstance(asked, str) else asked
+        return {text.columns[0]: [{"role": role, "content": said} for role, said in turns]}
+    if text.role == "text" and not isinstance(asked, str):
+        raise DataError(
+            "This model was taught to go on with texts, not to answer messages. Ask /v1/completions.",
+            where="messages",
+            expected="a prompt",
+            got="messages",
+            fix="send the text as prompt to /v1/completions",
+        )
+    # Taught are single questions: what was said before is part of the question.
+    question = asked if isinstance(asked, str) else dialogue.BETWEEN.join(said for _, said in asked)
+    return {**dict.fromkeys(text.columns, ""), text.columns[0]: question}
+
+
 def _sizes(state: State, text: Any) -> continuing.Sizes:
     sizes = {name: int(state[name]) for name in ("layers", "groups", "head")}
     return continuing.Sizes(**sizes, context=text.context, symbols=text.vocabulary_size, banned=BANNED)
@@ -108,6 +144,7 @@ def _sizes(state: State, text: Any) -> continuing.Sizes:
 
 def _answer(one: continuing.Written, text: Any, stops: Sequence[str]) -> Json:
     said = text.decode(one.tokens)
+    said = said if one.ended else said.removesuffix(dialogue.STRANGE)  # a character cut off in its middle
     ends = [place for place in (said.find(stop) for stop in stops) if place >= 0]
     count = len(one.tokens) + (one.ended and not ends)
     return {
