@@ -30,7 +30,6 @@ MODELS = ("decoder",)
 LONGEST = 4096  # tokens, whatever is asked for: one request must not keep a server busy for ever
 WIDE = 64  # a table of symbols has a multiple of so many rows: what a GPU multiplies fast
 AT_ONCE = 32  # windows whose likelihood is read together
-BANNED = (dialogue.PADDING, dialogue.UNKNOWN, dialogue.START, dialogue.SYSTEM, dialogue.USER, dialogue.ASSISTANT)
 
 
 def features(recipe: Recipe) -> dict[str, Feature]:
@@ -54,15 +53,15 @@ def examples(arrays: Mapping[str, Any], recipe: Recipe) -> tuple[dict[str, Any],
     `learnt` is 1 where a token is to be foretold: all of a plain text and its end, of an answer the answer alone.
     """
     text, answer = arrays["text"], arrays.get("answer", arrays["text"])
-    context, role = _context(recipe), _role(recipe)
-    end = np.array([dialogue.END], np.int32)
+    asked: Any = features(recipe)["text"]
+    context, role, end = asked.context, _role(recipe), np.array([asked.closing], np.int32)
     windows: list[np.ndarray] = []
     learnt: list[np.ndarray] = []
     rows: list[int] = []
     for row in range(len(text)):
         behind = {"chat": end[:0], "text": end}.get(role)
         tokens = np.concatenate([text[row], answer[row] if behind is None else behind])
-        counts = dialogue.taught(tokens).astype(np.int32)
+        counts, tokens = dialogue.taught(tokens).astype(np.int32), dialogue.plain(tokens)
         for start in range(0, len(tokens) - 1, context):
             part = slice(start, start + context + 1)
             if counts[part][1:].any():
@@ -82,8 +81,9 @@ def build(recipe: Recipe, features: Features) -> dict[str, nn.Module]:
     from feilun.parts.models import decoder
 
     text: Any = features["text"]
-    symbols = -(-text.vocabulary_size // WIDE) * WIDE
-    return {"main": decoder.build(decoder.MODEL(**recipe.model.options), symbols, text.context)}
+    options = decoder.MODEL(**recipe.model.options)
+    symbols = text.vocabulary_size if options.symbols else -(-text.vocabulary_size // WIDE) * WIDE
+    return {"main": decoder.build(options, symbols, text.context)}
 
 
 def objective(
@@ -153,7 +153,7 @@ def answer(
     drawing = next_token.Drawing(**drawn)
     longest, stops = next_token.bounded("max_length", max_length, LONGEST), next_token.stops(stop)
     text: Any = features["text"]
-    prompts = [row[:count].tolist() for row, count in zip(inputs["text"], inputs["text_length"], strict=True)]
+    prompts = [dialogue.plain(row[:count]).tolist() for row, count in zip(inputs["text"], inputs["text_length"], strict=True)]
     found = continuing.gone_on(
         _step(run),
         prompts,
@@ -161,7 +161,7 @@ def answer(
         longest=longest,
         drawing=drawing,
         seeds=[[seed & 0xFFFFFFFF, *prompt] for prompt in prompts],
-        ends=(dialogue.END,),
+        ends=text.stops,
         stop=lambda tokens: bool(stops) and any(one in text.decode(tokens) for one in stops),
     )
     return [_answer(one, text, stops) for one in found]
@@ -178,7 +178,7 @@ def foretell(run: Runner, inputs: Mapping[str, np.ndarray], features: Features, 
         tokens = inputs["text"][row, :count]
         if "answer" in inputs:
             tokens = np.concatenate([tokens, inputs["answer"][row, : inputs["answer_length"][row]]])
-        counts = dialogue.taught(tokens)
+        counts, tokens = dialogue.taught(tokens), dialogue.plain(tokens)
         for start in range(0, len(tokens) - 1, text.context):
             part = slice(start, start + text.context + 1)
             windows.append((row, tokens[part], counts[part]))
@@ -298,11 +298,6 @@ def _nothing_to_learn(recipe: Recipe) -> DataError:
     )
 
 
-def _context(recipe: Recipe) -> int:
-    text: Any = features(recipe)["text"]
-    return int(text.context)
-
-
 def _step(run: Runner) -> continuing.Step:
     def step(**given: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         made = run("step", "logits", "fresh", **given)
@@ -313,7 +308,7 @@ def _step(run: Runner) -> continuing.Step:
 
 def _sizes(state: State, text: Any) -> continuing.Sizes:
     sizes = {name: int(state[name]) for name in ("layers", "groups", "head")}
-    return continuing.Sizes(**sizes, context=text.context, symbols=text.vocabulary_size, banned=BANNED)
+    return continuing.Sizes(**sizes, context=text.context, symbols=text.vocabulary_size, banned=text.banned)
 
 
 def _nats(run: Runner, windows: Sequence[np.ndarray], state: State) -> np.ndarray:

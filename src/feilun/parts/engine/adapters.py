@@ -93,5 +93,7 @@ def _targets(network: nn.Module) -> list[str]:
 
 
 def _top(network: nn.Module) -> list[nn.Parameter]:
-    """What answers, and so learns as a whole: the head, or the last layer."""
+    """What answers, and so learns as a whole: the head, or the last layer; nothing of a network that writes tokens."""
+    if getattr(network, "writes", False):
+        return []
     return list(network.get_submodule(HEAD).parameters()) if hasattr(network, HEAD) else layers(network)[-1]

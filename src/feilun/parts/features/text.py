@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import unicodedata
 from collections import Counter
@@ -16,14 +15,15 @@ import numpy as np
 
 from feilun.core.errors import DataError, RecipeError
 from feilun.core.task import Rows
-from feilun.parts.features import grams
+from feilun.parts.features import grams, pieces
 from feilun.parts.ops import missing
 from feilun.parts.ops.ragged import Ragged
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-TOKENS = ("auto", "characters", "words", "bpe", "grams", "file")
+PIECES = ("bpe", "wordpiece", "unigram")
+TOKENS = ("auto", "characters", "words", *PIECES, "grams", "file")
 PADDING, UNKNOWN, START, END = 0, 1, 2, 3
 # Scripts written without spaces: Han, kana, Thai, Lao, Khmer, Burmese. Each character is a word of its own.
 UNSPACED = (
@@ -42,7 +42,7 @@ GRAMS_AT_LEAST = 2  # texts that must have a gram: what occurs once teaches noth
 class Text:
     """One text column as ragged int32 token numbers, at least one per text.
 
-    tokens: "characters", "words", "bpe" (pieces trained on the training rows), or "auto": characters where the texts
+    tokens: "characters", "words", pieces learnt from the training rows ("bpe", "wordpiece", "unigram"), or "auto": characters where the texts
     are written without spaces, such as Chinese, else words; "grams": which words, pairs of words and short runs of
     characters there are, each once and in no order (Joulin et al. 2016; Bojanowski et al. 2017), for bag and linear.
     file: of a trained tokenizer, tokenizer.json of the tokenizers library, with tokens "file": published weights have
@@ -129,8 +129,9 @@ class Text:
         if self.file is not None:
             return replace(self, tokenizer=_read_tokenizer(self.file, self.columns[0]), file=TOKENIZER)
         chosen = replace(self, tokens=_suited(texts) if self.tokens == "auto" else self.tokens)
-        if chosen.tokens == "bpe":
-            return replace(chosen, tokenizer=_train_bpe(texts, self.vocabulary, self._reserved))
+        if chosen.tokens in PIECES:
+            made = pieces.of_letters(chosen.tokens, texts, self.vocabulary, self._reserved)
+            return replace(chosen, tokenizer=made)
         if chosen.tokens == "grams":
             room = max(1, self.vocabulary - self._first)
             return replace(chosen, known=grams.learn(self._tidy(texts), ALONE, room, GRAMS_AT_LEAST))
@@ -350,29 +351,3 @@ def _read_tokenizer(path: str, column: str) -> str:
             got=str(error)[:100],
             fix="save the tokenizer again with save_pretrained",
         ) from error
-
-
-def _train_bpe(texts: Sequence[str], size: int, reserved: Sequence[str]) -> str:
-    """Byte-pair encoding (Sennrich et al. 2016) over characters, within words and apart from punctuation.
-
-    The alphabet is given, as of equally rare characters the library keeps some by chance.
-    """
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-
-    tokenizer = Tokenizer(models.BPE(unk_token="[UNK]"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Metaspace(), pre_tokenizers.Punctuation()])
-    tokenizer.decoder = decoders.Metaspace()
-    counts = Counter(chain.from_iterable(texts))
-    counts["\u2581"] = counts.pop(" ", 0) + len(texts)  # what Metaspace writes for a space
-    alphabet = sorted(counts, key=lambda letter: (-counts[letter], letter))[: max(1, size // 2)]
-    trainer = trainers.BpeTrainer(
-        vocab_size=size,
-        special_tokens=list(reserved),
-        show_progress=False,
-        initial_alphabet=alphabet,
-        limit_alphabet=len(alphabet),
-    )
-    tokenizer.train_from_iterator(texts, trainer)
-    plain = json.loads(tokenizer.to_str())
-    plain["added_tokens"] = []  # else "[PAD]" in a text would become padding
-    return json.dumps(plain, ensure_ascii=False)

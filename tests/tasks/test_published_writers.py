@@ -1,0 +1,87 @@
+"""Published decoders in the loop: their numbers, their tokens, their adapters; and bundles that others start from."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from published_folders import decoder
+
+from feilun import lifecycle
+from feilun.core.errors import InputError, RecipeError
+from feilun.core.progress import Quiet
+from feilun.core.recipe import Recipe
+from feilun.tasks import text_generation
+
+ROWS = text_generation.example(0)[:120]
+
+
+def recipe(tmp_path: Path, **changes: Any) -> Recipe:
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ROWS), encoding="utf-8")
+    given = {
+        "name": "my",
+        "task": "text_generation",
+        "data": {"source": "rows.jsonl"},
+        "inputs": {"told": "text"},
+        "target": "follows",
+        "model": {"weights": "qwen"},
+        "train": {"epochs": 2},
+        "evaluate": {"bootstrap": 100},
+        "optimize": {"quantize": "none"},
+    }
+    return Recipe.model_validate({**given, **changes})
+
+
+def run(tmp_path: Path, given: Recipe) -> lifecycle.Run:
+    return lifecycle.run_recipe(given, home=tmp_path / "home", base=tmp_path, say=Quiet())
+
+
+def test_an_adapter_of_a_published_decoder(tmp_path: Path) -> None:
+    """Trained, exported, served after the folder is gone; what it says is what transformers says with the adapter."""
+    theirs = decoder(tmp_path / "qwen")
+    made = run(
+        tmp_path, recipe(tmp_path, model={"weights": "qwen", "adapter": {"lora": {"rank": 2}}}, train={"epochs": 3})
+    )
+    assert made.recipe.model.name == "decoder" and made.recipe.train.learning_rate == 2e-4
+    shutil.rmtree(tmp_path / "qwen")
+    bundle = lifecycle.load(made.version, home=tmp_path / "home")
+    feature: Any = bundle.features["text"]
+    assert feature.template and feature.file == "tokenizer.json"
+    assert str(tmp_path) not in (bundle.folder / "recipe.yaml").read_text("utf-8")
+    answers = bundle.predict([{"told": row["told"]} for row in ROWS[:3]], max_length=12)
+    from peft import PeftModel
+
+    adapted = PeftModel.from_pretrained(theirs, str(bundle.folder / "adapter"))
+    for row, answer in zip(ROWS[:3], answers, strict=True):
+        prompt = torch.tensor([feature.encode({"told": [row["told"]]})[0].astype(np.int64)])
+        written = adapted.generate(input_ids=prompt, max_new_tokens=12, do_sample=False, eos_token_id=list(feature.stops))
+        assert feature.decode(written[0, prompt.shape[1] :].tolist()) == answer["text"]
+
+
+def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
+    decoder(tmp_path / "qwen")
+    config = json.loads((tmp_path / "qwen" / "config.json").read_text("utf-8"))
+
+    def wrong(change: dict[str, Any], **changes: Any) -> None:
+        (tmp_path / "qwen" / "config.json").write_text(json.dumps({**config, **change}), encoding="utf-8")
+        run(tmp_path, recipe(tmp_path, **changes))
+
+    with pytest.raises(RecipeError, match="auto_map"):
+        wrong({"auto_map": {"AutoModel": "code.Model"}})
+    with pytest.raises(RecipeError, match=r"'mixtral', which is not read here. Known are bert"):
+        wrong({"model_type": "mixtral"})
+    with pytest.raises(RecipeError, match="see 96 tokens"):
+        wrong({}, inputs={"told": {"kind": "text", "context": 200}})
+    with pytest.raises(RecipeError, match="which writes texts; the task is classification"):
+        wrong({}, task="classification")
+    (tmp_path / "qwen" / "model.safetensors").rename(tmp_path / "qwen" / "pytorch_model.bin")
+    with pytest.raises(InputError, match="pickled"):
+        wrong({})
+    (tmp_path / "qwen" / "tokenizer.json").unlink()
+    with pytest.raises(Exception, match=r"AutoTokenizer"):
+        wrong({})
