@@ -41,6 +41,7 @@ def run(tmp_path: Path, given: Recipe) -> lifecycle.Run:
     return lifecycle.run_recipe(given, home=tmp_path / "home", base=tmp_path, say=Quiet())
 
 
+@pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning")
 def test_an_adapter_of_a_published_decoder(tmp_path: Path) -> None:
     """Trained, exported, served after the folder is gone; what it says is what transformers says with the adapter."""
     theirs = decoder(tmp_path / "qwen")
@@ -58,7 +59,7 @@ def test_an_adapter_of_a_published_decoder(tmp_path: Path) -> None:
 
     adapted = PeftModel.from_pretrained(theirs, str(bundle.folder / "adapter"))
     for row, answer in zip(ROWS[:3], answers, strict=True):
-        prompt = torch.tensor([feature.encode({"told": [row["told"]]})[0].astype(np.int64)])
+        prompt = torch.from_numpy(feature.encode({"told": [row["told"]]})[0].astype(np.int64))[None]
         written = adapted.generate(input_ids=prompt, max_new_tokens=12, do_sample=False, eos_token_id=list(feature.stops))
         assert feature.decode(written[0, prompt.shape[1] :].tolist()) == answer["text"]
 
@@ -85,3 +86,51 @@ def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
     (tmp_path / "qwen" / "tokenizer.json").unlink()
     with pytest.raises(Exception, match=r"AutoTokenizer"):
         wrong({})
+
+
+def test_a_bundle_is_where_another_begins(tmp_path: Path) -> None:
+    """Pre-trained on plain texts, then taught to answer: its tokens, its model, and a lower loss than from nothing."""
+    rows = text_generation.example(1)[:300]
+    (tmp_path / "book.jsonl").write_text(
+        "".join(json.dumps({"text": f"{row['told']}\n{row['follows']}"}) + "\n" for row in rows), encoding="utf-8"
+    )
+    small = {"name": "decoder", "size": "tiny", "width": 48, "depth": 2, "positions": "learned", "tied": False}
+    before = run(
+        tmp_path,
+        recipe(
+            tmp_path,
+            name="book",
+            data={"source": "book.jsonl"},
+            inputs={"text": {"kind": "text", "tokens": "characters", "context": 96}},
+            target=None,
+            model=small,
+            train={"epochs": 4, "learning_rate": 0.004, "optimizer": "adamw"},
+        ),
+    )
+    plain = {"train": {"epochs": 1, "learning_rate": 0.001, "optimizer": "adamw"}}
+    alone = run(
+        tmp_path,
+        recipe(
+            tmp_path,
+            name="alone",
+            model=small,
+            inputs={"told": {"kind": "text", "tokens": "characters", "context": 64}},
+            **plain,
+        ),
+    )
+    inputs = {"told": {"kind": "text", "context": 64}}  # fewer places than the book's model has
+    bundle = str(before.stages["deployment"] / "bundle")
+    tuned = run(tmp_path, recipe(tmp_path, name="tuned", model={"weights": bundle}, inputs=inputs, **plain))
+    assert tuned.recipe.model.options["width"] == 48
+    home = tmp_path / "home"
+    ours, theirs = (lifecycle.load(one.version, home=home).features["text"] for one in (tuned, before))
+    assert ours.known == theirs.known and ours.known  # type: ignore[attr-defined]
+    bits = [
+        json.loads((one.stages["evaluation"] / "scores.json").read_text("utf-8"))["scores"]["bits_per_letter"]["value"]
+        for one in (tuned, alone)
+    ]
+    assert bits[0] < 0.8 * bits[1]
+    named = run(tmp_path, recipe(tmp_path, name="named", model={"weights": before.version}, inputs=inputs, **plain))
+    assert named.recipe.inputs["told"].options["tokens"] == "file"
+    with pytest.raises(RecipeError, match="asks for others"):
+        run(tmp_path, recipe(tmp_path, model={"weights": bundle}, inputs={"told": {"kind": "text", "tokens": "bpe"}}))

@@ -92,7 +92,9 @@ class Network(nn.Module):
         places: int64 (B, T).  mask: as for `Attention`.  cache: what is remembered of the places before.
         """
         state = self.vectors(tokens)
-        state = self.dropout(state if self.places is None else state + self.places(places))
+        if self.places is not None:  # a token that is only foretold may stand one place behind the last
+            state = state + self.places(places.clamp(max=self.places.num_embeddings - 1))
+        state = self.dropout(state)
         turn = attention.turns(places, self.sizes.head, self.rates) if self.sizes.rotary else None
         fresh = []
         for number, layer in enumerate(self.layers):

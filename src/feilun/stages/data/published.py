@@ -133,7 +133,8 @@ def _tokens(folder: Path, config: Mapping[str, Any], *, writes: bool) -> dict[st
     path = folder / "tokenizer.json"
     if not path.is_file():
         raise DataError(
-            f"{folder} has no tokenizer.json, which says how the weights count their tokens.",
+            f"{folder} has no tokenizer.json, which says how the weights count their tokens. Where there are other files "
+            "of a tokenizer, such as tokenizer.model, AutoTokenizer of transformers makes it of them.",
             where="model.weights",
             expected="tokenizer.json",
             got=", ".join(sorted(one.name for one in folder.glob("*.*"))[:5]),

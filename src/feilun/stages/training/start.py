@@ -14,12 +14,12 @@ import safetensors.torch
 from torch import Tensor, nn
 
 from feilun.core.errors import InputError, IntegrityError
-from feilun.core.manifest import hash_file, read_json, write_bytes
+from feilun.core.manifest import hash_file, read_json, write_bytes, write_json
 from feilun.core.protocols import Say
 from feilun.core.recipe import Model
 from feilun.parts.bundle import layout
 from feilun.parts.engine import transfer
-from feilun.parts.models import published_decoders
+from feilun.parts.models import published_adapters, published_decoders
 from feilun.stages.training import tables
 from feilun.stages.training.tables import ENCODER
 
@@ -99,6 +99,15 @@ def begin(networks: Mapping[str, nn.Module], model: Model, features: Mapping[str
     matched |= tables.fewer_places(networks, tensors)
     taken = transfer.take(networks, tensors, where=str(model.weights), called=called, tables=matched)
     say.line(taken.words(str(model.weights)))
+
+
+def publish_adapter(folder: Path, model: Model) -> None:
+    """The adapter in this folder under the names of the published decoder that it was trained on, for others' use."""
+    path, facts = folder / "adapter_model.safetensors", folder / "adapter_config.json"
+    gpt2 = model.options.get("positions") == "learned"
+    tensors, config = published_adapters.published(_read(path)[0], read_json(facts), gpt2=gpt2)
+    write_bytes(path, safetensors.torch.save(tensors))
+    write_json(facts, {**config, "base_model_name_or_path": str(model.weights)})
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
