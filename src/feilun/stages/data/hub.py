@@ -57,23 +57,37 @@ def _kept(name: str, revision: str) -> Path | None:
 
 
 def _fetched(name: str, revision: str) -> Path:
+    endpoint = os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
+    page = f"{endpoint}/{name}/tree/{revision}"
     try:
         from huggingface_hub import snapshot_download
     except ModuleNotFoundError:
-        raise _absent(name, revision, "the package huggingface_hub is not here") from None
+        raise _absent(name, page, "the package huggingface_hub is not here") from None
     try:
         return Path(snapshot_download(name, revision=revision, allow_patterns=list(FILES)))
     except Exception as error:  # of the network, of the hub, of the disk: whatever it is, files can be put there
-        raise _absent(name, revision, f"{type(error).__name__}: {error}".partition("\n")[0][:200]) from error
+        raise _absent(name, page, f"{type(error).__name__}: {error}".partition("\n")[0][:200]) from error
 
 
-def _absent(name: str, revision: str, why: str) -> InputError:
-    endpoint = os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
+def _from_modelscope(name: str, revision: str) -> Found:
+    """What `modelscope download` put into its cache, which holds one revision of each name."""
+    cache = Path(os.environ.get("MODELSCOPE_CACHE", "~/.cache/modelscope/hub")).expanduser()
+    plain = name.replace(".", "___")  # as its client spells folders
+    folders = [cache / "models" / one for one in (name, plain)] + [cache / one for one in (name, plain)]
+    for folder in folders:
+        if (folder / "config.json").is_file():
+            return Found(folder=folder, pinned=f"modelscope:{name}")
+    endpoint = os.environ.get("MODELSCOPE_ENDPOINT", "https://modelscope.cn").rstrip("/")
+    said = f"type: modelscope download --model {name} --revision {revision}"
+    raise _absent(name, f"{endpoint}/models/{name}/files", f"nothing in {cache}; {said}")
+
+
+def _absent(name: str, page: str, why: str) -> InputError:
     files = "config.json, model.safetensors (or its parts and model.safetensors.index.json), tokenizer.json, "
     files += "tokenizer_config.json and, where there are, generation_config.json and chat_template.jinja"
     return InputError(
         f"model.weights {name} is not on this machine, and could not be fetched ({why}). Download from "
-        f"{endpoint}/{name}/tree/{revision} the files {files} into one folder, and name that folder: "
+        f"{page} the files {files} into one folder, and name that folder: "
         "model: {weights: FOLDER}. A mirror of the hub is named by the environment variable HF_ENDPOINT.",
         where="model.weights",
         expected="a folder, or a name that can be reached",
