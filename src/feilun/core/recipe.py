@@ -54,7 +54,7 @@ class Data(Frozen):
     format: str | None = Field(
         None,
         description="csv, jsonl, parquet, npz, conll, text (pages of a plain text), image_folder, text_folder or idx; "
-        "found out where left out",
+        "found out where left out; of a folder all files of that kind",
     )
     delimiter: str | None = Field(None, min_length=1, max_length=1, description="between cells of a CSV; found out")
     encoding: str | None = Field(None, description="of a text file, such as utf-8 or gb18030; found out")

@@ -94,6 +94,7 @@ class Task:
     examples: Callable[[Mapping[str, Any], Recipe], tuple[dict[str, Any], np.ndarray]] | None = None
     # ^ arrays -> (arrays of examples, row number of each example): windows, tiles, packing. None: an example is a row
     turns: tuple[str, ...] = ("main",)  # which player learns at step t: turns[t % len(turns)]
+    # a player called "reference" takes no turn: it is what main is when training begins, and stays so
     noise: Callable[[Recipe], Mapping[str, Shape]] | None = None  # shapes per example of what the engine draws, N(0, 1)
     early_stop: bool = True
     outputs: Mapping[str, str] = field(default_factory=dict)  # for distillation: categorical | binary | real

@@ -47,3 +47,23 @@ def test_exact_ignores_space_around_only() -> None:
 
 def test_tokens_of_scripts_without_spaces() -> None:
     assert text.tokens("Hello, 世界 ok!") == ["Hello", ",", "世", "界", "ok", "!"]
+
+
+SIGNS = [
+    ("Ein T-Shirt, 1,5 m (2-mal)!", ["Ein", "T-Shirt", ",", "1,5", "m", "(", "2", "-", "mal", ")", "!"]),
+    ("Rock'n'Roll & Pop/Jazz... 3.000", ["Rock'n'Roll", "&", "Pop", "/", "Jazz", ".", ".", ".", "3.000"]),
+    ("a.b c,d 7.8.", ["a", ".", "b", "c", ",", "d", "7.8", "."]),
+    ("它在2010年,很好。A-B", ["它", "在", "2010", "年", ",", "很", "好", "。", "A-B"]),
+]
+
+
+@pytest.mark.parametrize(("said", "words"), SIGNS)
+def test_words_are_those_of_the_script_that_everybody_uses(said: str, words: list[str]) -> None:
+    assert text.tokens(said) == words
+
+
+def test_bleu_is_what_sacrebleu_says() -> None:
+    """Computed with sacrebleu 2.6.0, tokens zh."""
+    said = ["我们去了北京，天气很好。", "他说2010年GDP增长8.5%"]
+    right = ["我们去北京，天气不错。", "他说在2010年GDP增长了8.5%。"]
+    assert 100 * text.bleu(said, right)(np.arange(2)) == pytest.approx(44.891415265251)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import random
 import shutil
 import signal
@@ -229,3 +230,29 @@ def test_inputs_alone_need_an_encoder_that_reads_in_order(folder: Path) -> None:
     given = recipe(folder, "next", train={"pretrain": {"method": "masked"}})
     with pytest.raises(RecipeError, match="transformer, gru"):
         trained(given.but(model={"name": "mlp"}), folder)
+
+
+def test_preferences_are_learnt_against_what_the_network_was_when_training_began(tmp_path: Path) -> None:
+    pairs = [{"ask": f"how are you {n}", "good": f"well {n}", "bad": f"no {n}"} for n in range(40)]
+    (tmp_path / "pairs.jsonl").write_text("\n".join(json.dumps(pair) for pair in pairs), encoding="utf-8")
+    asked = {
+        "name": "pairs",
+        "task": "text_generation",
+        "data": {"source": str(tmp_path / "pairs.jsonl")},
+        "inputs": {"ask": {"kind": "text", "tokens": "characters", "context": 32}},
+        "target": {"columns": ["good"], "rejected": "bad"},
+        "model": {"name": "decoder", "width": 16, "depth": 1, "heads": 2},
+        "train": {"epochs": 1, "batch_size": 8, "learning_rate": 0.01},
+        "evaluate": {"bootstrap": 100},
+        "optimize": {"quantize": "none"},
+    }
+    kept = tensors(trained(Recipe.model_validate(asked), tmp_path))
+    more = {
+        **asked,
+        "name": "more",
+        "model": {**asked["model"], "weights": "home/pairs/1/training/weights.safetensors"},
+    }
+    then = tensors(trained(Recipe.model_validate(more), tmp_path))
+    names = [name.removeprefix("main/") for name in kept if name.startswith("main/")]
+    assert any(not torch.equal(kept[f"main/{name}"], kept[f"reference/{name}"]) for name in names)
+    assert names and all(torch.equal(then[f"reference/{name}"], kept[f"main/{name}"]) for name in names)

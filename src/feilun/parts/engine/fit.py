@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -183,7 +183,7 @@ class _Loop:
             epochs=len(now.curves),
             best_epoch=now.best_epoch or len(now.curves),
             steps=now.step,
-            parameters=sum(tensor.numel() for tensor in _parameters(self.networks)),
+            parameters=sum(tensor.numel() for tensor in _parameters(self.networks, self.stepper.parameters)),
             rows_per_s=rates[len(rates) // 2],
             threads=self.threads,
             curves=tuple(now.curves),
@@ -395,5 +395,5 @@ class _Loop:
         now.saved = now.step
 
 
-def _parameters(networks: Mapping[str, nn.Module]) -> list[nn.Parameter]:
-    return list({id(p): p for network in networks.values() for p in network.parameters()}.values())
+def _parameters(networks: Mapping[str, nn.Module], players: Iterable[str]) -> list[nn.Parameter]:
+    return list({id(p): p for player in players for p in networks[player].parameters()}.values())

@@ -35,11 +35,12 @@ STRANGE = "\ufffd"  # what a character reads as that training did not know
 
 @dataclass(frozen=True, kw_only=True)
 class Dialogue:
-    """Columns of text as ragged int32 token numbers, at least one per text.
+    """Columns of text as ragged int32 token numbers, at least one per text that is there.
 
     role: "chat", a column of dialogues, see `turns`: START, then of every turn its mark and what was said, END behind
     an assistant's; ASSISTANT at last if it is the assistant's turn.  "text", a text as it is, START before it.
-    "question": a chat of one turn of the user, the columns put together.  "answer": the text, END behind it.
+    "question": a chat of one turn of the user, the columns put together.  "answer": the text, END behind it;
+    nothing of a missing one.
     tokens: "bpe", pieces of bytes learnt from the training rows (Sennrich et al. 2016; Radford et al. 2019), which
     give every text back exactly; "unigram", likely pieces of bytes (Kudo 2018), which do too; "characters", of which
     those that training did not see become one unknown; "auto": bpe; "file": see file.
@@ -140,6 +141,9 @@ class Dialogue:
                 "answer": ([], [END]),
             }[self.role]
             tokens = [[*before, *numbers, *behind] for numbers in self.numbers(texts)]
+        if self.role == "answer":
+            missing = [value is None for value in rows[self.columns[0]]]
+            tokens = [[] if gone else one for one, gone in zip(tokens, missing, strict=True)]
         offsets = np.zeros(len(tokens) + 1, np.int64)
         np.cumsum(np.fromiter(map(len, tokens), np.int64, len(tokens)), out=offsets[1:])
         return Ragged(np.fromiter(chain.from_iterable(tokens), np.int32, int(offsets[-1])), offsets)

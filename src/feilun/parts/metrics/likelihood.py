@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 SCORES = {
+    "preferred": "share of pairs of answers in which the one that people preferred gained more likelihood by training",
     "bits_per_letter": "how unlikely the letters were, in bits, over all letters of all texts; less is better",
     "text_bits": "the same of each text, mean over texts",
     "perplexity": "among how many tokens each was as hard to foretell as if all were alike; of baselines among letters",

@@ -128,10 +128,20 @@ class Step(nn.Module):
         states, kept = self.network.states(tokens, new + past.unsqueeze(1), mask, cache)
         logits = self.network.logits(states)
         last = (length - 1).clamp(min=0)[:, None, None].expand(-1, 1, logits.shape[2])
-        told = logits[:, :-1].log_softmax(-1).gather(2, tokens[:, 1:].unsqueeze(2)).squeeze(2)
-        first = torch.zeros_like(tokens[:, :1], dtype=told.dtype)
-        nats = torch.cat([first, -told * (new[:, 1:] < length.unsqueeze(1))], 1)
+        nats = _nats(logits, tokens, length)
         return {"logits": logits.gather(1, last)[:, 0], "fresh": torch.stack(kept), "nats": nats}
+
+
+class Told(nn.Module):
+    """The graph that says how unlikely texts are, and no more."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, tokens: Tensor, length: Tensor) -> dict[str, Tensor]:
+        """tokens int64 (B, T), of which `length` (B,) are there -> nats (B, T), as `Step` gives them."""
+        return {"nats": _nats(self.network(tokens)["logits"], tokens, length)}
 
 
 def loss(
@@ -141,6 +151,19 @@ def loss(
 ) -> Tensor:
     """Loss per row (B,): the mean over the tokens that are to be learnt, each from those before it.
 
+    See `losses` for the batch.
+    """
+    each, counts = losses(logits_of, batch, of_token)
+    return (each * counts).sum(1) / counts.sum(1).clamp(min=1)
+
+
+def losses(
+    logits_of: Callable[..., dict[str, Tensor]],
+    batch: Mapping[str, Tensor],
+    of_token: Callable[[Tensor, Tensor], Tensor],
+) -> tuple[Tensor, Tensor]:
+    """(loss of every token but the first, and which of them count), each (B, T - 1).
+
     Short texts are put side by side into rows as long as the longest, so that little is computed for padding.
     batch: text int64 (B, T); text_length (B,), left out if all are T long; learnt (B, T), 1 where a token counts, if
     not all do.  of_token: from logits (N, symbols) and int64 (N,) to (N,), such as cross-entropy.
@@ -149,7 +172,7 @@ def loss(
     prefix, wanted = text[:, :-1], text[:, 1:]
     if "text_length" not in batch:  # nothing to put together, and a GPU is not asked for lengths
         each = of_token(logits_of(tokens=prefix)["logits"].flatten(0, 1), wanted.flatten()).reshape(wanted.shape)
-        return _mean(each, torch.ones_like(each), batch)
+        return each, _counting(torch.ones_like(each), batch)
     length = batch["text_length"] - 1
     counts = stems.present(prefix, length)
     starts, rows = packing(length.tolist(), prefix.shape[1])
@@ -165,7 +188,7 @@ def loss(
         logits = logits_of(tokens=tokens, documents=documents, places=places)["logits"].flatten(0, 1)[into]
         found = of_token(logits, wanted[there])
         each = torch.zeros(prefix.shape, dtype=found.dtype, device=text.device).masked_scatter(there, found)
-    return _mean(each, counts, batch)
+    return each, _counting(counts, batch)
 
 
 def packing(lengths: Sequence[int], longest: int) -> tuple[list[int], int]:
@@ -196,11 +219,16 @@ def build(options: Decoder, symbols: int, longest: int) -> Network:
     return Network(options, options.symbols or symbols, longest)
 
 
-def _mean(each: Tensor, counts: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
-    """Of each row's losses (B, T), those that count, (B,)."""
-    if "learnt" in batch:
-        counts = counts * batch["learnt"][:, 1:]
-    return (each * counts).sum(1) / counts.sum(1).clamp(min=1)
+def _counting(counts: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
+    """Of the tokens that are there (B, T - 1), those that are to be learnt."""
+    return counts * batch["learnt"][:, 1:] if "learnt" in batch else counts
+
+
+def _nats(logits: Tensor, tokens: Tensor, length: Tensor) -> Tensor:
+    """(B, T): of each token from those before it in this call, 0 of the first and of padding."""
+    told = logits[:, :-1].log_softmax(-1).gather(2, tokens[:, 1:].unsqueeze(2)).squeeze(2)
+    first = torch.zeros_like(tokens[:, :1], dtype=told.dtype)
+    return torch.cat([first, -told * (attention.counted(tokens)[:, 1:] < length.unsqueeze(1))], 1)
 
 
 def _put(values: Tensor, into: Tensor, rows: int, longest: int) -> Tensor:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from feilun.core.task import Score
+from feilun.parts.features.turns import turns_of
 
 if TYPE_CHECKING:
     from feilun.core.task import Json, Row
@@ -88,5 +89,8 @@ def _cell(value: Any, kind: str) -> dict[str, Any]:
         return {"png": png, "size": size}
     if value is None:
         return {"text": "(missing)"}
-    text = f"{value:g}" if isinstance(value, float) else str(value)
+    if kind == "dialogue":
+        text = "\n".join(f"{role}: {said}" for role, said in turns_of("", value))
+    else:
+        text = f"{value:g}" if isinstance(value, float) else str(value)
     return {"text": text if len(text) <= TEXT else f"{text[:TEXT]}…"}

@@ -24,6 +24,7 @@ SHUFFLES, MANY_COLUMNS = 3, 30  # beyond so many columns each is shuffled once
 RESAMPLES = 300
 SECONDS = 60.0  # columns that are not reached in this time are named
 TABLE = {"number", "category", "time"}
+FORETOLD = "The only column is what is foretold, so that shuffling it says nothing of why."
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,13 +54,15 @@ def explained(model: Model, seen: Seen, train: Rows, found: Mapping[str, Any]) -
     is_table = bool(kinds) and kinds <= TABLE
     few = seen.some(ROWS_OF_TABLE if is_table else ROWS, model.recipe.seed)
     main = str(found["main"])
-    matters, left = importance(model, few, main)
+    foretold = model.task.foretell is not None and model.recipe.target is None
+    matters, left = ([], []) if foretold else importance(model, few, main)
+    said = words(matters, main, judging.points(found["scores"][main]["unit"]), left)
     return {
         "score": main,
         "unit": found["scores"][main]["unit"],
         "rows": len(few.truths),
         "importance": matters,
-        "words": words(matters, main, judging.points(found["scores"][main]["unit"]), left),
+        "words": FORETOLD if foretold else said,
         "looks": looks.all_of(model, seen, train, found, matters),
     }
 

@@ -33,6 +33,7 @@ from feilun.stages.training.balance import balanced
 from feilun.stages.training.settling import Ground, settle
 
 PRETRAINING, FIRST = "pretraining", "first"  # folders
+REFERENCE = "reference"  # a player that never learns: what main is when training begins
 ALONE = {  # of train: what a training without labels does not take over
     "profile": False,
     "patience": None,
@@ -97,6 +98,8 @@ def started(lesson: Lesson) -> tuple[dict[str, nn.Module], dict[str, Any]]:
         weights.load(networks, trained.folder(work.parent) / weights.FILE)
     elif recipe.model.weights is not None:
         start.begin(networks, recipe.model, lesson.table.features, work.folder.parent.parent / "models", work.say)
+    if REFERENCE in networks:
+        weights.put({"main": networks[REFERENCE]}, weights.named({"main": networks["main"]}), REFERENCE)
     if lesson.plan.pretrain is None or work.lap is not None:
         return networks, {}
     return networks, _pretrained(lesson, networks)
@@ -123,7 +126,8 @@ def _fit(lesson: Lesson, networks: dict[str, nn.Module], arrays: Mapping[str, An
         return _settled(lesson, networks, arrays, index, run)
     whole = _numbers(networks)
     with initialised(recipe.seed):
-        injected = adapters.inject(networks, adapter.lora)
+        learns = {player: networks[player] for player in dict.fromkeys(lesson.learning.turns)}
+        injected = adapters.inject(learns, adapter.lora)
     lesson.work.say.line(
         f"LoRA of rank {adapter.lora.rank}: {_numbers(networks, learning=True):,} numbers learn, not {whole:,}."
     )

@@ -24,6 +24,7 @@ from feilun.stages.data.reading import (
     raw,
     text_file,
     text_folder,
+    together,
 )
 
 READERS: dict[str, Callable[[Path, Data, raw.Most], raw.Raw]] = {
@@ -126,6 +127,9 @@ def _folder(path: Path, data: Data) -> dict[str, raw.Part]:
     tables = [entry for entry in entries if _is_table(entry) and entry.stem.lower() != "readme"]
     if len(tables) == 1:
         return parts_of(tables[0], data)
+    alike = [entry for entry in tables if TABLES.get(entry.suffix.lower()) == data.format]
+    if alike:
+        return {"train": partial(together.read, READERS[str(data.format)], alike)}
     raise _nothing_in(path, entries, tables)
 
 
@@ -207,7 +211,9 @@ def _named(entries: Iterable[Path]) -> dict[str, Path]:
 def _nothing_in(path: Path, entries: list[Path], tables: list[Path]) -> DataError:
     names = ", ".join(entry.name for entry in (tables or entries)[:10]) or "nothing"
     if tables:
-        fix = f"name one of them in data.source, such as {tables[0]}, or call them train and test"
+        kind = TABLES.get(tables[0].suffix.lower(), "csv")
+        fix = f"name one of them in data.source, such as {tables[0]}, or call them train and test; data.format: {kind} "
+        fix += "reads all of that kind as one table"
     else:
         fix = "give a table, or a folder with a folder of pictures or .txt files per class"
     return DataError(f"{path} holds {names}: it is not clear what to read. Please {fix}.", where=str(path), fix=fix)

@@ -1,0 +1,145 @@
+"""Answering and judging with a decoder: going on with a text, and telling how likely a text was."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from feilun.core.task import Json, State
+from feilun.parts.features import dialogue
+from feilun.parts.ops import continuing, next_token
+
+if TYPE_CHECKING:
+    from feilun.core.protocols import Runner
+    from feilun.core.task import Features
+
+LONGEST = 4096  # tokens, whatever is asked for: one request must not keep a server busy for ever
+AT_ONCE = 32  # windows whose likelihood is read together
+
+
+def answer(
+    run: Runner,
+    inputs: Mapping[str, np.ndarray],
+    features: Features,
+    state: State,
+    *,
+    max_length: int = 200,
+    stop: Sequence[str] = (),
+    seed: int = 0,
+    **drawn: Any,
+) -> list[Json]:
+    """`{text, finish, tokens, confidence}`: what comes next, until the end, a stop, or `max_length` tokens.
+
+    The likeliest tokens, or drawn ones if `temperature` is not 0, see `next_token.Drawing`; what is drawn hangs on the
+    seed and that text alone.
+    finish: "stop" or "length"; confidence: the geometric mean of the tokens' probabilities. Text from a stop on is
+    left out.  Raises OutOfBoundsError for options out of bounds.
+    """
+    drawing = next_token.Drawing(**drawn)
+    longest, stops = next_token.bounded("max_length", max_length, LONGEST), next_token.stops(stop)
+    text: Any = features["text"]
+    given = zip(inputs["text"], inputs["text_length"], strict=True)
+    prompts = [dialogue.plain(row[:count]).tolist() for row, count in given]
+    found = continuing.gone_on(
+        _step(run),
+        prompts,
+        _sizes(state, text),
+        longest=longest,
+        drawing=drawing,
+        seeds=[[seed & 0xFFFFFFFF, *prompt] for prompt in prompts],
+        ends=text.stops,
+        stop=lambda tokens: bool(stops) and any(one in text.decode(tokens) for one in stops),
+    )
+    return [_answer(one, text, stops) for one in found]
+
+
+def foretell(run: Runner, inputs: Mapping[str, np.ndarray], features: Features, state: State) -> list[Json]:
+    """`{nats, tokens}` of every text that is there, or of its answer: how unlikely it was, summed over its tokens.
+
+    Windows are those of `examples`, so that every token counts once; the end of a plain text does not.
+    Of preferences `gain` too: by how many nats the preferred answer became likelier than it was before training, less
+    the same of the other answer; 0 where one of them is missing.
+    """
+    step, context = partial(_nats, run, state=state), int(features["text"].context)  # type: ignore[attr-defined]
+    found = _summed(step, inputs, "answer", context)
+    made = [{"nats": round(float(nats), 4), "tokens": int(tokens)} for nats, tokens in found]
+    if "rejected" not in inputs:
+        return made
+    still = partial(_still, run)
+    gains = _summed(still, inputs, "answer", context)[:, 0] - found[:, 0]
+    gains -= (_summed(still, inputs, "rejected", context) - _summed(step, inputs, "rejected", context))[:, 0]
+    gains *= (inputs["answer_length"] > 0) & (inputs["rejected_length"] > 0)
+    return [{**one, "gain": round(float(gain), 4)} for one, gain in zip(made, gains, strict=True)]
+
+
+def _summed(
+    nats_of: Callable[[Sequence[np.ndarray]], np.ndarray],
+    inputs: Mapping[str, np.ndarray],
+    answer: str,
+    context: int,
+) -> np.ndarray:
+    """(nats, tokens) of each row, (B, 2), over the tokens that count."""
+    windows: list[tuple[int, np.ndarray, np.ndarray]] = []  # row, tokens, which of them count
+    for row, count in enumerate(inputs["text_length"]):
+        tokens = inputs["text"][row, :count]
+        if answer in inputs:
+            tokens = np.concatenate([tokens, inputs[answer][row, : inputs[f"{answer}_length"][row]]])
+        counts, tokens = dialogue.taught(tokens), dialogue.plain(tokens)
+        for start in range(0, len(tokens) - 1, context):
+            part = slice(start, start + context + 1)
+            windows.append((row, tokens[part], counts[part]))
+    found = np.zeros((len(inputs["text"]), 2))
+    for start in range(0, len(windows), AT_ONCE):
+        some = windows[start : start + AT_ONCE]
+        nats = nats_of([tokens for _, tokens, _ in some])
+        for (row, tokens, counts), own in zip(some, nats, strict=True):
+            found[row] += own[1 : len(tokens)][counts[1:]].sum(), counts[1:].sum()
+    return found
+
+
+def _step(run: Runner) -> continuing.Step:
+    def step(**given: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        made = run("step", "logits", "fresh", **given)
+        return made["logits"], made["fresh"]
+
+    return step
+
+
+def _sizes(state: State, text: Any) -> continuing.Sizes:
+    sizes = {name: int(state[name]) for name in ("layers", "groups", "head")}
+    return continuing.Sizes(**sizes, context=text.context, symbols=text.vocabulary_size, banned=text.banned)
+
+
+def _nats(run: Runner, windows: Sequence[np.ndarray], *, state: State) -> np.ndarray:
+    tokens, length = _padded(windows)
+    cache = np.zeros((int(state["layers"]), 2, len(windows), int(state["groups"]), 0, int(state["head"])), np.float32)
+    return run("step", "nats", tokens=tokens, length=length, past=np.zeros_like(length), cache=cache)["nats"]
+
+
+def _still(run: Runner, windows: Sequence[np.ndarray]) -> np.ndarray:
+    tokens, length = _padded(windows)
+    return run("reference", "nats", tokens=tokens, length=length)["nats"]
+
+
+def _padded(windows: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """(tokens (N, T), how many are there (N,)), int64."""
+    length = np.array([len(one) for one in windows], np.int64)
+    tokens = np.zeros((len(windows), int(length.max())), np.int64)
+    for place, one in enumerate(windows):
+        tokens[place, : len(one)] = one
+    return tokens, length
+
+
+def _answer(one: continuing.Written, text: Any, stops: Sequence[str]) -> Json:
+    said = text.decode(one.tokens)
+    ends = [place for place in (said.find(stop) for stop in stops) if place >= 0]
+    count = len(one.tokens) + (one.ended and not ends)
+    return {
+        "text": said[: min(ends, default=len(said))],
+        "finish": "stop" if one.ended else "length",
+        "tokens": len(one.tokens),
+        "confidence": round(float(np.exp(one.log / max(1, count))), 4),
+    }
