@@ -28,7 +28,11 @@ def tokenizer(folder: Path, *, template: str | None = TEMPLATE, size: int = 320)
     made.train_from_iterator(TEXTS, trainer)
     made.add_special_tokens(list(MARKS))
     made.save(str(folder / "tokenizer.json"))
-    said: dict[str, Any] = {"eos_token": "<|end|>", "bos_token": "<|begin|>", "tokenizer_class": "PreTrainedTokenizerFast"}
+    said: dict[str, Any] = {
+        "eos_token": "<|end|>",
+        "bos_token": "<|begin|>",
+        "tokenizer_class": "PreTrainedTokenizerFast",
+    }
     if template is not None:
         (folder / "chat_template.jinja").write_text(template, encoding="utf-8")
     (folder / "tokenizer_config.json").write_text(json.dumps(said), encoding="utf-8")

@@ -16,9 +16,10 @@ from feilun import lifecycle
 from feilun.core.errors import InputError, RecipeError
 from feilun.core.progress import Quiet
 from feilun.core.recipe import Recipe
+from feilun.stages.optimization import measuring
 from feilun.tasks import text_generation
 
-ROWS = text_generation.example(0)[:120]
+ROWS = [{**row, "follows": ("yes", "no")[place % 2]} for place, row in enumerate(text_generation.example(0)[:90])]
 
 
 def recipe(tmp_path: Path, **changes: Any) -> Recipe:
@@ -37,6 +38,13 @@ def recipe(tmp_path: Path, **changes: Any) -> Recipe:
     return Recipe.model_validate({**given, **changes})
 
 
+@pytest.fixture(autouse=True)
+def measured_shortly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing here is about milliseconds."""
+    monkeypatch.setattr(measuring, "BUDGET_S", 0.0)
+    monkeypatch.setattr(measuring, "BATCHES", 1)
+
+
 def run(tmp_path: Path, given: Recipe) -> lifecycle.Run:
     return lifecycle.run_recipe(given, home=tmp_path / "home", base=tmp_path, say=Quiet())
 
@@ -46,7 +54,8 @@ def test_an_adapter_of_a_published_decoder(tmp_path: Path) -> None:
     """Trained, exported, served after the folder is gone; what it says is what transformers says with the adapter."""
     theirs = decoder(tmp_path / "qwen")
     made = run(
-        tmp_path, recipe(
+        tmp_path,
+        recipe(
             tmp_path,
             model={"weights": "qwen", "adapter": {"lora": {"rank": 4}}},
             train={"epochs": 10, "learning_rate": 0.02},
@@ -64,8 +73,21 @@ def test_an_adapter_of_a_published_decoder(tmp_path: Path) -> None:
     adapted = PeftModel.from_pretrained(theirs, str(bundle.folder / "adapter"))
     for row, answer in zip(ROWS[:3], answers, strict=True):
         prompt = torch.from_numpy(feature.encode({"told": [row["told"]]})[0].astype(np.int64))[None]
-        written = adapted.generate(input_ids=prompt, max_new_tokens=12, do_sample=False, eos_token_id=list(feature.stops))
+        written = adapted.generate(
+            input_ids=prompt, max_new_tokens=12, do_sample=False, eos_token_id=list(feature.stops)
+        )
         assert feature.decode(written[0, prompt.shape[1] :].tolist()) == answer["text"]
+
+
+def judged(tmp_path: Path, given: Recipe) -> tuple[Recipe, dict[str, Path]]:
+    """Up to the scores."""
+    whole = lifecycle.call("data", "resolve", given, base=tmp_path)
+    (tmp_path / "home" / str(given.name)).mkdir(parents=True, exist_ok=True)
+    whole = lifecycle.with_weights(whole, tmp_path / "home", tmp_path)
+    folder = tmp_path / "home" / str(given.name) / "only"
+    return whole, lifecycle.make_stages(
+        whole, lifecycle.STAGES[:3], folder, lifecycle.Given(base=tmp_path, say=Quiet())
+    )[0]
 
 
 def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
@@ -112,29 +134,25 @@ def test_a_bundle_is_where_another_begins(tmp_path: Path) -> None:
         ),
     )
     plain = {"train": {"epochs": 1, "learning_rate": 0.001, "optimizer": "adamw"}}
-    alone = run(
-        tmp_path,
-        recipe(
-            tmp_path,
-            name="alone",
-            model=small,
-            inputs={"told": {"kind": "text", "tokens": "characters", "context": 64}},
-            **plain,
-        ),
-    )
     inputs = {"told": {"kind": "text", "context": 64}}  # fewer places than the book's model has
+    whole = {"told": {**inputs["told"], "tokens": "characters"}}
+    _, alone = judged(tmp_path, recipe(tmp_path, name="alone", model=small, inputs=whole, **plain))
     bundle = str(before.stages["deployment"] / "bundle")
-    tuned = run(tmp_path, recipe(tmp_path, name="tuned", model={"weights": bundle}, inputs=inputs, **plain))
-    assert tuned.recipe.model.options["width"] == 48
-    home = tmp_path / "home"
-    ours, theirs = (lifecycle.load(one.version, home=home).features["text"] for one in (tuned, before))
-    assert ours.known == theirs.known and ours.known  # type: ignore[attr-defined]
+    found, tuned = judged(tmp_path, recipe(tmp_path, name="tuned", model={"weights": bundle}, inputs=inputs, **plain))
+    assert found.model.options["width"] == 48 and found.inputs["told"].options["context"] == 64
+    known = [
+        json.loads((one["data"] / "features.json").read_text("utf-8"))["text"]["known"]
+        for one in (tuned, before.stages)
+    ]
+    assert known[0] == known[1] and known[0]
     bits = [
-        json.loads((one.stages["evaluation"] / "scores.json").read_text("utf-8"))["scores"]["bits_per_letter"]["value"]
+        json.loads((one["evaluation"] / "scores.json").read_text("utf-8"))["scores"]["bits_per_letter"]["value"]
         for one in (tuned, alone)
     ]
     assert bits[0] < 0.8 * bits[1]
-    named = run(tmp_path, recipe(tmp_path, name="named", model={"weights": before.version}, inputs=inputs, **plain))
-    assert named.recipe.inputs["told"].options["tokens"] == "file"
+    named, _ = judged(
+        tmp_path, recipe(tmp_path, name="named", model={"weights": before.version}, inputs=inputs, **plain)
+    )
+    assert named.inputs["told"].options["tokens"] == "file"
     with pytest.raises(RecipeError, match="asks for others"):
-        run(tmp_path, recipe(tmp_path, model={"weights": bundle}, inputs={"told": {"kind": "text", "tokens": "bpe"}}))
+        judged(tmp_path, recipe(tmp_path, model={"weights": bundle}, inputs=whole))

@@ -65,7 +65,7 @@ def test_answers_alone_are_learnt_with_their_end(tmp_path: Path) -> None:
     without = fitted(tmp_path / "three", template=None)
     assert learnt(without, HARMLESS) == said.replace("<|im_end|>", "<|end|>")
     assert "### User:\nHello" in without.decode(without.encode({"text": [HARMLESS]})[0])
-    with pytest.raises(DataError, match="generation markers|generation marks"):
+    with pytest.raises(DataError, match="no generation marks"):
         bad = MARKED.replace("{% generation %}", "").replace("{% endgeneration %}", "")
         learnt(fitted(tmp_path / "four", template=bad), HARMLESS)
 

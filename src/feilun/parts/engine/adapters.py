@@ -88,7 +88,9 @@ def _targets(network: nn.Module) -> list[str]:
     return [
         name
         for name, module in network.named_modules()
-        if isinstance(module, nn.Linear | nn.Conv2d) and id(module.weight) not in top and name.rpartition(".")[2] != HEAD
+        if isinstance(module, nn.Linear | nn.Conv2d)
+        and id(module.weight) not in top
+        and name.rpartition(".")[2] != HEAD
     ]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os.path
 from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
@@ -131,7 +130,8 @@ def _refused(said: Any) -> Callable[..., Any]:
 
 def _common(one: str, other: str) -> int:
     """Letters that both begin with."""
-    return len(os.path.commonprefix([one, other]))
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((place for place, (mine, theirs) in pairs if mine != theirs), min(len(one), len(other)))
 
 
 def _wrong(why: str) -> DataError:

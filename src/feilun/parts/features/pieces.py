@@ -7,7 +7,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -48,7 +48,12 @@ def of_letters(kind: str, texts: Sequence[str], size: int, reserved: Sequence[st
     counts = Counter(chain.from_iterable(texts))
     counts[SPACE] = counts.pop(" ", 0) + len(texts)
     alphabet = sorted(counts, key=lambda letter: (-counts[letter], letter))[: max(1, size // 2)]
-    given = {"vocab_size": size, "special_tokens": list(reserved), "show_progress": False, "initial_alphabet": alphabet}
+    given: dict[str, Any] = {
+        "vocab_size": size,
+        "special_tokens": list(reserved),
+        "show_progress": False,
+        "initial_alphabet": alphabet,
+    }
     if kind == "unigram":
         return _trained(tokenizer, texts, trainers.UnigramTrainer(**given, unk_token=UNKNOWN), len(reserved))
     made = _trained(tokenizer, texts, trainers.BpeTrainer(**given, limit_alphabet=len(alphabet)), len(reserved))
@@ -80,7 +85,7 @@ def _word_pieces(bpe: str, texts: Sequence[str], size: int, reserved: Sequence[s
     return _told(tokenizer)
 
 
-def _trained(tokenizer: Tokenizer, texts: Sequence[str], trainer: object, reserved: int) -> str:
+def _trained(tokenizer: Tokenizer, texts: Sequence[str], trainer: Any, reserved: int) -> str:
     tokenizer.train_from_iterator(texts, trainer)
     made = _told(tokenizer)
     return _estimated(made, texts, reserved) if json.loads(made)["model"]["type"] == "Unigram" else made

@@ -45,7 +45,9 @@ class Published:
         guarded = [(role, self._guarded(said)) for role, said in turns]
         closed = bool(turns) and turns[-1][0] == "assistant"
         text = chat_template.rendered(self.template, guarded, goes_on=not closed)
-        spans = chat_template.spoken(self.template, guarded, text) if any(one == "assistant" for one, _ in turns) else []
+        spans = (
+            chat_template.spoken(self.template, guarded, text) if any(one == "assistant" for one, _ in turns) else []
+        )
         found = self._encoded(text)
         numbers = np.array([number for number, _ in found], np.int32)
         places = np.array([place for _, place in found], np.int64)

@@ -42,8 +42,8 @@ GRAMS_AT_LEAST = 2  # texts that must have a gram: what occurs once teaches noth
 class Text:
     """One text column as ragged int32 token numbers, at least one per text.
 
-    tokens: "characters", "words", pieces learnt from the training rows ("bpe", "wordpiece", "unigram"), or "auto": characters where the texts
-    are written without spaces, such as Chinese, else words; "grams": which words, pairs of words and short runs of
+    tokens: "characters", "words", pieces learnt from the training rows ("bpe", "wordpiece", "unigram"), or "auto":
+    characters where the texts are written without spaces, such as Chinese, else words; "grams": which words, pairs of words and short runs of
     characters there are, each once and in no order (Joulin et al. 2016; Bojanowski et al. 2017), for bag and linear.
     file: of a trained tokenizer, tokenizer.json of the tokenizers library, with tokens "file": published weights have
     their own, which is kept in the bundle.
@@ -151,6 +151,17 @@ class Text:
         np.cumsum(np.fromiter(map(len, tokens), np.int64, len(tokens)), out=offsets[1:])
         values = np.fromiter(chain.from_iterable(tokens), np.int32, int(offsets[-1]))
         return Ragged(values, offsets)
+
+    def lengths(self, values: Sequence[Any]) -> list[int]:
+        """How many tokens each text has as a whole, marks included; more than max_length are cut."""
+        texts = self._texts(values)
+        if self.tokenizer:
+            self._bpe.no_truncation()
+            published = self.file is not None
+            encoded = self._bpe.encode_batch_fast(texts, add_special_tokens=published)
+            return [len(one.ids) + 2 * self.marks for one in encoded]
+        words = self.tokens == "words"
+        return [len(WORD.findall(text) if words else text) + 2 * self.marks for text in texts]
 
     def places(self, rows: Rows) -> list[np.ndarray]:
         """Per text int32 (T, 2): the letters of each of its tokens in the text as it came, [first, behind the last].

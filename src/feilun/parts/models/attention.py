@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -17,8 +17,9 @@ from feilun.core.errors import RecipeError, not_one_of
 from feilun.parts.models import depth as stochastic
 
 NORMS, POSITIONS = ("rms", "layer"), ("rotary", "learned")
-GATED = {"swiglu": functional.silu, "geglu": partial(functional.gelu, approximate="tanh")}
-PLAIN = {"gelu": functional.gelu, "gelu_tanh": partial(functional.gelu, approximate="tanh")}
+Between = Callable[[Tensor], Tensor]
+GATED: dict[str, Between] = {"swiglu": functional.silu, "geglu": partial(functional.gelu, approximate="tanh")}
+PLAIN: dict[str, Between] = {"gelu": functional.gelu, "gelu_tanh": partial(functional.gelu, approximate="tanh")}
 PLAIN |= {"relu": functional.relu, "silu": functional.silu}
 ACTIVATIONS = (*GATED, *PLAIN)
 BIASES = ("none", "looks", "attention", "all")

@@ -54,7 +54,7 @@ def published(
 
 
 def _llama(modules: Mapping[str, dict[str, Tensor]]) -> dict[str, dict[str, Tensor]]:
-    made = {}
+    made: dict[str, dict[str, Tensor]] = {}
     for ours, sides in modules.items():
         parts = sides["B"].chunk(len(LLAMA[ours]))
         made |= {name: {"A": sides["A"].clone(), "B": part} for name, part in zip(LLAMA[ours], parts, strict=True)}
@@ -64,5 +64,6 @@ def _llama(modules: Mapping[str, dict[str, Tensor]]) -> dict[str, dict[str, Tens
 def _gpt2(modules: Mapping[str, dict[str, Tensor]]) -> dict[str, dict[str, Tensor]]:
     """Queries come first: [B_q 0; 0 B_kv] [A_q; A_kv] is both changes one below the other."""
     query, rest = modules["attention.query"], modules["attention.key_value"]
-    whole = {"A": torch.cat([query["A"], rest["A"]]), "B": torch.block_diag(query["B"], rest["B"])}
+    both = torch.block_diag(query["B"], rest["B"])  # type: ignore[no-untyped-call]
+    whole = {"A": torch.cat([query["A"], rest["A"]]), "B": both}
     return {WHOLE: whole, **{theirs: dict(modules[ours]) for ours, theirs in GPT2.items()}}

@@ -37,7 +37,10 @@ def filled(recipe: Recipe, base: Path) -> Recipe:
     options = published_decoders.options(config) if writes else {"config": config}
     said = recipe.model_dump(mode="json", exclude_unset=True)
     inputs = {
-        column: {**(_tokens(found.folder, config, writes=writes) if _is_text(item.kind) else {}), **item.model_dump(mode="json")}
+        column: {
+            **(_tokens(found.folder, config, writes=writes) if _is_text(item.kind) else {}),
+            **item.model_dump(mode="json"),
+        }
         for column, item in recipe.inputs.items()
     }
     if writes:
@@ -133,12 +136,12 @@ def _tokens(folder: Path, config: Mapping[str, Any], *, writes: bool) -> dict[st
     path = folder / "tokenizer.json"
     if not path.is_file():
         raise DataError(
-            f"{folder} has no tokenizer.json, which says how the weights count their tokens. Where there are other files "
-            "of a tokenizer, such as tokenizer.model, AutoTokenizer of transformers makes it of them.",
+            f"{folder} has no tokenizer.json, which says how the weights count their tokens. Where there are other "
+            "files of a tokenizer, such as tokenizer.model, AutoTokenizer of transformers makes it of them.",
             where="model.weights",
             expected="tokenizer.json",
             got=", ".join(sorted(one.name for one in folder.glob("*.*"))[:5]),
-            fix="make it of the other tokenizer files: python -c \"from transformers import AutoTokenizer as A; "
+            fix='make it of the other tokenizer files: python -c "from transformers import AutoTokenizer as A; '
             f"A.from_pretrained('{folder}').save_pretrained('{folder}')\"",
         )
     found: dict[str, Any] = {"tokens": "file", "file": str(path.resolve())}

@@ -31,7 +31,8 @@ INSIDE = re.compile(r"^[^/]*/encoders\.\d+\.network\.")
 def keep(place: Path, folder: Path) -> str:
     """Copy the weights at this place into `folder/<sha256>.safetensors`; the hash.
 
-    place: a .safetensors file, a Hugging Face folder (of one file or several), or a bundle, whose every hash is verified first.
+    place: a .safetensors file, a Hugging Face folder (of one file or several), or a bundle, whose every hash is
+    verified first.
     Raises InputError for weights in another form, IntegrityError for damaged ones.
     """
     if place.is_file():
@@ -70,7 +71,8 @@ def _published(place: Path) -> bytes:
     tensors: dict[str, Tensor] = {}
     for name in parts:
         tensors |= _read(place / name)[0]
-    return safetensors.torch.save(tensors)
+    whole: bytes = safetensors.torch.save(tensors)
+    return whole
 
 
 def begin(networks: Mapping[str, nn.Module], model: Model, features: Mapping[str, Any], folder: Path, say: Say) -> None:
