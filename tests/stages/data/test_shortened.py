@@ -21,7 +21,7 @@ class Heard(Quiet):
         self.lines.append(text)
 
 
-@pytest.mark.parametrize("tokens", ["words", "characters", "unigram"])
+@pytest.mark.parametrize("tokens", ["words", "characters"])
 def test_the_share_of_cut_texts_is_told(tmp_path: Path, tokens: str) -> None:
     """Of every four texts one has 9 words, one 6, which is just what is read."""
     with (tmp_path / "rows.csv").open("w", newline="", encoding="utf-8") as file:
@@ -30,7 +30,7 @@ def test_the_share_of_cut_texts_is_told(tmp_path: Path, tokens: str) -> None:
         for number in range(80):
             count = (9, 6, 2, 3)[number % 4]
             out.writerow([" ".join(chr(97 + (number + place) % 26) for place in range(count)), ("a", "b")[number % 2]])
-    most = {"words": 6, "characters": 11, "unigram": 11}[tokens]
+    most = {"words": 6, "characters": 11}[tokens]
     inputs = {"text": {"kind": "text", "tokens": tokens, "max_length": most}}
     given = {"name": "my", "data": {"source": "rows.csv", "split": {"by": "stratified"}}, "inputs": inputs, "target": "label"}
     whole = lifecycle.call("data", "resolve", Recipe.model_validate(given), base=tmp_path)
@@ -41,6 +41,5 @@ def test_the_share_of_cut_texts_is_told(tmp_path: Path, tokens: str) -> None:
     [line] = [one for one in found.facts["cleaning"] if one["what"] == "cut texts"]
     train = found.facts["splits"]["train"]
     assert 0.1 < line["rows"] / train < 0.4
-    longest = {"words": 9, "characters": 17}.get(tokens)
-    assert longest is None or line["key"] == f"inputs.text.max_length: {longest}"
+    assert line["key"] == f"inputs.text.max_length: {dict(words=9, characters=17)[tokens]}"
     assert any(line["key"] in said for said in say.lines)

@@ -51,6 +51,7 @@ class Text:
     vocabulary: most token numbers, the most frequent tokens first. 0: 8,000, for grams 60,000.
     marks: put START before and END behind every text, for networks that write text.
     missing: data.missing: texts that say nothing; they are empty.
+    columns: a second one holds tags, such as the language wanted: each is a token before the text.
     """
 
     kind: ClassVar[str] = "text"
@@ -64,12 +65,14 @@ class Text:
     file: str | None = None
     missing: tuple[str, ...] = ()
     known: tuple[str, ...] = ()  # fitted, for characters and words
-    tokenizer: str = ""  # fitted, for bpe and file: the JSON of the tokenizers library
+    tokenizer: str = ""  # fitted, for pieces and file: the JSON of the tokenizers library
+    tags: tuple[str, ...] = ()  # fitted, where there is a second column
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "columns", tuple(self.columns))
         object.__setattr__(self, "missing", tuple(self.missing))
         object.__setattr__(self, "known", tuple(self.known))
+        object.__setattr__(self, "tags", tuple(self.tags))
         if self.tokens not in TOKENS:
             raise RecipeError(
                 f"tokens {self.tokens!r} of {self.columns[0]} is not one of {', '.join(TOKENS)}.",
@@ -106,15 +109,16 @@ class Text:
     @property
     def vocabulary_size(self) -> int:
         """How many token numbers there are: the rows of an embedding."""
-        return self._first + (self._bpe.get_vocab_size() - self._first if self.tokenizer else len(self.known))
+        return self._without_tags + len(self.tags)
 
     @property
     def pieces(self) -> tuple[str, ...]:
         """The token behind each number, reserved ones first."""
+        tags = tuple(f"[{tag}]" for tag in self.tags)
         if not self.tokenizer:
-            return (*self._reserved, *self.known)
+            return (*self._reserved, *self.known, *tags)
         vocabulary = self._bpe.get_vocab()
-        return tuple(sorted(vocabulary, key=lambda token: int(vocabulary[token])))
+        return (*sorted(vocabulary, key=lambda token: int(vocabulary[token])), *tags)
 
     @property
     def mask_number(self) -> int:
@@ -123,7 +127,10 @@ class Text:
         return UNKNOWN if found is None else int(found)
 
     def fit(self, rows: Rows) -> Text:
-        """Learn the vocabulary. Raises DataError if no row has text."""
+        """Learn the vocabulary, and the tags. Raises DataError if no row has text."""
+        if len(self.columns) > 1 and not self.tags:
+            tags = sorted({text_of(self.columns[1], value) for value in rows[self.columns[1]]} - {""})
+            return replace(self, tags=tuple(tags)).fit(rows)
         texts = self._texts(rows[self.columns[0]])
         check_some(self.columns[0], texts)
         if self.file is not None:
@@ -145,6 +152,10 @@ class Text:
             return self._bags(self._texts(rows[self.columns[0]]))
         room = self.max_length - 2 * self.marks
         tokens = [row[:room] or [UNKNOWN] for row in self._numbers(self._texts(rows[self.columns[0]]))]
+        if len(self.columns) > 1:
+            number = {tag: place for place, tag in enumerate(self.tags, self._without_tags)}
+            asked = [text_of(self.columns[1], value) for value in rows[self.columns[1]]]
+            tokens = [[number.get(tag, UNKNOWN), *row] for tag, row in zip(asked, tokens, strict=True)]
         if self.marks:
             tokens = [[START, *row, END] for row in tokens]
         offsets = np.zeros(len(tokens) + 1, np.int64)
@@ -203,6 +214,10 @@ class Text:
     @property
     def _first(self) -> int:
         return 4 if self.marks else 2
+
+    @property
+    def _without_tags(self) -> int:
+        return self._bpe.get_vocab_size() if self.tokenizer else self._first + len(self.known)
 
     @cached_property
     def _bpe(self) -> Tokenizer:

@@ -21,7 +21,7 @@ def find(table: dataset.Table) -> list[Line]:
 def _of(table: dataset.Table, feature: Any) -> list[Line]:
     if feature.tokens == "grams":
         return []
-    [column], train = feature.columns, table.index("train")
+    column, train = feature.columns[0], table.index("train")
     array = next(table.arrays[name] for name, one in table.features.items() if one is feature)
     full = train[np.diff(array.offsets)[train] >= feature.max_length]
     some = full[:: max(1, math.ceil(len(full) / LOOKED_AT))]
