@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import unicodedata
 from collections import Counter
@@ -16,14 +15,15 @@ import numpy as np
 
 from feilun.core.errors import DataError, RecipeError
 from feilun.core.task import Rows
-from feilun.parts.features import grams
+from feilun.parts.features import grams, pieces
 from feilun.parts.ops import missing
 from feilun.parts.ops.ragged import Ragged
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-TOKENS = ("auto", "characters", "words", "bpe", "grams", "file")
+PIECES = ("bpe", "wordpiece", "unigram")
+TOKENS = ("auto", "characters", "words", *PIECES, "grams", "file")
 PADDING, UNKNOWN, START, END = 0, 1, 2, 3
 # Scripts written without spaces: Han, kana, Thai, Lao, Khmer, Burmese. Each character is a word of its own.
 UNSPACED = (
@@ -42,8 +42,8 @@ GRAMS_AT_LEAST = 2  # texts that must have a gram: what occurs once teaches noth
 class Text:
     """One text column as ragged int32 token numbers, at least one per text.
 
-    tokens: "characters", "words", "bpe" (pieces trained on the training rows), or "auto": characters where the texts
-    are written without spaces, such as Chinese, else words; "grams": which words, pairs of words and short runs of
+    tokens: "characters", "words", pieces learnt from the training rows ("bpe", "wordpiece", "unigram"), or "auto":
+    characters where the texts are written without spaces, such as Chinese, else words; "grams": which words, pairs of words and short runs of
     characters there are, each once and in no order (Joulin et al. 2016; Bojanowski et al. 2017), for bag and linear.
     file: of a trained tokenizer, tokenizer.json of the tokenizers library, with tokens "file": published weights have
     their own, which is kept in the bundle.
@@ -51,6 +51,7 @@ class Text:
     vocabulary: most token numbers, the most frequent tokens first. 0: 8,000, for grams 60,000.
     marks: put START before and END behind every text, for networks that write text.
     missing: data.missing: texts that say nothing; they are empty.
+    columns: a second one holds tags, such as the language wanted: each is a token before the text.
     """
 
     kind: ClassVar[str] = "text"
@@ -64,12 +65,14 @@ class Text:
     file: str | None = None
     missing: tuple[str, ...] = ()
     known: tuple[str, ...] = ()  # fitted, for characters and words
-    tokenizer: str = ""  # fitted, for bpe and file: the JSON of the tokenizers library
+    tokenizer: str = ""  # fitted, for pieces and file: the JSON of the tokenizers library
+    tags: tuple[str, ...] = ()  # fitted, where there is a second column
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "columns", tuple(self.columns))
         object.__setattr__(self, "missing", tuple(self.missing))
         object.__setattr__(self, "known", tuple(self.known))
+        object.__setattr__(self, "tags", tuple(self.tags))
         if self.tokens not in TOKENS:
             raise RecipeError(
                 f"tokens {self.tokens!r} of {self.columns[0]} is not one of {', '.join(TOKENS)}.",
@@ -106,15 +109,16 @@ class Text:
     @property
     def vocabulary_size(self) -> int:
         """How many token numbers there are: the rows of an embedding."""
-        return self._first + (self._bpe.get_vocab_size() - self._first if self.tokenizer else len(self.known))
+        return self._without_tags + len(self.tags)
 
     @property
     def pieces(self) -> tuple[str, ...]:
         """The token behind each number, reserved ones first."""
+        tags = tuple(f"[{tag}]" for tag in self.tags)
         if not self.tokenizer:
-            return (*self._reserved, *self.known)
+            return (*self._reserved, *self.known, *tags)
         vocabulary = self._bpe.get_vocab()
-        return tuple(sorted(vocabulary, key=lambda token: int(vocabulary[token])))
+        return (*sorted(vocabulary, key=lambda token: int(vocabulary[token])), *tags)
 
     @property
     def mask_number(self) -> int:
@@ -123,14 +127,18 @@ class Text:
         return UNKNOWN if found is None else int(found)
 
     def fit(self, rows: Rows) -> Text:
-        """Learn the vocabulary. Raises DataError if no row has text."""
+        """Learn the vocabulary, and the tags. Raises DataError if no row has text."""
+        if len(self.columns) > 1 and not self.tags:
+            tags = sorted({text_of(self.columns[1], value) for value in rows[self.columns[1]]} - {""})
+            return replace(self, tags=tuple(tags)).fit(rows)
         texts = self._texts(rows[self.columns[0]])
         check_some(self.columns[0], texts)
         if self.file is not None:
             return replace(self, tokenizer=_read_tokenizer(self.file, self.columns[0]), file=TOKENIZER)
         chosen = replace(self, tokens=_suited(texts) if self.tokens == "auto" else self.tokens)
-        if chosen.tokens == "bpe":
-            return replace(chosen, tokenizer=_train_bpe(texts, self.vocabulary, self._reserved))
+        if chosen.tokens in PIECES:
+            made = pieces.of_letters(chosen.tokens, texts, self.vocabulary, self._reserved)
+            return replace(chosen, tokenizer=made)
         if chosen.tokens == "grams":
             room = max(1, self.vocabulary - self._first)
             return replace(chosen, known=grams.learn(self._tidy(texts), ALONE, room, GRAMS_AT_LEAST))
@@ -144,12 +152,27 @@ class Text:
             return self._bags(self._texts(rows[self.columns[0]]))
         room = self.max_length - 2 * self.marks
         tokens = [row[:room] or [UNKNOWN] for row in self._numbers(self._texts(rows[self.columns[0]]))]
+        if len(self.columns) > 1:
+            number = {tag: place for place, tag in enumerate(self.tags, self._without_tags)}
+            asked = [text_of(self.columns[1], value) for value in rows[self.columns[1]]]
+            tokens = [[number.get(tag, UNKNOWN), *row] for tag, row in zip(asked, tokens, strict=True)]
         if self.marks:
             tokens = [[START, *row, END] for row in tokens]
         offsets = np.zeros(len(tokens) + 1, np.int64)
         np.cumsum(np.fromiter(map(len, tokens), np.int64, len(tokens)), out=offsets[1:])
         values = np.fromiter(chain.from_iterable(tokens), np.int32, int(offsets[-1]))
         return Ragged(values, offsets)
+
+    def lengths(self, values: Sequence[Any]) -> list[int]:
+        """How many tokens each text has as a whole, marks included; more than max_length are cut."""
+        texts = self._texts(values)
+        if self.tokenizer:
+            self._bpe.no_truncation()
+            published = self.file is not None
+            encoded = self._bpe.encode_batch_fast(texts, add_special_tokens=published)
+            return [len(one.ids) + 2 * self.marks for one in encoded]
+        words = self.tokens == "words"
+        return [len(WORD.findall(text) if words else text) + 2 * self.marks for text in texts]
 
     def places(self, rows: Rows) -> list[np.ndarray]:
         """Per text int32 (T, 2): the letters of each of its tokens in the text as it came, [first, behind the last].
@@ -191,6 +214,10 @@ class Text:
     @property
     def _first(self) -> int:
         return 4 if self.marks else 2
+
+    @property
+    def _without_tags(self) -> int:
+        return self._bpe.get_vocab_size() if self.tokenizer else self._first + len(self.known)
 
     @cached_property
     def _bpe(self) -> Tokenizer:
@@ -350,29 +377,3 @@ def _read_tokenizer(path: str, column: str) -> str:
             got=str(error)[:100],
             fix="save the tokenizer again with save_pretrained",
         ) from error
-
-
-def _train_bpe(texts: Sequence[str], size: int, reserved: Sequence[str]) -> str:
-    """Byte-pair encoding (Sennrich et al. 2016) over characters, within words and apart from punctuation.
-
-    The alphabet is given, as of equally rare characters the library keeps some by chance.
-    """
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-
-    tokenizer = Tokenizer(models.BPE(unk_token="[UNK]"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Metaspace(), pre_tokenizers.Punctuation()])
-    tokenizer.decoder = decoders.Metaspace()
-    counts = Counter(chain.from_iterable(texts))
-    counts["\u2581"] = counts.pop(" ", 0) + len(texts)  # what Metaspace writes for a space
-    alphabet = sorted(counts, key=lambda letter: (-counts[letter], letter))[: max(1, size // 2)]
-    trainer = trainers.BpeTrainer(
-        vocab_size=size,
-        special_tokens=list(reserved),
-        show_progress=False,
-        initial_alphabet=alphabet,
-        limit_alphabet=len(alphabet),
-    )
-    tokenizer.train_from_iterator(texts, trainer)
-    plain = json.loads(tokenizer.to_str())
-    plain["added_tokens"] = []  # else "[PAD]" in a text would become padding
-    return json.dumps(plain, ensure_ascii=False)

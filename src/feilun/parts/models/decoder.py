@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from feilun.core.errors import not_one_of
-from feilun.parts.models import attention, stems
+from feilun.core.errors import RecipeError, not_one_of
+from feilun.parts.models import attention, positions, stems
 from feilun.parts.models import depth as stochastic
 
 SIZES = {  # width, layers, heads; about 1, 5, 26 and 124 million numbers beside the tokens' vectors
@@ -34,9 +35,17 @@ class Decoder:
     groups: int = 0  # heads of keys and values; 0: as many as heads
     inner: float = 4.0  # width of the middle of each feed-forward part, in widths; a gate makes it two thirds
     norm: str = "rms"  # rms or layer
-    activation: str = "swiglu"  # swiglu or gelu
+    activation: str = "swiglu"  # swiglu, geglu, gelu, gelu_tanh, relu or silu
     positions: str = "rotary"  # rotary or learned
     tied: bool = True  # tokens are read and written by one table
+    head: int = 0  # numbers of one head; 0: width / heads
+    middle: int = 0  # width of the middle of each feed-forward part, whatever inner says
+    epsilon: float = 0.0  # added to what a norm divides by; 0: 1e-6, for layer norms 1e-5
+    bias: str = "none"  # what has a constant: looks (queries, keys, values), attention, or all
+    query_norm: bool = False  # queries and keys are normed, head by head
+    rotation: float = attention.ROTATION  # the longest wavelength of rotary positions, over 2 pi
+    stretch: Mapping[str, float] = field(default_factory=dict)  # of rotary positions, see `positions.rates`
+    symbols: int = 0  # rows of the table of tokens; 0: as many as the tokens need
     dropout: float = 0.1  # share left out while training
     drop_path: float = 0.0  # share of rows that go around the last layer's parts while training, falling to the first
 
@@ -50,10 +59,13 @@ class Network(nn.Module):
     longest: places there are, for learned positions.
     """
 
+    writes: ClassVar[bool] = True  # tokens mean the same wherever they are written: nothing of it is a task's own
+
     def __init__(self, options: Decoder, symbols: int, longest: int) -> None:
         super().__init__()
         sizes, layers = sizes_of(options)
         self.sizes, self.symbols = sizes, symbols
+        self.rates = positions.rates(options.rotation, sizes.head, options.stretch)
         self.vectors = nn.Embedding(symbols, sizes.width)
         self.places = None if sizes.rotary else nn.Embedding(longest, sizes.width)
         shares = stochastic.rising(options.drop_path, layers)
@@ -80,8 +92,10 @@ class Network(nn.Module):
         places: int64 (B, T).  mask: as for `Attention`.  past: what each layer remembers of the places before.
         """
         state = self.vectors(tokens)
-        state = self.dropout(state if self.places is None else state + self.places(places))
-        turn = attention.turns(places, self.sizes.head) if self.sizes.rotary else None
+        if self.places is not None:  # a token that is only foretold may stand one place behind the last
+            state = state + self.places(places.clamp(max=self.places.num_embeddings - 1))
+        state = self.dropout(state)
+        turn = attention.turns(places, self.sizes.head, self.rates) if self.sizes.rotary else None
         fresh = []
         for number, layer in enumerate(self.layers):
             state, kept = layer(state, mask, turn, past[number] if past else None)
@@ -199,7 +213,16 @@ def packing(lengths: Sequence[int], longest: int) -> tuple[list[int], int]:
 
 def build(options: Decoder, symbols: int, longest: int) -> Network:
     """Raises RecipeError for options that do not fit."""
-    return Network(options, symbols, longest)
+    if options.symbols and symbols > options.symbols:
+        raise RecipeError(
+            f"The texts have {symbols:,} tokens, model.symbols is {options.symbols:,}: published weights go with their "
+            "own tokenizer. Leave tokens out.",
+            where="model.symbols",
+            expected=f"{symbols:,} or more",
+            got=f"{options.symbols:,}",
+            fix="leave out model.symbols and inputs.*.tokens",
+        )
+    return Network(options, options.symbols or symbols, longest)
 
 
 def _counting(counts: Tensor, batch: Mapping[str, Tensor]) -> Tensor:

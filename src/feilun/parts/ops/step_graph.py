@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -19,10 +20,16 @@ def step(run: Run) -> Step:
     ) -> tuple[np.ndarray, np.ndarray]:
         untold = np.zeros((len(tokens), 0), np.int64)
         given = {"tokens": tokens, "length": length, "past": past, "targets": untold}
-        made = run("step", "logits", "fresh", **given, **_held(cache))
+        made = run("step", "logits", "fresh", **given, **held(cache))
         return made["logits"], made["fresh"]
 
     return read
+
+
+def held(cache: Any) -> dict[str, Any]:
+    """Inputs of the graph: the parts of a cache (layers, 2, B, groups, P, head), an array or a tensor, by name."""
+    names = ("keys", "values")
+    return {f"{what}_{layer}": part for layer, one in enumerate(cache) for what, part in zip(names, one, strict=True)}
 
 
 def nats(run: Run, texts: Sequence[np.ndarray], sizes: Sizes) -> list[np.ndarray]:
@@ -30,7 +37,7 @@ def nats(run: Run, texts: Sequence[np.ndarray], sizes: Sizes) -> list[np.ndarray
     tokens, length = _padded(texts)
     cache = np.zeros((sizes.layers, 2, len(texts), sizes.groups, 0, sizes.head), np.float32)
     given = {"tokens": tokens, "length": length, "past": np.zeros_like(length), "targets": tokens[:, 1:]}
-    return _cut(run("step", "nats", **given, **_held(cache))["nats"], length)
+    return _cut(run("step", "nats", **given, **held(cache))["nats"], length)
 
 
 def nats_before(run: Run, texts: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -50,9 +57,3 @@ def _padded(texts: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
 
 def _cut(found: np.ndarray, length: np.ndarray) -> list[np.ndarray]:
     return [own[: count - 1] for own, count in zip(found, length.tolist(), strict=True)]
-
-
-def _held(cache: np.ndarray) -> dict[str, np.ndarray]:
-    """Of a cache (layers, 2, B, groups, P, head)."""
-    names = ("keys", "values")
-    return {f"{what}_{layer}": part for layer, one in enumerate(cache) for what, part in zip(names, one, strict=True)}

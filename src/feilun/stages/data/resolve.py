@@ -44,6 +44,7 @@ def resolve(recipe: Recipe, base: Path, frame: Any = None, found: survey.Survey 
     if window is not None and window.by and "by" not in recipe.data.split.model_fields_set:
         by_time = recipe.with_settings({"data.split.by": "time", "data.split.column": window.by})
         recipe = Recipe.model_validate(by_time)
+    recipe = _under(recipe, published.training(recipe, base))
     recipe = _under(recipe, discover.task(str(recipe.task)).defaults)
     if recipe.model.file is not None and recipe.model.name is None:
         recipe = _set(recipe, model={**recipe.model.model_dump(exclude_unset=True), "name": options.OWN})

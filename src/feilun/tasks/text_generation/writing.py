@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 LONGEST = 4096  # tokens, whatever is asked for: one request must not keep a server busy for ever
 AT_ONCE = 32  # windows whose likelihood is read together
-BANNED = (dialogue.PADDING, dialogue.UNKNOWN, dialogue.START, dialogue.SYSTEM, dialogue.USER, dialogue.ASSISTANT)
 
 
 def answer(
@@ -43,7 +42,8 @@ def answer(
     drawing = next_token.Drawing(**drawn)
     longest, stops = next_token.bounded("max_length", max_length, LONGEST), next_token.stops(stop)
     text: Any = features["text"]
-    prompts = [row[:count].tolist() for row, count in zip(inputs["text"], inputs["text_length"], strict=True)]
+    given = zip(inputs["text"], inputs["text_length"], strict=True)
+    prompts = [dialogue.plain(row[:count]).tolist() for row, count in given]
     found = continuing.gone_on(
         step_graph.step(run),
         prompts,
@@ -51,7 +51,7 @@ def answer(
         longest=longest,
         drawing=drawing,
         seeds=[[seed & 0xFFFFFFFF, *prompt] for prompt in prompts],
-        ends=(dialogue.END,),
+        ends=text.stops,
         stop=lambda tokens: bool(stops) and any(one in text.decode(tokens) for one in stops),
     )
     return [_answer(one, text, stops) for one in found]
@@ -106,7 +106,7 @@ def _summed(
         tokens = inputs["text"][row, :count]
         if answer in inputs:
             tokens = np.concatenate([tokens, inputs[answer][row, : inputs[f"{answer}_length"][row]]])
-        counts = dialogue.taught(tokens)
+        counts, tokens = dialogue.taught(tokens), dialogue.plain(tokens)
         for start in range(0, len(tokens) - 1, context):
             part = slice(start, start + context + 1)
             windows.append((row, tokens[part], counts[part]))
@@ -139,7 +139,7 @@ def _row(text: Any, asked: str | Sequence[tuple[str, str]]) -> Row:
 
 def _sizes(state: State, text: Any) -> continuing.Sizes:
     sizes = {name: int(state[name]) for name in ("layers", "groups", "head")}
-    return continuing.Sizes(**sizes, context=text.context, symbols=text.vocabulary_size, banned=BANNED)
+    return continuing.Sizes(**sizes, context=text.context, symbols=text.vocabulary_size, banned=text.banned)
 
 
 def _answer(one: continuing.Written, text: Any, stops: Sequence[str]) -> Json:
