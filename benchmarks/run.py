@@ -12,7 +12,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 PAGE = HERE.parent / "docs" / "benchmarks.md"
-NOT_CLAIMS = ("run", "prove", "targets", "record", "peers", "race", "small_gpt")
+NOT_CLAIMS = ("run", "prove", "targets", "record", "peers", "race", "small_gpt", "writer")
 HEAD = """# Benchmarks
 
 Written by `make bench` from `benchmarks/results/`: us and the peer on the same data, in one go, alternating; medians

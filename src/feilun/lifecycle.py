@@ -302,13 +302,14 @@ def with_weights(recipe: Recipe, home: Path, base: Path) -> Recipe:
     thing, folder = recipe.model.weights, home / str(recipe.name) / "models"
     if thing is None or (folder / f"{recipe.model.weights_sha256}.safetensors").is_file():
         return recipe  # a lap and a study take what the first run kept, whatever became of the file
-    path = base / reading.expand(thing)
+    path = call("data", "published_folder", thing, base) or base / reading.expand(thing)
     if not path.is_file() and not (path / "config.json").is_file():
         try:
             path = bundle_folder(reading.expand(thing), home, base)
         except InputError as error:
             said = f"model.weights: {thing!r} is no file or folder of weights, and no version either. {error}"
             raise InputError(said, where="model.weights", got=thing, fix=error.fix) from error
+        recipe = call("data", "like_bundle", recipe, path)
     model = recipe.model.model_dump(mode="json")
     return recipe.but(model={**model, "weights_sha256": call("training", "keep_weights", path, folder)})
 

@@ -160,6 +160,46 @@ def test_decoding_stops_each_row_at_its_own_end() -> None:
     assert [one["text"] for one in answers] == ["ab", "", "cccc"]
 
 
+@pytest.mark.parametrize("beams", [1, 3])
+def test_no_end_comes_before_the_least_length(made: Made, beams: int) -> None:
+    _, run = runners(made)
+    rows = {"english": ["we must see thirty dogs", "i can", None]}
+    for least, most in ((7, 9), (3, 3)):
+        answers = answer_rows(TASK, run, made.features, {}, rows, min_length=least, max_length=most, beams=beams)
+        assert all(least <= len(one["text"]) <= most for one in answers)
+    with pytest.raises(InputError, match="min_length"):
+        answer_rows(TASK, run, made.features, {}, rows, min_length=9, max_length=3)
+
+
+def test_a_tag_says_which_language_is_wanted() -> None:
+    """One network learns two dictionaries; a tag that training did not know is an unknown token."""
+    words = {"dog": ("Hund", "chien"), "cat": ("Katze", "chat"), "book": ("Buch", "livre"), "tree": ("Baum", "arbre")}
+    one = [
+        {"text": word, "into": into, "said": said[place]}
+        for word, said in words.items()
+        for place, into in enumerate(("de", "fr"))
+    ]
+    asked = RECIPE.but(
+        inputs={"text": {"kind": "text"}, "into": {"kind": "category"}},
+        target={"columns": ["said"], "tokens": "words", "lowercase": False},
+    )
+    rows = by_column(one * 8)
+    features: dict[str, Any] = {name: feature.fit(rows) for name, feature in TASK.features(asked).items()}
+    source = features["source"]
+    assert source.tags == ("de", "fr") and source.vocabulary_size == len(source.pieces)
+    encoded = source.encode({"text": ["dog", None], "into": ["fr", "it"]})
+    assert encoded[0][0] == source.vocabulary_size - 1 and encoded[1].tolist() == [1, 1]
+    assert type(source)(**source.to_json()).encode({"text": ["dog"], "into": ["fr"]})[0].tolist() == encoded[0].tolist()
+    arrays = {name: feature.encode(rows) for name, feature in features.items()}
+    with initialised(0):
+        networks = TASK.build(asked, features)
+    plan = RECIPE.train.model_copy(update={"epochs": 25, "batch_size": 8, "learning_rate": 0.02})
+    fit(networks, arrays, Index(train=np.arange(64)), Learning(objective=TASK.objective), plan)
+    run = TorchRunner(TASK.graphs(networks, batch(TASK, asked, arrays, np.arange(2))))
+    answers = answer_rows(TASK, run, features, {}, {name: [row[name] for row in one] for name in ("text", "into")})
+    assert [answer["text"] for answer in answers] == [row["said"] for row in one]
+
+
 def test_the_example_reorders() -> None:
     rows = TASK.example(3)
     assert rows == TASK.example(3) != TASK.example(4)
@@ -194,7 +234,7 @@ def test_scores_and_baselines() -> None:
 def test_other_columns_are_refused() -> None:
     with pytest.raises(RecipeError, match="reads one text column"):
         TASK.features(RECIPE.but(inputs={"a": {"kind": "text"}, "b": {"kind": "text"}}))
-    with pytest.raises(RecipeError, match="kind is 'number'"):
+    with pytest.raises(RecipeError, match="'a': 'number'"):
         TASK.features(RECIPE.but(inputs={"a": {"kind": "number"}}))
 
 

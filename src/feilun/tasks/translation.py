@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from feilun.core.task import Features
     from feilun.parts.engine.losses import Loss
 
-ALIASES = ("seq2seq", "text_to_text")
+ALIASES = ("seq2seq", "text_to_text", "summarisation", "summarization")
 MODELS = ("encoder_decoder", "seq2seq")
 START, END = 2, 3  # marks of parts/features/text.py
 LONGEST = 4096  # tokens, whatever is asked for: one request must not keep a server busy for ever
@@ -30,14 +30,14 @@ NEIGHBOURS = 5000  # training rows that the nearest-sentence baseline searches
 
 
 def features(recipe: Recipe) -> dict[str, Feature]:
-    """One text in, one text out. Raises RecipeError for anything else."""
-    name, options = _source(recipe)
+    """One text in, with or without a tag before it, one text out. Raises RecipeError for anything else."""
+    columns, options = _source(recipe)
     target = _target(recipe)
     money.refuse(recipe, "the answers are texts")
     expression.refuse(recipe.evaluate.metrics, ("chance",), "there is no positive class")
     wanted = {"tokens": "characters", "lowercase": False, **(recipe.target.options if recipe.target else {})}
     return {
-        "source": discover.feature("text", columns=(name,), **options),
+        "source": discover.feature("text", columns=columns, tagged=len(columns) > 1, **options),
         "target": discover.feature("text", columns=(target,), **wanted, marks=True),
     }
 
@@ -95,6 +95,7 @@ def answer(
     state: State,
     *,
     max_length: int = 256,
+    min_length: int = 0,
     beams: int = 1,
     length_penalty: float = 1.0,
     seed: int = 0,
@@ -102,23 +103,27 @@ def answer(
 ) -> list[Json]:
     """Token by token until the end, or `max_length` tokens: the likeliest, drawn at random, or the best of `beams`.
 
+    No end is written before `min_length` tokens; of beams, `length_penalty` above 1 favours longer ones.
+
     Each answer is `{text, confidence}`: confidence is the geometric mean of the tokens' probabilities. What is drawn
     for a text hangs on the seed and that text alone.  Raises OutOfBoundsError for options out of bounds.
     """
     drawing = next_token.Drawing(**drawn)
     longest = next_token.bounded("max_length", max_length, LONGEST)
+    least = next_token.bounded("min_length", min_length, longest) if min_length else 0
+    lengths = (least, longest)
     width = next_token.bounded("beams", beams, next_token.MOST_BEAMS)
     read = run("encoder", **inputs)
     going = {"memory": read["memory"], "source_length": inputs["source_length"]}
     if width > 1:
         written = [
-            _searched(run, read["state"][row : row + 1], _part(going, [row]), width, longest, length_penalty)
+            _searched(run, read["state"][row : row + 1], _part(going, [row]), width, lengths, length_penalty)
             for row in range(len(read["state"]))
         ]
     else:
         texts = zip(inputs["source"], inputs["source_length"], strict=True)
         keys = [[seed & 0xFFFFFFFF, *map(int, row[:length])] for row, length in texts]
-        written = _written(run, read["state"], going, longest, drawing, keys)
+        written = _written(run, read["state"], going, lengths, drawing, keys)
     target: Any = features["target"]
     return [{"text": target.decode(ids), "confidence": float(np.exp(mean))} for ids, mean in written]
 
@@ -127,7 +132,7 @@ def _written(
     run: Runner,
     current: np.ndarray,
     going: Mapping[str, np.ndarray],
-    longest: int,
+    lengths: tuple[int, int],
     drawing: next_token.Drawing,
     keys: Sequence[Sequence[int]],
 ) -> list[tuple[list[int], float]]:
@@ -137,10 +142,13 @@ def _written(
     written: list[list[int]] = [[] for _ in range(rows)]
     logs, steps = np.zeros(rows), np.zeros(rows)
     generators = [np.random.default_rng(key) for key in keys] if drawing.temperature else []
-    for _ in range(longest):
+    least, longest = lengths
+    for place in range(longest):
         made = run("step", token=token, state=current, **going)
         mine = [generators[row] for row in alive] if generators else []
-        token, log = next_token.chosen(_allowed(made["logits"]), drawing, [written[row] for row in alive], mine)
+        token, log = next_token.chosen(
+            _allowed(made["logits"], place < least), drawing, [written[row] for row in alive], mine
+        )
         logs[alive] += log
         steps[alive] += 1
         stays = token != END
@@ -154,17 +162,24 @@ def _written(
 
 
 def _searched(
-    run: Runner, current: np.ndarray, going: Mapping[str, np.ndarray], width: int, longest: int, penalty: float
+    run: Runner,
+    current: np.ndarray,
+    going: Mapping[str, np.ndarray],
+    width: int,
+    lengths: tuple[int, int],
+    penalty: float,
 ) -> tuple[list[int], float]:
     """The same of one row, by beam search."""
     made = run("step", token=np.array([START]), state=current, **going)
-    first, current = _allowed(made["logits"])[0], made["next_state"]
+    (least, longest), place = lengths, 0
+    first, current = _allowed(made["logits"], least > 0)[0], made["next_state"]
 
     def step(tokens: np.ndarray, sources: np.ndarray) -> np.ndarray:
-        nonlocal current
+        nonlocal current, place
+        place += 1
         made = run("step", token=tokens, state=current[sources], **_part(going, np.zeros(len(tokens), np.int64)))
         current = made["next_state"]
-        return _allowed(made["logits"])
+        return _allowed(made["logits"], place < least)
 
     return next_token.beams(first, step, width=width, longest=longest, end=END, length_penalty=penalty)
 
@@ -173,10 +188,10 @@ def _part(arrays: Mapping[str, np.ndarray], rows: Any) -> dict[str, np.ndarray]:
     return {name: array[rows] for name, array in arrays.items()}
 
 
-def _allowed(logits: np.ndarray) -> np.ndarray:
-    """Padding, unknown and start are never written."""
+def _allowed(logits: np.ndarray, goes_on: bool) -> np.ndarray:
+    """Padding, unknown and start are never written; nor is the end where the text has to go on."""
     made = np.array(logits)
-    made[:, :END] = -np.inf
+    made[:, : END + goes_on] = -np.inf
     return made
 
 
@@ -211,7 +226,7 @@ def scores(answers: Sequence[Json], truths: Sequence[Json], recipe: Recipe) -> d
 
 def baselines(rows: Rows, recipe: Recipe) -> dict[str, Callable[[Rows], list[Json]]]:
     """The source as it is; and the translation of the training sentence that shares most words with it."""
-    name, target = _source(recipe)[0], _target(recipe)
+    name, target = _source(recipe)[0][0], _target(recipe)
     known = [frozenset(text.tokens(str(source or ""))) for source in rows[name][:NEIGHBOURS]]
     said = [str(one or "") for one in rows[target][:NEIGHBOURS]]
 
@@ -230,25 +245,21 @@ def example(seed: int) -> list[Row]:
     return [_sentence(drawn) for _ in range(1000)]
 
 
-def _source(recipe: Recipe) -> tuple[str, dict[str, Any]]:
-    if len(recipe.inputs) != 1:
+def _source(recipe: Recipe) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """((the column that is read, and the one of tags if there is one), options). Raises RecipeError."""
+    kinds = {name: column.kind for name, column in recipe.inputs.items()}
+    texts, tags = ([name for name, kind in kinds.items() if kind == wanted] for wanted in ("text", "category"))
+    if len(texts) != 1 or len(tags) > 1 or len(kinds) != len(texts) + len(tags):
         raise RecipeError(
-            f"Translation reads one text column; inputs has {len(recipe.inputs)}: {', '.join(recipe.inputs)}.",
+            "Translation reads one text column, and beside it at most one category, such as the language that is "
+            f"wanted; inputs is {kinds}.",
             where="inputs",
-            expected="one column",
-            got=", ".join(recipe.inputs),
-            fix="name the source column alone under inputs",
+            expected="one column of kind text, at most one of kind category",
+            got=str(kinds),
+            fix="inputs: {english: text}, or inputs: {text: text, language: category}",
         )
-    [(name, column)] = recipe.inputs.items()
-    if column.kind != "text":
-        raise RecipeError(
-            f"Translation reads text; inputs.{name}.kind is {column.kind!r}. Set it to text.",
-            where=f"inputs.{name}.kind",
-            expected="text",
-            got=column.kind,
-            fix="kind: text",
-        )
-    return name, {"tokens": "words", **column.options}
+    options = {"tokens": "words", **recipe.inputs[texts[0]].options}
+    return (*texts, *tags), options
 
 
 def _target(recipe: Recipe) -> str:
@@ -310,6 +321,7 @@ TASK = Task(
     answer=answer,
     options={
         "max_length": 256,
+        "min_length": 0,
         "beams": 1,
         "length_penalty": 1.0,
         "temperature": 0.0,

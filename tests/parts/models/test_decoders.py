@@ -11,6 +11,7 @@ from torch import Tensor
 from feilun.core.errors import RecipeError
 from feilun.parts.engine.randomness import initialised
 from feilun.parts.models import decoder, encoder_decoder
+from feilun.parts.ops import step_graph
 
 SHAPES = (
     {},
@@ -56,7 +57,7 @@ def test_writing_step_by_step_says_what_the_whole_says(options: dict[str, object
             new = torch.zeros(2, int(count.max()), dtype=torch.int64)
             for row in range(2):
                 new[row, : count[row]] = text[row, past[row] : past[row] + count[row]]
-            made = step(new, count, past, cache)
+            made = step(new, count, past, new[:, :0], **step_graph.held(cache))
             past = past + count
             for row, end in enumerate(past.tolist()):
                 cache[:, :, row, :, end - count[row] : end] = made["fresh"][:, :, row, :, : count[row]]

@@ -121,6 +121,27 @@ def test_states_are_those_of_the_published_model(tmp_path: Path) -> None:
         assert torch.allclose(pooled[row], there[row, :count].mean(0), atol=1e-5)
 
 
+@pytest.mark.parametrize("kind", ["roberta", "xlm-roberta", "distilbert"])
+def test_states_of_the_relatives_of_bert(tmp_path: Path, kind: str) -> None:
+    """RoBERTa's places begin behind its padding, DistilBERT has no types; padding of ours is number 0 everywhere."""
+    from transformers import AutoConfig, AutoModel
+
+    sizes = {"vocab_size": 20, "num_hidden_layers": 2, "num_attention_heads": 2, "max_position_embeddings": 24}
+    sizes |= {"hidden_size": 16, "intermediate_size": 32} if kind != "distilbert" else {"dim": 16, "hidden_dim": 32}
+    torch.manual_seed(0)
+    theirs = AutoModel.from_config(AutoConfig.for_model(kind, **sizes)).eval()
+    config = theirs.config.to_dict()
+    feature = Text(columns=("text",), tokens="characters", vocabulary=20).fit({"text": ["abc"]})
+    ours = pretrained.encoder(pretrained.Pretrained(config=config), feature).eval()
+    ours.network.load_state_dict(theirs.state_dict(), strict=False)
+    tokens, length = torch.tensor([[2, 5, 6, 7, 3], [2, 8, 3, 0, 0]]), torch.tensor([5, 3])
+    with torch.no_grad():
+        made = ours.states(tokens, length)
+        for row, count in enumerate(length.tolist()):
+            there = theirs(input_ids=tokens[row : row + 1, :count]).last_hidden_state[0]
+            assert torch.allclose(made[row, :count], there, atol=1e-5)
+
+
 def test_its_tokenizer_marks_cuts_and_takes_no_orders(tmp_path: Path) -> None:
     """[CLS] and [SEP] stay when a text is cut, no padding is added, and "[MASK]" in a text is text."""
     folder = published(tmp_path / "bert")

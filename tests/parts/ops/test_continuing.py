@@ -11,7 +11,7 @@ import torch
 
 from feilun.parts.engine.randomness import initialised
 from feilun.parts.models import decoder
-from feilun.parts.ops import continuing
+from feilun.parts.ops import continuing, step_graph
 from feilun.parts.ops.continuing import Batch, Row, Sizes, Wish, Written, gone_on
 from feilun.parts.ops.next_token import Drawing
 
@@ -30,12 +30,12 @@ def made() -> decoder.Network:
 def stepping(network: decoder.Network) -> continuing.Step:
     step = decoder.Step(network)
 
-    def run(**given: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def run(graph: str, *wanted: str, **given: np.ndarray) -> dict[str, np.ndarray]:
         with torch.no_grad():
             out = step(**{name: torch.from_numpy(np.array(value)) for name, value in given.items()})
-        return out["logits"].numpy(), out["fresh"].numpy()
+        return {name: out[name].numpy() for name in wanted}
 
-    return run
+    return step_graph.step(run)
 
 
 def sizes_of(context: int) -> Sizes:

@@ -1,113 +1,55 @@
-"""Data sets of a hub on this machine, loaded by `datasets` itself; in other processes: HF_ENDPOINT is read once."""
+"""Names on a hub: what was fetched before is found, its revision is written back; what cannot be had is spelled out."""
 
 from __future__ import annotations
 
-import io
-import json
-import os
-import subprocess
-import sys
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-import hugging
-import pyarrow as pa
-import pyarrow.parquet
 import pytest
 
-READ = """
-import json, os, sys
-import datasets
-from pathlib import Path
-from feilun.core.errors import FeilunError
-from feilun.core.recipe import Recipe
-from feilun.stages.data.reading import sources
-
-datasets.config.S3_DATASETS_BUCKET_PREFIX = os.environ["HF_ENDPOINT"] + "/counted"
-for line in sys.stdin:
-    try:
-        found = sources.read(Recipe.model_validate({"data": {"source": line.strip()}}), Path())
-        said = {"rows": found.table.num_rows, "given": found.given.tolist(), "notes": found.notes}
-    except FeilunError as error:
-        said = {"error": str(error)}
-    print(json.dumps(said), flush=True)
-"""
+from feilun.core.errors import InputError
+from feilun.stages.data import hub
 
 
-@pytest.fixture
-def hub() -> Iterator[hugging.Hub]:
-    """A hub with data sets of every sort."""
-    server = hugging.Hub(("127.0.0.1", 0), hugging.Answering)
-    parquet = io.BytesIO()
-    pa.parquet.write_table(pa.table({"文": ["好", "坏", "好"], "y": [1, 2, 1]}), parquet)
-    configs = (
-        b"---\nconfigs:\n- config_name: one\n  data_files: one.csv\n- config_name: two\n  data_files: two.csv\n---\n"
-    )
-    server.repositories = {
-        "me/csv": {"README.md": b"# a", "data/train.csv": b"a,y\n1,p\n2,q\n", "data/test.csv": b"a,y\n7,p\n"},
-        "me/parquet": {"train.parquet": parquet.getvalue()},
-        "me/several": {"README.md": configs, "one.csv": b"a,y\n1,p\n", "two.csv": b"a,y\n1,p\n2,q\n"},
-        "me/code": {"code.py": b"open('ran', 'w')", "train.csv": b"a,y\n1,p\n"},
-        "me/locked": {"train.csv": b"a,y\n1,p\n"},
-        "me/damaged": {"train.parquet": b"PAR1 and no more"},
-        "me/empty": {"README.md": b"# a"},
-    }
-    server.gated, server.asked = {"me/locked"}, []
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield server
-    server.shutdown()
-    server.server_close()
-    thread.join()
+def cached(home: Path, commit: str = "abc123") -> Path:
+    """As Hugging Face's libraries keep it."""
+    place = home / "hub" / "models--org--name"
+    (place / "refs").mkdir(parents=True)
+    (place / "refs" / "main").write_text(commit, encoding="utf-8")
+    folder = place / "snapshots" / commit
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text("{}", encoding="utf-8")
+    (folder / "model.safetensors").write_bytes(b"")
+    return folder
 
 
-@contextmanager
-def reader(hub: hugging.Hub, home: Path, **more: str) -> Iterator[Callable[[str], Any]]:
-    """A function that reads a name in another process and gives what came of it."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
-    variables = {**kept, "HF_ENDPOINT": hub.address, "HF_HOME": str(home), "NO_PROXY": "*", **more}
-    command = [sys.executable, "-c", READ]
-    with (
-        (home / "log").open("w") as log,
-        subprocess.Popen(
-            command, cwd=home, env=variables, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True
-        ) as process,
-    ):
-        questions, answers = process.stdin, process.stdout
-        assert questions is not None and answers is not None
-
-        def read(name: str) -> Any:
-            print(name, file=questions, flush=True)
-            return json.loads(answers.readline() or json.dumps({"log": (home / "log").read_text()}))
-
-        yield read
+def test_what_was_fetched_before_is_taken_and_pinned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("HF_HUB_CACHE", raising=False)
+    folder = cached(tmp_path / "home")
+    for name in ("org/name", "hf:org/name", "org/name@main", "org/name@abc123"):
+        found = hub.find(name, tmp_path)
+        assert found is not None and found.folder == folder and found.pinned == "org/name@abc123"
+    assert hub.find(found.pinned, tmp_path) == found
 
 
-def test_what_is_loaded_refused_and_kept(hub: hugging.Hub, tmp_path: Path) -> None:
-    expected: dict[str, Any] = {
-        "hf:me/csv": {"rows": 3, "given": [-1, -1, 3], "notes": []},
-        "hf:me/parquet": {"rows": 3, "given": [-1, -1, -1], "notes": []},
-        "hf:me/several/two": {"rows": 2, "given": [-1, -1], "notes": []},
-        "hf:me/several": "is several data sets: hf:me/several/one, hf:me/several/two. Take one",
-        "hf:me/code": "it is made by code of its own, which is never run",
-        "hf:me/locked": "must be authenticated",
-        "hf:me/damaged": "Parquet magic bytes not found",
-        "hf:me/empty": "doesn't contain any data files",
-        "hf:me/nothing": "there is no such data set, or it cannot be read (Dataset 'me/nothing' doesn't exist",
-        "hf:nothing": "there is no such data set",
-    }
-    with reader(hub, tmp_path) as read:
-        for name, wanted in expected.items():
-            found = read(name)
-            assert wanted == found if isinstance(wanted, dict) else wanted in found["error"], (name, found)
-        hub.repositories["me/csv"]["data/train.csv"] += b"3,p\n"
-        assert read("hf:me/csv") == {"rows": 4, "given": [-1, -1, -1, 3], "notes": []}
-    assert not (tmp_path / "ran").exists()
-    assert [line for line in hub.asked if "/datasets/" not in line] == []  # nobody counts, nobody asks for more
-    with reader(hub, tmp_path, HF_HUB_OFFLINE="1") as read:
-        found = read("hf:me/csv")
-        assert found["rows"] == 4 and "the copy fetched before is used" in found["notes"][0]
-        assert "the hub cannot be reached" in read("hf:me/new")["error"]
+def test_versions_files_and_folders_are_no_names(tmp_path: Path) -> None:
+    (tmp_path / "org" / "name").mkdir(parents=True)
+    for name in (None, "my@3", "org/name", "./there/is", "/there/is/none", "my", "a/b/c"):
+        assert hub.find(name, tmp_path) is None
+    (tmp_path / "org" / "name" / "config.json").write_text("{}", encoding="utf-8")
+    found = hub.find("org/name", tmp_path)
+    assert found is not None and found.pinned == "org/name"
+
+
+@pytest.mark.parametrize("name", ["org/name@v2", "modelscope:org/name"])
+def test_what_cannot_be_fetched_says_what_to_put_where(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    monkeypatch.delenv("HF_HUB_CACHE", raising=False)
+    for variable in ("HF_ENDPOINT", "MODELSCOPE_ENDPOINT"):
+        monkeypatch.setenv(variable, "http://127.0.0.1:9")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(InputError, match=r"tokenizer\.json.*model: \{weights: FOLDER\}") as told:
+        hub.find(name, tmp_path)
+    assert "http://127.0.0.1:9" in str(told.value)

@@ -12,6 +12,9 @@ import numpy as np
 from feilun.core.errors import FeilunError, InputError, IntegrityError
 
 FP32, INT8 = "fp32", "int8"
+# Waiting threads look for work for 50 microseconds within a call, then sleep, since a server shares its cores with
+# others: a step of a small decoder is hundreds of short operators (docs/decisions/0009).
+WAITING = {"intra_op.allow_spinning": "1", "intra_op.spin_duration_us": "50", "force_spinning_stop": "1"}
 SUFFIX = {FP32: ".onnx", INT8: ".int8.onnx"}
 
 
@@ -92,8 +95,8 @@ def _session(graph: str, model: bytes, threads: int | None) -> Any:
     options.log_severity_level = 4  # errors are raised; they need not be printed as well
     options.intra_op_num_threads = threads or 0
     options.inter_op_num_threads = 1
-    # Waiting threads sleep: a server shares its cores with others.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    for name, value in WAITING.items():
+        options.add_session_config_entry(f"session.{name}", value)
     try:
         return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime raises its own classes, one per status code

@@ -41,6 +41,7 @@ class Parts:
     graphs: Path
     about: Mapping[str, Any]
     card: Path | None = None
+    adapter: Path | None = None  # folder of an adapter as peft writes it, where one was trained
 
 
 def pack(folder: Path, parts: Parts) -> None:
@@ -57,13 +58,24 @@ def pack(folder: Path, parts: Parts) -> None:
             shutil.copyfile(parts.state / name, folder / name)
     if parts.card is not None and parts.card.is_file():
         shutil.copyfile(parts.card, folder / layout.CARD)
-    recipe = yaml12.dump(parts.recipe.model_dump(mode="json"), order=Recipe.model_fields)
+    if parts.adapter is not None and parts.adapter.is_dir():
+        shutil.copytree(parts.adapter, folder / layout.ADAPTER)
+    recipe = yaml12.dump(_travelling(parts.recipe), order=Recipe.model_fields)
     write_bytes(folder / layout.RECIPE, recipe.encode())
     shutil.copyfile(standalone.__file__, folder / layout.PREDICT)
     kinds = read_json(parts.features)
     seeds = [discover.module_name("features", facts["kind"]) for facts in kinds.values()]
     _copy_source(folder / layout.CODE, [discover.module_name("tasks", str(parts.recipe.task)), *seeds])
     layout.write(folder, _facts(parts, kinds))
+
+
+def _travelling(recipe: Recipe) -> dict[str, Any]:
+    """The recipe as it travels: tokenizers lie whole in features.json, where they came from is nobody's business."""
+    plain = recipe.model_dump(mode="json")
+    for options in plain["inputs"].values():
+        if options.get("file"):
+            options["file"] = Path(options["file"]).name
+    return plain
 
 
 def _facts(parts: Parts, kinds: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

@@ -88,10 +88,14 @@ def _targets(network: nn.Module) -> list[str]:
     return [
         name
         for name, module in network.named_modules()
-        if isinstance(module, nn.Linear | nn.Conv2d) and id(module.weight) not in top
+        if isinstance(module, nn.Linear | nn.Conv2d)
+        and id(module.weight) not in top
+        and name.rpartition(".")[2] != HEAD
     ]
 
 
 def _top(network: nn.Module) -> list[nn.Parameter]:
-    """What answers, and so learns as a whole: the head, or the last layer."""
+    """What answers, and so learns as a whole: the head, or the last layer; nothing of a network that writes tokens."""
+    if getattr(network, "writes", False):
+        return []
     return list(network.get_submodule(HEAD).parameters()) if hasattr(network, HEAD) else layers(network)[-1]

@@ -58,10 +58,12 @@ def take(
     for name, tensor in weights.named(networks).items():
         layers.setdefault(name.rpartition(".")[0], {})[name] = tensor
     taken, left, numbers = [], dict[str, str](), 0
+    answering = {player for player, network in networks.items() if not getattr(network, "writes", False)}
     for layer, own in layers.items():
         found = {name: _found(name, tensors, called) for name in own}
         rows = (tables or {}).get(layer)
-        why = _unfit(layer, own, found, rows)
+        answers = HEAD in layer.partition("/")[2].split(".") and layer.partition("/")[0] in answering
+        why = "(it answers)" if answers else _unfit(own, found, rows)
         if why:
             left[_short(layer)] = why
             continue
@@ -77,10 +79,8 @@ def _found(name: str, tensors: Mapping[str, Tensor], called: Callable[[str], Seq
     return next((tensors[one] for one in candidates if one in tensors), None)
 
 
-def _unfit(layer: str, own: Mapping[str, Tensor], found: Mapping[str, Tensor | None], rows: Vectors | None) -> str:
+def _unfit(own: Mapping[str, Tensor], found: Mapping[str, Tensor | None], rows: Vectors | None) -> str:
     """Why this layer is not taken; empty if it is."""
-    if HEAD in layer.partition("/")[2].split("."):
-        return "(it answers)"
     if rows is not None and not len(rows.mine):
         return "has no value in common"
     for name, tensor in own.items():

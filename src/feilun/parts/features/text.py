@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,23 +14,18 @@ import numpy as np
 
 from feilun.core.errors import DataError, RecipeError
 from feilun.core.task import Rows
-from feilun.parts.features import grams
+from feilun.parts.features import grams, pieces
+from feilun.parts.features.words import ALONE, WORD, half_of, joined_of, suited
 from feilun.parts.ops import composed, missing
 from feilun.parts.ops.ragged import Ragged
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-TOKENS = ("auto", "characters", "words", "bpe", "grams", "file")
+PIECES = ("bpe", "wordpiece", "unigram")
+TOKENS = ("auto", "characters", "words", *PIECES, "grams", "file")
 PADDING, UNKNOWN, START, END = 0, 1, 2, 3
-# Scripts written without spaces: Han, kana, Thai, Lao, Khmer, Burmese. Each character is a word of its own.
-UNSPACED = (
-    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-)
-WORD = re.compile(rf"[{UNSPACED}]|[^\W{UNSPACED}]+|[^\w\s]")
-ALONE = re.compile(rf"[{UNSPACED}]")
 LONGEST_PIECE = 64  # letters on one base whose places are told apart
-SAMPLE = 2000  # texts looked at to choose between characters and words
 LENGTH, GRAMS_LENGTH = 256, 2000  # max_length where left out: of tokens, and for grams of characters
 VOCABULARY, GRAMS_VOCABULARY = 8000, 60_000
 TOKENIZER = "tokenizer.json"
@@ -43,9 +36,10 @@ GRAMS_AT_LEAST = 2  # texts that must have a gram: what occurs once teaches noth
 class Text:
     """A text as ragged int32 token numbers, at least one per text; several columns are put together, a line each.
 
-    tokens: "characters", "words", "bpe" (pieces trained on the training rows), or "auto": characters where the texts
-    are written without spaces, such as Chinese, else words; "grams": which words, pairs of words and short runs of
-    characters there are, each once and in no order (Joulin et al. 2016; Bojanowski et al. 2017), for bag and linear.
+    tokens: "characters", "words", pieces learnt from the training rows ("bpe", "wordpiece", "unigram"), or "auto":
+    characters where the texts are written without spaces, such as Chinese, else words; "grams": which words, pairs of
+    words and short runs of characters there are, each once and in no order (Joulin et al. 2016; Bojanowski et al.
+    2017), for bag and linear.
     file: of a trained tokenizer, tokenizer.json of the tokenizers library, with tokens "file": published weights have
     their own, which is kept in the bundle.
     max_length: tokens kept, from the start; for grams the characters that are read. 0: 256, for grams 2,000.
@@ -54,6 +48,7 @@ class Text:
     missing: data.missing: texts that say nothing; they are empty.
     learns_from: columns whose texts the vocabulary is learnt from; its own if empty.  half: "first" or "second": only
     the words in this half of a text.  join: one text with the other columns that say so, where a task reads each alone.
+    tagged: the last column holds tags, such as the language wanted: each is a token before the text.
     """
 
     kind: ClassVar[str] = "text"
@@ -69,13 +64,15 @@ class Text:
     learns_from: tuple[str, ...] = ()
     half: str = ""
     join: bool = False
+    tagged: bool = False
     known: tuple[str, ...] = ()  # fitted, for characters and words
-    tokenizer: str = ""  # fitted, for bpe and file: the JSON of the tokenizers library
+    tokenizer: str = ""  # fitted, for pieces and file: the JSON of the tokenizers library
+    tags: tuple[str, ...] = ()  # fitted, where tagged
 
     def __post_init__(self) -> None:
-        for name in ("columns", "missing", "learns_from", "known"):
+        for name in ("columns", "missing", "learns_from", "known", "tags"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
-        object.__setattr__(self, "learns_from", self.learns_from or self.columns)
+        object.__setattr__(self, "learns_from", self.learns_from or self._said)
         if self.tokens not in TOKENS:
             raise RecipeError(
                 f"tokens {self.tokens!r} of {self.columns[0]} is not one of {', '.join(TOKENS)}.",
@@ -112,15 +109,16 @@ class Text:
     @property
     def vocabulary_size(self) -> int:
         """How many token numbers there are: the rows of an embedding."""
-        return self._first + (self._bpe.get_vocab_size() - self._first if self.tokenizer else len(self.known))
+        return self._without_tags + len(self.tags)
 
     @property
     def pieces(self) -> tuple[str, ...]:
         """The token behind each number, reserved ones first."""
+        tags = tuple(f"[{tag}]" for tag in self.tags)
         if not self.tokenizer:
-            return (*self._reserved, *self.known)
+            return (*self._reserved, *self.known, *tags)
         vocabulary = self._bpe.get_vocab()
-        return tuple(sorted(vocabulary, key=lambda token: int(vocabulary[token])))
+        return (*sorted(vocabulary, key=lambda token: int(vocabulary[token])), *tags)
 
     @property
     def mask_number(self) -> int:
@@ -129,14 +127,18 @@ class Text:
         return UNKNOWN if found is None else int(found)
 
     def fit(self, rows: Rows) -> Text:
-        """Learn the vocabulary. Raises DataError if no row has text."""
+        """Learn the vocabulary, and the tags. Raises DataError if no row has text."""
+        if self.tagged and not self.tags:
+            tags = sorted({text_of(self.columns[-1], value) for value in rows[self.columns[-1]]} - {""})
+            return replace(self, tags=tuple(tags)).fit(rows)
         texts = [text for column in self.learns_from for text in self._texts(rows[column])]
         check_some(self.columns[0], texts)
         if self.file is not None:
             return replace(self, tokenizer=_read_tokenizer(self.file, self.columns[0]), file=TOKENIZER)
-        chosen = replace(self, tokens=_suited(texts) if self.tokens == "auto" else self.tokens)
-        if chosen.tokens == "bpe":
-            return replace(chosen, tokenizer=_train_bpe(texts, self.vocabulary, self._reserved))
+        chosen = replace(self, tokens=suited(texts) if self.tokens == "auto" else self.tokens)
+        if chosen.tokens in PIECES:
+            made = pieces.of_letters(chosen.tokens, texts, self.vocabulary, self._reserved)
+            return replace(chosen, tokenizer=made)
         if chosen.tokens == "grams":
             room = max(1, self.vocabulary - self._first)
             return replace(chosen, known=grams.learn(self._tidy(texts), ALONE, room, GRAMS_AT_LEAST))
@@ -150,6 +152,10 @@ class Text:
             return self._bags(self._texts(self.joined(rows)))
         room = self.max_length - 2 * self.marks
         tokens = [row[:room] or [UNKNOWN] for row in self._numbers(self._texts(self.joined(rows)))]
+        if self.tagged:
+            number = {tag: place for place, tag in enumerate(self.tags, self._without_tags)}
+            asked = [text_of(self.columns[-1], value) for value in rows[self.columns[-1]]]
+            tokens = [[number.get(tag, UNKNOWN), *row] for tag, row in zip(asked, tokens, strict=True)]
         if self.marks:
             tokens = [[START, *row, END] for row in tokens]
         offsets = np.zeros(len(tokens) + 1, np.int64)
@@ -160,12 +166,23 @@ class Text:
     def joined(self, rows: Rows) -> Sequence[Any]:
         """The text of each row as it came, of several columns a line each; of a half the words in it."""
         cells = rows[self.columns[0]]
-        if len(self.columns) > 1:
-            columns = [[text_of(name, value) for value in rows[name]] for name in self.columns]
+        if len(self._said) > 1:
+            columns = [[text_of(name, value) for value in rows[name]] for name in self._said]
             cells = ["\n".join(filter(None, parts)) for parts in zip(*columns, strict=True)]
         if self.half:
-            cells = [_half(text_of(self.columns[0], value), self.half) for value in cells]
+            cells = [half_of(text_of(self.columns[0], value), self.half) for value in cells]
         return cells
+
+    def lengths(self, rows: Rows) -> list[int]:
+        """How many tokens each text has as a whole, marks included; more than max_length are cut."""
+        texts = self._texts(self.joined(rows))
+        if self.tokenizer:
+            self._bpe.no_truncation()
+            published = self.file is not None
+            encoded = self._bpe.encode_batch_fast(texts, add_special_tokens=published)
+            return [len(one.ids) + 2 * self.marks for one in encoded]
+        words = self.tokens == "words"
+        return [len(WORD.findall(text) if words else text) + 2 * self.marks for text in texts]
 
     def places(self, rows: Rows) -> list[np.ndarray]:
         """Per text int32 (T, 2): the letters of each of its tokens in the text as it came, [first, behind the last].
@@ -194,11 +211,15 @@ class Text:
             kept += [number] if number >= self._first else []
         if self.tokenizer:
             return str(self._bpe.decode(kept)).strip()
-        return _joined([self.known[number - self._first] for number in kept], words=self.tokens == "words")
+        return joined_of([self.known[number - self._first] for number in kept], words=self.tokens == "words")
 
     def to_json(self) -> dict[str, Any]:
         """Options and fitted state."""
         return asdict(self)
+
+    @property
+    def _said(self) -> tuple[str, ...]:
+        return self.columns[:-1] if self.tagged else self.columns
 
     @property
     def _reserved(self) -> list[str]:
@@ -207,6 +228,10 @@ class Text:
     @property
     def _first(self) -> int:
         return 4 if self.marks else 2
+
+    @property
+    def _without_tags(self) -> int:
+        return self._bpe.get_vocab_size() if self.tokenizer else self._first + len(self.known)
 
     @cached_property
     def _bpe(self) -> Tokenizer:
@@ -330,13 +355,6 @@ def text_of(column: str, value: Any) -> str:
     )
 
 
-def _half(text: str, which: str) -> str:
-    """The words before the middle one, or from it on; letters in scripts without spaces are words."""
-    words = [match.start() for match in WORD.finditer(text)]
-    middle = words[len(words) // 2] if len(words) > 1 else len(text)
-    return text[:middle] if which == "first" else text[middle:]
-
-
 def _shortened(places: list[tuple[int, int]], most: int, special: Sequence[int]) -> list[tuple[int, int]]:
     """At most so many, the published marks before and behind kept, as the tokenizer cuts."""
     if len(places) <= most:
@@ -348,24 +366,6 @@ def _shortened(places: list[tuple[int, int]], most: int, special: Sequence[int])
 def _bare(places: list[tuple[int, int]], text: str) -> list[tuple[int, int]]:
     """Without the space that many tokenizers count as the beginning of a word."""
     return [(min(end, start + (text[start : start + 1] == " ")), end) for start, end in places]
-
-
-def _suited(texts: Sequence[str]) -> str:
-    """Characters if more than a third of the letters belong to scripts without spaces."""
-    text = "".join(texts[:: max(1, len(texts) // SAMPLE)])
-    alone = len(ALONE.findall(text))
-    return "characters" if alone * 3 > sum(map(str.isalpha, text)) else "words"
-
-
-def _joined(tokens: Sequence[str], *, words: bool) -> str:
-    """Words with spaces between them, but none around characters of unspaced scripts or before punctuation."""
-    if not words:
-        return "".join(tokens)
-    text = ""
-    for token in tokens:
-        close = not text or ALONE.match(token) or ALONE.match(text[-1]) or (len(token) == 1 and token in ".,;:!?%)")
-        text += token if close else f" {token}"
-    return text
 
 
 def _read_tokenizer(path: str, column: str) -> str:
@@ -381,29 +381,3 @@ def _read_tokenizer(path: str, column: str) -> str:
             got=str(error)[:100],
             fix="save the tokenizer again with save_pretrained",
         ) from error
-
-
-def _train_bpe(texts: Sequence[str], size: int, reserved: Sequence[str]) -> str:
-    """Byte-pair encoding (Sennrich et al. 2016) over characters, within words and apart from punctuation.
-
-    The alphabet is given, as of equally rare characters the library keeps some by chance.
-    """
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-
-    tokenizer = Tokenizer(models.BPE(unk_token="[UNK]"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Metaspace(), pre_tokenizers.Punctuation()])
-    tokenizer.decoder = decoders.Metaspace()
-    counts = Counter(chain.from_iterable(texts))
-    counts["\u2581"] = counts.pop(" ", 0) + len(texts)  # what Metaspace writes for a space
-    alphabet = sorted(counts, key=lambda letter: (-counts[letter], letter))[: max(1, size // 2)]
-    trainer = trainers.BpeTrainer(
-        vocab_size=size,
-        special_tokens=list(reserved),
-        show_progress=False,
-        initial_alphabet=alphabet,
-        limit_alphabet=len(alphabet),
-    )
-    tokenizer.train_from_iterator(texts, trainer)
-    plain = json.loads(tokenizer.to_str())
-    plain["added_tokens"] = []  # else "[PAD]" in a text would become padding
-    return json.dumps(plain, ensure_ascii=False)

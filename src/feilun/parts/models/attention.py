@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -13,9 +16,17 @@ from torch.nn import functional
 from feilun.core.errors import RecipeError, not_one_of
 from feilun.parts.models import depth as stochastic
 
-NORMS, ACTIVATIONS, POSITIONS = ("rms", "layer"), ("swiglu", "gelu"), ("rotary", "learned")
+NORMS, POSITIONS = ("rms", "layer"), ("rotary", "learned")
+Between = Callable[[Tensor], Tensor]
+GATED: dict[str, Between] = {"swiglu": functional.silu, "geglu": partial(functional.gelu, approximate="tanh")}
+PLAIN: dict[str, Between] = {"gelu": functional.gelu, "gelu_tanh": partial(functional.gelu, approximate="tanh")}
+PLAIN |= {"relu": functional.relu, "silu": functional.silu}
+ACTIVATIONS = (*GATED, *PLAIN)
+BIASES = ("none", "looks", "attention", "all")
 ROTATION = 10_000.0  # the longest wavelength of rotary positions, over 2 pi
 START_DEVIATION = 0.02  # of weights (GPT-2: Radford et al. 2019)
+
+Memory = tuple[Tensor, Tensor]  # keys and values
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,11 +41,10 @@ class Sizes:
     activation: str
     rotary: bool
     dropout: float
-
-    @property
-    def head(self) -> int:
-        """Numbers of one head."""
-        return self.width // self.heads
+    head: int  # numbers of one head
+    epsilon: float = 0.0  # added to what a norm divides by; 0: 1e-6, for layer norms 1e-5
+    bias: str = "none"  # what has a constant: queries, keys and values (looks), attention, or all matrices and norms
+    query_norm: bool = False  # queries and keys are normed, head by head (Henry et al. 2020)
 
 
 def check(sizes: Sizes) -> None:
@@ -43,7 +53,8 @@ def check(sizes: Sizes) -> None:
         raise not_one_of("model.norm", sizes.norm, NORMS)
     if sizes.activation not in ACTIVATIONS:
         raise not_one_of("model.activation", sizes.activation, ACTIVATIONS)
-    _divides("heads", sizes.heads, "width", sizes.width)
+    if sizes.bias not in BIASES:
+        raise not_one_of("model.bias", sizes.bias, BIASES)
     _divides("groups", sizes.groups, "heads", sizes.heads)
     if sizes.rotary and sizes.head % 2:
         raise RecipeError(
@@ -57,16 +68,21 @@ def check(sizes: Sizes) -> None:
 
 def sizes_of(options: Any, *, rotary: bool) -> Sizes:
     """Of a family's options: width, heads, groups, inner, norm, activation, dropout. Raises RecipeError."""
-    share = 2 / 3 if options.activation == "swiglu" else 1.0  # three matrices instead of two, as many numbers
+    share = 2 / 3 if options.activation in GATED else 1.0  # three matrices instead of two, as many numbers
+    if not getattr(options, "head", 0):
+        _divides("heads", options.heads, "width", options.width)
+    more = {name: getattr(options, name) for name in ("epsilon", "bias", "query_norm") if hasattr(options, name)}
     sizes = Sizes(
         width=options.width,
         heads=options.heads,
         groups=options.groups or options.heads,
-        inner=max(8, round(options.inner * options.width * share / 8) * 8),
+        inner=getattr(options, "middle", 0) or max(8, round(options.inner * options.width * share / 8) * 8),
         norm=options.norm,
         activation=options.activation,
         rotary=rotary,
         dropout=options.dropout,
+        head=getattr(options, "head", 0) or options.width // options.heads,
+        **more,
     )
     check(sizes)
     return sizes
@@ -79,19 +95,23 @@ def counted(tokens: Tensor) -> Tensor:
 
 def norm(sizes: Sizes) -> nn.Module:
     """Over the last axis: mean and deviation (Ba et al. 2016), or the root of the mean square alone (Zhang 2019)."""
-    return RootMeanSquare(sizes.width) if sizes.norm == "rms" else nn.LayerNorm(sizes.width)
+    if sizes.norm == "rms":
+        return RootMeanSquare(sizes.width, sizes.epsilon or 1e-6)
+    return nn.LayerNorm(sizes.width, eps=sizes.epsilon or 1e-5)
 
 
 class RootMeanSquare(nn.Module):
-    """x / sqrt(mean x² + 1e-6), times a learnt scale; torch's own has no form in ONNX."""
+    """x / sqrt(mean x² + epsilon), times a learnt scale; torch's own has no form in ONNX."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, epsilon: float = 1e-6) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.ones(width))
+        self.epsilon = epsilon
 
     def forward(self, state: Tensor) -> Tensor:
         """(..., width) -> the same."""
-        return state * torch.rsqrt(state.square().mean(-1, keepdim=True) + 1e-6) * self.weight
+        root = torch.sqrt(state.pow(2).mean(-1, keepdim=True) + self.epsilon)
+        return state / root * self.weight  # in this form onnxruntime makes it one operator
 
 
 class FeedForward(nn.Module):
@@ -99,18 +119,19 @@ class FeedForward(nn.Module):
 
     def __init__(self, sizes: Sizes) -> None:
         super().__init__()
-        self.gated = sizes.activation == "swiglu"
-        self.wide = nn.Linear(sizes.width, sizes.inner * (2 if self.gated else 1), bias=False)
-        self.narrow = nn.Linear(sizes.inner, sizes.width, bias=False)
+        self.gated, bias = sizes.activation in GATED, sizes.bias == "all"
+        self.between = {**GATED, **PLAIN}[sizes.activation]
+        self.wide = nn.Linear(sizes.width, sizes.inner * (2 if self.gated else 1), bias=bias)
+        self.narrow = nn.Linear(sizes.inner, sizes.width, bias=bias)
 
     def forward(self, state: Tensor) -> Tensor:
         """(B, T, width) -> the same."""
         inner = self.wide(state)
         if self.gated:
-            gate, value = inner.chunk(2, -1)
-            made: Tensor = self.narrow(functional.silu(gate) * value)
+            gate, value = inner.split(self.narrow.in_features, -1)
+            made: Tensor = self.narrow(self.between(gate) * value)
             return made
-        made = self.narrow(functional.gelu(inner))
+        made = self.narrow(self.between(inner))
         return made
 
 
@@ -120,34 +141,65 @@ class Attention(nn.Module):
     def __init__(self, sizes: Sizes) -> None:
         super().__init__()
         self.heads, self.groups, self.head = sizes.heads, sizes.groups, sizes.head
-        self.query = nn.Linear(sizes.width, sizes.width, bias=False)
-        self.key_value = nn.Linear(sizes.width, 2 * sizes.groups * sizes.head, bias=False)
-        self.join = nn.Linear(sizes.width, sizes.width, bias=False)
+        looks, joins = sizes.bias != "none", sizes.bias in ("attention", "all")
+        self.query = nn.Linear(sizes.width, sizes.heads * sizes.head, bias=looks)
+        self.key_value = nn.Linear(sizes.width, 2 * sizes.groups * sizes.head, bias=looks)
+        self.join = nn.Linear(sizes.heads * sizes.head, sizes.width, bias=joins)
+        small = RootMeanSquare(sizes.head, sizes.epsilon or 1e-6)
+        self.query_norm, self.key_norm = (copy.deepcopy(small) if sizes.query_norm else None for _ in range(2))
 
-    def remembered(self, state: Tensor, turn: Tensor | None = None) -> Tensor:
-        """Keys and values (2, B, groups, T, head) of (B, T, width). turn: rotations of these places."""
-        rows, tokens, _ = state.shape
-        parts = self.key_value(state).reshape(rows, tokens, 2, self.groups, self.head).permute(2, 0, 3, 1, 4)
-        if turn is None:
-            made: Tensor = parts
-            return made
-        return torch.stack([rotated(parts[0], turn), parts[1]])
+    def remembered(self, state: Tensor, turn: Tensor | None = None) -> Memory:
+        """Keys and values, each (B, groups, T, head), of (B, T, width). turn: rotations of these places."""
+        key, value = (self._in_heads(part) for part in self.key_value(state).split(self.groups * self.head, -1))
+        key = key if self.key_norm is None else self.key_norm(key)
+        return key if turn is None else rotated(key, turn, self.head // 2), value
 
-    def forward(self, state: Tensor, memory: Tensor, mask: Tensor | None, turn: Tensor | None = None) -> Tensor:
-        """state (B, T, width), memory (2, B, groups, K, head) -> (B, T, width).
+    def forward(
+        self,
+        state: Tensor,
+        memory: Memory,
+        mask: Tensor | None,
+        turn: Tensor | None = None,
+        past: Memory | None = None,
+    ) -> Tensor:
+        """state (B, T, width), memory (B, groups, K, head) twice -> (B, T, width).
 
         mask: float, added to the scores, (B, 1, T, K); None: each place sees itself and those before it, and K is T.
+        past: keys and values (B, groups, P, head) of the places before; the mask is then (B, 1, T, P + K).
         """
-        rows, tokens, width = state.shape
-        query = self.query(state).reshape(rows, tokens, self.heads, self.head).transpose(1, 2)
-        query = query if turn is None else rotated(query, turn)
-        key, value = memory[0], memory[1]
-        if self.groups != self.heads:
-            times = self.heads // self.groups
-            key, value = (_repeated(part, times) for part in (key, value))
-        seen = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask, is_causal=mask is None)
-        made: Tensor = self.join(seen.transpose(1, 2).reshape(rows, tokens, width))
+        query = self._in_heads(self.query(state))
+        query = query if self.query_norm is None else self.query_norm(query)
+        query = query if turn is None else rotated(query, turn, self.head // 2)
+        key, value = memory
+        if past is not None:
+            seen = self._over_both(query, past, memory, mask)
+        else:
+            if self.groups != self.heads:
+                times = self.heads // self.groups
+                key, value = (_repeated(part, times) for part in (key, value))
+            seen = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask, is_causal=mask is None)
+        seen = seen.transpose(1, 2)
+        made: Tensor = self.join(seen.reshape(seen.shape[0], seen.shape[1], self.heads * self.head))
         return made
+
+    def _in_heads(self, state: Tensor) -> Tensor:
+        """(B, T, heads x head) -> (B, heads, T, head)."""
+        return state.reshape(state.shape[0], state.shape[1], -1, self.head).transpose(1, 2)
+
+    def _over_both(self, query: Tensor, past: Memory, fresh: Memory, mask: Tensor | None) -> Tensor:
+        """Over what was before and what is new, (B, heads, T, head), without laying them end to end: copying what is
+        remembered took longer than all else where eight rows are written."""
+        rows, _, tokens, _ = query.shape
+        times = self.heads // self.groups
+        asked = query * self.head**-0.5
+        asked = asked if times == 1 else asked.reshape(rows, self.groups, times * tokens, self.head)
+        scores = torch.cat([asked @ key.transpose(2, 3) for key, _ in (past, fresh)], -1)
+        scores = scores if times == 1 else scores.reshape(rows, self.heads, tokens, -1)
+        shares = (scores if mask is None else scores + mask).softmax(-1)
+        shares = shares if times == 1 else shares.reshape(rows, self.groups, times * tokens, -1)
+        before = past[0].shape[2]
+        seen = shares[..., :before] @ past[1] + shares[..., before:] @ fresh[1]
+        return seen if times == 1 else seen.reshape(rows, self.heads, tokens, self.head)
 
 
 class Block(nn.Module):
@@ -166,17 +218,16 @@ class Block(nn.Module):
         state: Tensor,
         mask: Tensor | None,
         turn: Tensor | None,
-        past: Tensor | None = None,
-        other: tuple[Tensor, Tensor] | None = None,
-    ) -> tuple[Tensor, Tensor]:
+        past: Memory | None = None,
+        other: tuple[Memory, Tensor] | None = None,
+    ) -> tuple[Tensor, Memory]:
         """((B, T, width), keys and values of these places, to be remembered).
 
         past: those of the places before.  other: keys and values of another text, and their mask.
         """
         first = self.norms[0](state)
         fresh = self.attention.remembered(first, turn)
-        memory = fresh if past is None else torch.cat([past, fresh], 3)
-        state = state + self.drop_path(self.dropout(self.attention(first, memory, mask, turn)))
+        state = state + self.drop_path(self.dropout(self.attention(first, fresh, mask, turn, past)))
         if self.cross is not None and other is not None:
             seen = self.cross(self.norms[1](state), other[0], other[1])
             state = state + self.drop_path(self.dropout(seen))
@@ -193,18 +244,24 @@ def start(network: nn.Module, layers: int) -> None:
             nn.init.normal_(weight, std=START_DEVIATION / math.sqrt(2 * layers) if added else START_DEVIATION)
 
 
-def turns(places: Tensor, head: int) -> Tensor:
-    """Cosines and sines (2, B, 1, T, head / 2) of the angles that rotary positions turn by. places: int64 (B, T)."""
-    rates = ROTATION ** (-2 * torch.arange(head // 2, device=places.device, dtype=torch.float32) / head)
-    angles = places.to(torch.float32).unsqueeze(-1) * rates
-    return torch.stack([angles.cos(), angles.sin()]).unsqueeze(2)
+def turns(places: Tensor, head: int, rates: Sequence[float] = ()) -> Tensor:
+    """Cosines and sines (2, B, 1, T, head) of the angles that rotary positions turn by, see `rotated`.
+
+    places: int64 (B, T).  rates: radians a place, of each pair of numbers; those of ROTATION where left out.
+    """
+    if rates:
+        rate = torch.tensor(rates, device=places.device, dtype=torch.float32)
+    else:
+        rate = ROTATION ** (-2 * torch.arange(head // 2, device=places.device, dtype=torch.float32) / head)
+    angles = places.to(torch.float32).unsqueeze(-1) * rate
+    cosine, sine = angles.cos(), angles.sin()
+    return torch.stack([torch.cat([cosine, cosine], -1), torch.cat([-sine, sine], -1)]).unsqueeze(2)
 
 
-def rotated(state: Tensor, turn: Tensor) -> Tensor:
-    """(B, heads, T, head): number k and k + head / 2 are turned together (RoFormer: Su et al. 2021)."""
-    one, two = state.chunk(2, -1)
-    cosine, sine = turn[0], turn[1]
-    return torch.cat([one * cosine - two * sine, two * cosine + one * sine], -1)
+def rotated(state: Tensor, turn: Tensor, half: int) -> Tensor:
+    """(B, heads, T, head): number k and k + half, half a head, are turned together (RoFormer: Su et al. 2021)."""
+    one, two = torch.split(state, half, -1)
+    return state * turn[0] + torch.cat([two, one], -1) * turn[1]
 
 
 def _repeated(part: Tensor, times: int) -> Tensor:

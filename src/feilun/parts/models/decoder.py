@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from feilun.core.errors import not_one_of
-from feilun.parts.models import attention, stems
+from feilun.core.errors import RecipeError, not_one_of
+from feilun.parts.models import attention, positions, stems
 from feilun.parts.models import depth as stochastic
 
 SIZES = {  # width, layers, heads; about 1, 5, 26 and 124 million numbers beside the tokens' vectors
@@ -34,9 +35,17 @@ class Decoder:
     groups: int = 0  # heads of keys and values; 0: as many as heads
     inner: float = 4.0  # width of the middle of each feed-forward part, in widths; a gate makes it two thirds
     norm: str = "rms"  # rms or layer
-    activation: str = "swiglu"  # swiglu or gelu
+    activation: str = "swiglu"  # swiglu, geglu, gelu, gelu_tanh, relu or silu
     positions: str = "rotary"  # rotary or learned
     tied: bool = True  # tokens are read and written by one table
+    head: int = 0  # numbers of one head; 0: width / heads
+    middle: int = 0  # width of the middle of each feed-forward part, whatever inner says
+    epsilon: float = 0.0  # added to what a norm divides by; 0: 1e-6, for layer norms 1e-5
+    bias: str = "none"  # what has a constant: looks (queries, keys, values), attention, or all
+    query_norm: bool = False  # queries and keys are normed, head by head
+    rotation: float = attention.ROTATION  # the longest wavelength of rotary positions, over 2 pi
+    stretch: Mapping[str, float] = field(default_factory=dict)  # of rotary positions, see `positions.rates`
+    symbols: int = 0  # rows of the table of tokens; 0: as many as the tokens need
     dropout: float = 0.1  # share left out while training
     drop_path: float = 0.0  # share of rows that go around the last layer's parts while training, falling to the first
 
@@ -50,10 +59,13 @@ class Network(nn.Module):
     longest: places there are, for learned positions.
     """
 
+    writes: ClassVar[bool] = True  # tokens mean the same wherever they are written: nothing of it is a task's own
+
     def __init__(self, options: Decoder, symbols: int, longest: int) -> None:
         super().__init__()
         sizes, layers = sizes_of(options)
         self.sizes, self.symbols = sizes, symbols
+        self.rates = positions.rates(options.rotation, sizes.head, options.stretch)
         self.vectors = nn.Embedding(symbols, sizes.width)
         self.places = None if sizes.rotary else nn.Embedding(longest, sizes.width)
         shares = stochastic.rising(options.drop_path, layers)
@@ -73,18 +85,20 @@ class Network(nn.Module):
         return {"logits": self.logits(states)}
 
     def states(
-        self, tokens: Tensor, places: Tensor, mask: Tensor | None, cache: Tensor | None = None
-    ) -> tuple[Tensor, list[Tensor]]:
-        """((B, T, width), each layer's keys and values to be remembered: (2, B, groups, T, head)).
+        self, tokens: Tensor, places: Tensor, mask: Tensor | None, past: Sequence[attention.Memory] = ()
+    ) -> tuple[Tensor, list[attention.Memory]]:
+        """((B, T, width), each layer's keys and values to be remembered: (B, groups, T, head) twice).
 
-        places: int64 (B, T).  mask: as for `Attention`.  cache: what is remembered of the places before.
+        places: int64 (B, T).  mask: as for `Attention`.  past: what each layer remembers of the places before.
         """
         state = self.vectors(tokens)
-        state = self.dropout(state if self.places is None else state + self.places(places))
-        turn = attention.turns(places, self.sizes.head) if self.sizes.rotary else None
+        if self.places is not None:  # a token that is only foretold may stand one place behind the last
+            state = state + self.places(places.clamp(max=self.places.num_embeddings - 1))
+        state = self.dropout(state)
+        turn = attention.turns(places, self.sizes.head, self.rates) if self.sizes.rotary else None
         fresh = []
         for number, layer in enumerate(self.layers):
-            state, kept = layer(state, mask, turn, None if cache is None else cache[number])
+            state, kept = layer(state, mask, turn, past[number] if past else None)
             fresh.append(kept)
         return self.norm(state), fresh
 
@@ -100,22 +114,28 @@ class Step(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, tokens: Tensor, length: Tensor, past: Tensor, cache: Tensor) -> dict[str, Tensor]:
-        """tokens int64 (B, T), of which `length` (B,) are there; cache (layers, 2, B, groups, P, head), of which `past`
-        (B,) places are.
+    def forward(
+        self, tokens: Tensor, length: Tensor, past: Tensor, targets: Tensor, **held: Tensor
+    ) -> dict[str, Tensor]:
+        """tokens int64 (B, T), of which `length` (B,) are there; targets int64 (B, N): what came behind the first N of
+        them, N may be 0; held: `keys_0`, `values_0`, … of each layer, (B, groups, P, head), of which `past` (B,) places
+        are.
 
-        -> logits (B, symbols) after the last token, fresh (layers, 2, B, groups, T, head), nats (B, T): of each token
-        from those before it in this call, 0 of the first and of padding.
+        -> logits (B, symbols) after the last token, fresh (layers, 2, B, groups, T, head), nats (B, N): of each target.
+        Only of these places are logits made: of a long prompt they take longer than all layers.
         """
-        new, before = attention.counted(tokens), torch.arange(cache.shape[4], device=tokens.device)
+        layers = range(len(self.network.layers))
+        memory = [(held[f"keys_{layer}"], held[f"values_{layer}"]) for layer in layers]
+        new, before = attention.counted(tokens), torch.arange(memory[0][0].shape[2], device=tokens.device)
         remembered = (before.unsqueeze(0) < past.unsqueeze(1)).unsqueeze(1).expand(-1, tokens.shape[1], -1)
-        fresh = new.unsqueeze(2) >= new.unsqueeze(1)
-        mask = torch.where(torch.cat([remembered, fresh], 2), 0.0, HIDDEN).unsqueeze(1)
-        states, kept = self.network.states(tokens, new + past.unsqueeze(1), mask, cache)
-        logits = self.network.logits(states)
-        last = (length - 1).clamp(min=0)[:, None, None].expand(-1, 1, logits.shape[2])
-        nats = _nats(logits, tokens, length)
-        return {"logits": logits.gather(1, last)[:, 0], "fresh": torch.stack(kept), "nats": nats}
+        seen = torch.cat([remembered, new.unsqueeze(2) >= new.unsqueeze(1)], 2)
+        mask = torch.where(seen, 0.0, HIDDEN).unsqueeze(1)
+        states, kept = self.network.states(tokens, new + past.unsqueeze(1), mask, memory)
+        last = (length - 1).clamp(min=0)[:, None, None].expand(-1, 1, states.shape[2])
+        logits = self.network.logits(torch.cat([states.gather(1, last), states[:, : targets.shape[1]]], 1))
+        fresh = torch.cat([part for one in kept for part in one])  # stacking takes three operators a part
+        shape = (len(layers), 2, tokens.shape[0], -1, tokens.shape[1], self.network.sizes.head)
+        return {"logits": logits[:, 0], "fresh": fresh.reshape(shape), "nats": _nats(logits[:, 1:], targets)}
 
 
 class Told(nn.Module):
@@ -125,9 +145,9 @@ class Told(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, tokens: Tensor, length: Tensor) -> dict[str, Tensor]:
-        """tokens int64 (B, T), of which `length` (B,) are there -> nats (B, T), as `Step` gives them."""
-        return {"nats": _nats(self.network(tokens)["logits"], tokens, length)}
+    def forward(self, tokens: Tensor, targets: Tensor) -> dict[str, Tensor]:
+        """tokens int64 (B, T), targets (B, N) -> nats (B, N), as `Step` gives them."""
+        return {"nats": _nats(self.network(tokens)["logits"][:, : targets.shape[1]], targets)}
 
 
 def loss(
@@ -193,7 +213,16 @@ def packing(lengths: Sequence[int], longest: int) -> tuple[list[int], int]:
 
 def build(options: Decoder, symbols: int, longest: int) -> Network:
     """Raises RecipeError for options that do not fit."""
-    return Network(options, symbols, longest)
+    if options.symbols and symbols > options.symbols:
+        raise RecipeError(
+            f"The texts have {symbols:,} tokens, model.symbols is {options.symbols:,}: published weights go with their "
+            "own tokenizer. Leave tokens out.",
+            where="model.symbols",
+            expected=f"{symbols:,} or more",
+            got=f"{options.symbols:,}",
+            fix="leave out model.symbols and inputs.*.tokens",
+        )
+    return Network(options, options.symbols or symbols, longest)
 
 
 def _counting(counts: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
@@ -201,11 +230,9 @@ def _counting(counts: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
     return counts * batch["learnt"][:, 1:] if "learnt" in batch else counts
 
 
-def _nats(logits: Tensor, tokens: Tensor, length: Tensor) -> Tensor:
-    """(B, T): of each token from those before it in this call, 0 of the first and of padding."""
-    told = logits[:, :-1].log_softmax(-1).gather(2, tokens[:, 1:].unsqueeze(2)).squeeze(2)
-    first = torch.zeros_like(tokens[:, :1], dtype=told.dtype)
-    return torch.cat([first, -told * (attention.counted(tokens)[:, 1:] < length.unsqueeze(1))], 1)
+def _nats(logits: Tensor, targets: Tensor) -> Tensor:
+    """Of each of the targets (B, N), by logits (B, N, symbols)."""
+    return -logits.log_softmax(-1).gather(2, targets.unsqueeze(2))[:, :, 0]
 
 
 def _put(values: Tensor, into: Tensor, rows: int, longest: int) -> Tensor:

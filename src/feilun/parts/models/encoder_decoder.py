@@ -80,7 +80,7 @@ class Network(nn.Module):
             state, _ = layer(state, mask, turn)
         state = self.read_norm(state)
         looks: list[Any] = [layer.cross for layer in self.writing]
-        return torch.stack([look.remembered(state).transpose(0, 1) for look in looks], 1)
+        return torch.stack([torch.stack(look.remembered(state), 1) for look in looks], 1)
 
     def decode(self, prefix: Tensor, memory: Tensor, length: Tensor, cache: Tensor | None) -> tuple[Tensor, Tensor]:
         """(logits (B, T, ids), what is remembered of the prefix: (B, layers, 2, groups, T, head)).
@@ -96,9 +96,9 @@ class Network(nn.Module):
         mask = None if cache is None else self._after(prefix, past)
         state, kept = self.dropout(self.target_vectors(prefix)), []
         for number, layer in enumerate(self.writing):
-            before = None if cache is None else cache[:, number].transpose(0, 1)
-            state, fresh = layer(state, mask, turn, before, (memory[:, number].transpose(0, 1), other))
-            kept.append(fresh.transpose(0, 1))
+            before = None if cache is None else (cache[:, number, 0], cache[:, number, 1])
+            state, fresh = layer(state, mask, turn, before, ((memory[:, number, 0], memory[:, number, 1]), other))
+            kept.append(torch.stack(fresh, 1))
         table = self.target_vectors.weight if self.head is None else self.head.weight
         return functional.linear(self.norm(state), table), torch.stack(kept, 1)
 

@@ -11,9 +11,11 @@ from torch import Tensor, nn
 
 from feilun.core.errors import InputError, RecipeError, not_one_of
 from feilun.parts.models import stems
+from feilun.parts.models.published_families import ENCODERS
 
 HIDDEN = -1e9  # added to the attention of padding
 EXTRA = "pip install 'feilun[pretrained]'"
+CLASSES = dict(zip(ENCODERS, ("Bert", "Roberta", "XLMRoberta", "DistilBert"), strict=True))  # of transformers
 POOLINGS = ("mean", "first")
 
 
@@ -35,9 +37,13 @@ class Encoder(nn.Module):
 
     def __init__(self, options: Pretrained) -> None:
         super().__init__()
-        self.network = _bert(options.config)
+        config = options.config
+        self.network = _body(config)
         self.first = options.pooling == "first"
-        self.width = self.states_width = int(options.config["hidden_size"])
+        self.width = self.states_width = int(config.get("hidden_size") or config["dim"])
+        # RoBERTa counts places from behind the number of its padding on
+        self.first_place = int(config["pad_token_id"]) + 1 if "roberta" in config["model_type"] else 0
+        self.kinds = 0 if config["model_type"] == "distilbert" else int(config.get("type_vocab_size", 2))
         self.dropout = nn.Dropout(options.dropout)
 
     @property
@@ -63,26 +69,29 @@ class Encoder(nn.Module):
         """
         places = torch.arange(tokens.shape[1], device=tokens.device).unsqueeze(0).expand(tokens.shape)
         hidden = ((1 - stems.present(tokens, length)) * HIDDEN).unsqueeze(1).unsqueeze(1)
+        told = kinds if kinds is not None and self.kinds > 1 else torch.zeros_like(tokens)
+        types = {"token_type_ids": told} if self.kinds else {}
         made: Tensor = self.network(
             input_ids=tokens,
             attention_mask=hidden.expand(-1, 1, tokens.shape[1], -1),
-            position_ids=places,
-            token_type_ids=torch.zeros_like(tokens) if kinds is None else kinds,
+            position_ids=places + self.first_place,
+            **types,
         ).last_hidden_state
         return made
 
 
 def encoder(options: Pretrained, feature: Any) -> nn.Module:
-    """Raises RecipeError for another family than BERT, InputError without transformers."""
+    """Raises RecipeError for another family than those of BERT, InputError without transformers."""
     if options.pooling not in POOLINGS:
         raise not_one_of("model.pooling", options.pooling, POOLINGS)
     kind = options.config.get("model_type")
-    if kind != "bert":
+    if kind not in ENCODERS:
+        known = ", ".join(ENCODERS)
         raise RecipeError(
-            f"model pretrained reads folders whose config.json says model_type bert; this one says {kind!r}. Name such "
-            "a folder as model.weights.",
+            f"model pretrained reads folders whose config.json says a model_type of {known}; this one says {kind!r}. "
+            "Name such a folder as model.weights.",
             where="model.weights",
-            expected="bert",
+            expected=known,
             got=str(kind),
             fix="model: {weights: FOLDER}, with config.json, tokenizer.json and model.safetensors",
         )
@@ -98,15 +107,18 @@ def encoder(options: Pretrained, feature: Any) -> nn.Module:
     return Encoder(options)
 
 
-def _bert(config: Mapping[str, Any]) -> nn.Module:
-    """The body without its pooler, weights drawn anew."""
+def _body(config: Mapping[str, Any]) -> nn.Module:
+    """Without its pooler, weights drawn anew."""
     try:
-        from transformers import BertConfig, BertModel
+        import transformers
     except ModuleNotFoundError as error:
         raise InputError(
             f"model pretrained needs the package {error.name}, which is not here. Type {EXTRA}.",
             where="model.name",
             fix=EXTRA,
         ) from error
-    network: nn.Module = BertModel(BertConfig(**{**config, "attn_implementation": "eager"}), add_pooling_layer=False)
+    name = CLASSES[config["model_type"]]
+    plain = getattr(transformers, f"{name}Config")(**{**config, "attn_implementation": "eager"})
+    pooled = {} if name == "DistilBert" else {"add_pooling_layer": False}
+    network: nn.Module = getattr(transformers, f"{name}Model")(plain, **pooled)
     return network

@@ -22,7 +22,7 @@ from feilun.stages.data.cells import absent, clean
 from feilun.stages.data.dealing import split_columns, splits
 from feilun.stages.data.looking import survey
 from feilun.stages.data.reading import builtin, picture_files, raw, sources
-from feilun.stages.data.telling import findings, spellings
+from feilun.stages.data.telling import findings, shortened, spellings
 
 ID = raw.RESERVED
 TRAIN = dataset.SPLITS.index("train")
@@ -58,7 +58,10 @@ def make(work: Work) -> Made:
     done = rows_of(work.recipe, work.task, work.base, work.frame, work.say)
     origin = np.zeros(len(done.splits), np.int16)
     dataset.write(work.folder, to_dataset(done.table), done.splits, origin, dict(done.wanted.features), done.profile)
-    return Made(facts=done.facts)
+    cut = shortened.find(dataset.Table.open(work.folder))
+    for said in shortened.said(cut):
+        work.say.line(said)
+    return Made(facts={**done.facts, "cleaning": [*done.facts["cleaning"], *cut]})
 
 
 def rows_of(recipe: Recipe, task: Task, base: Path, frame: Any, say: Say) -> Assembled:

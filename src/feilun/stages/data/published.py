@@ -2,33 +2,89 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from feilun.core import discover, manifest, reading
-from feilun.core.errors import DataError
+from feilun.core import discover, manifest
+from feilun.core.errors import DataError, RecipeError
 from feilun.core.recipe import Recipe
+from feilun.parts.features import dialogue, published_tokens
+from feilun.parts.models import published_decoders
+from feilun.parts.models.published_families import DECODERS, ENCODERS, KNOWN
+from feilun.stages.data import hub
 
-FAMILY = "pretrained"
+FAMILY, WRITER = "pretrained", "decoder"
 LONGEST = 256  # tokens kept of a text where nothing else is said: most sentence encoders were trained on no more
+CONTEXT = 1024  # tokens that a decoder sees at once where nothing else is said: the memory of more is dear
+TUNED = {"optimizer": "adamw", "learning_rate": 5e-5, "batch_size": 8}  # of train: what is learnt already moves little
+ADAPTED = {**TUNED, "learning_rate": 2e-4}  # with an adapter (Hu et al. 2022)
 
 
 def filled(recipe: Recipe, base: Path) -> Recipe:
-    """With the family, its configuration and the tokenizer of each text, where `model.weights` is such a folder."""
-    folder = base / reading.expand(recipe.model.weights or "")
-    is_folder = recipe.model.weights is not None and (folder / "config.json").is_file()
-    if not is_folder or recipe.model.name not in (None, FAMILY):
+    """With the family, its configuration and the tokenizer of each text, where `model.weights` is such a folder.
+
+    Raises RecipeError for a family that is not known here, or does not do what the task asks.
+    """
+    found = hub.find(recipe.model.weights, base)
+    if found is None or recipe.model.name not in (None, FAMILY, WRITER):
         return recipe
-    config = manifest.read_json(folder / "config.json")
+    config = _config(found.folder)
+    name = WRITER if config["model_type"] in DECODERS else FAMILY
+    writes = _reads_dialogues(recipe)
+    if writes != (name == WRITER):
+        raise _not_for(recipe, config)
+    options = published_decoders.options(config) if writes else {"config": config}
     said = recipe.model_dump(mode="json", exclude_unset=True)
-    model = {"config": config, **said["model"], "name": FAMILY}
-    together = recipe.task is not None and "text" in discover.task(recipe.task).reads
+    together = not writes and recipe.task is not None and "text" in discover.task(recipe.task).reads
     shared = {key: value for column in recipe.inputs.values() for key, value in column.options.items() if together}
     inputs = {
-        name: {**(_tokens(folder, config) | shared if column.kind == "text" else {}), **column.model_dump(mode="json")}
-        for name, column in recipe.inputs.items()
+        column: {
+            **(_tokens(found.folder, config, writes=writes) | shared if _is_text(item.kind) else {}),
+            **item.model_dump(mode="json"),
+        }
+        for column, item in recipe.inputs.items()
     }
+    if writes:
+        _check_context(inputs, config)
+    model = {**options, **said["model"], "name": name, "weights": found.pinned}
     return Recipe.model_validate({**said, "model": model, "inputs": inputs})
+
+
+def training(recipe: Recipe, base: Path) -> dict[str, Any]:
+    """Defaults under `train` where a published decoder is trained on; {} elsewhere."""
+    if not recipe.task or not recipe.model.weights or not _reads_dialogues(recipe):
+        return {}
+    if hub.find(recipe.model.weights, base) is None:
+        return {}
+    return {"train": TUNED if recipe.model.adapter is None else ADAPTED}
+
+
+def like_bundle(recipe: Recipe, folder: Path) -> Recipe:
+    """Weights of a bundle that writes texts: its tokens, its model's options and its context, where none are said.
+
+    Raises RecipeError where other tokens are asked for: its numbers would mean nothing.
+    """
+    features = manifest.read_json(folder / dialogue.FEATURES)
+    theirs = features.get("text", {})
+    if not _reads_dialogues(recipe) or theirs.get("kind") != "dialogue":
+        return recipe
+    said = recipe.model_dump(mode="json", exclude_unset=True)
+    taken = {"tokens": "file", "file": str((folder / dialogue.FEATURES).resolve())}
+    taken |= {name: theirs[name] for name in ("context", "start", "ends") if theirs.get(name) is not None}
+    for column, item in recipe.inputs.items():
+        for option in {"tokens", "vocabulary"} & set(item.options):
+            raise RecipeError(
+                f"model.weights {recipe.model.weights} has its own tokens, which training goes on with; "
+                f"inputs.{column}.{option} asks for others. Leave {option} out.",
+                where=f"inputs.{column}.{option}",
+                expected="the tokens of the weights",
+                got=str(item.options[option]),
+                fix=f"leave {option} out",
+            )
+    inputs = {column: {**taken, **item.model_dump(mode="json")} for column, item in recipe.inputs.items()}
+    model = {**_options(folder), **said["model"]}
+    return Recipe.model_validate({**said, "inputs": inputs, "model": model})
 
 
 def files(recipe: Recipe) -> list[Path]:
@@ -36,15 +92,97 @@ def files(recipe: Recipe) -> list[Path]:
     return [Path(column.options["file"]) for column in recipe.inputs.values() if column.options.get("file")]
 
 
-def _tokens(folder: Path, config: dict[str, Any]) -> dict[str, Any]:
+def _options(folder: Path) -> dict[str, Any]:
+    """What the model of a bundle was built with."""
+    from feilun.core import yaml12
+
+    found: Any = yaml12.load((folder / "recipe.yaml").read_text("utf-8"), "recipe.yaml").value["model"]
+    own = ("weights", "weights_sha256", "adapter", "file")
+    return {key: value for key, value in found.items() if key not in own and value is not None}
+
+
+def _reads_dialogues(recipe: Recipe) -> bool:
+    return "dialogue" in discover.task(str(recipe.task)).reads.values()
+
+
+def _is_text(kind: str) -> bool:
+    return kind in ("text", "dialogue")
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    """config.json, looked at. Raises RecipeError for code that comes with the weights, and for unknown families."""
+    config: dict[str, Any] = manifest.read_json(folder / "config.json")
+    kind = config.get("model_type")
+    if "auto_map" in config:
+        raise RecipeError(
+            f"{folder}/config.json names Python code of its own (auto_map). Code that comes with weights is not run. "
+            f"Take weights of a family that is known here: {', '.join(KNOWN)}.",
+            where="model.weights",
+            expected="config.json without auto_map",
+            got="auto_map",
+            fix="take the same model in the form of a known family, or take auto_map out if model_type is one of these",
+        )
+    if kind not in KNOWN:
+        raise RecipeError(
+            f"{folder}/config.json says model_type {kind!r}, which is not read here. Known are {', '.join(KNOWN)}.",
+            where="model.weights",
+            expected=", ".join(KNOWN),
+            got=str(kind),
+            fix="take weights of one of these families",
+        )
+    return config
+
+
+def _tokens(folder: Path, config: Mapping[str, Any], *, writes: bool) -> dict[str, Any]:
+    """Options of a text whose tokens are those of the weights."""
     path = folder / "tokenizer.json"
     if not path.is_file():
         raise DataError(
-            f"{folder} has no tokenizer.json, which says how the weights count their tokens.",
+            f"{folder} has no tokenizer.json, which says how the weights count their tokens. Where there are other "
+            "files of a tokenizer, such as tokenizer.model, AutoTokenizer of transformers makes it of them.",
             where="model.weights",
             expected="tokenizer.json",
             got=", ".join(sorted(one.name for one in folder.glob("*.*"))[:5]),
-            fix="save it with AutoTokenizer.from_pretrained(...).save_pretrained(folder)",
+            fix='make it of the other tokenizer files: python -c "from transformers import AutoTokenizer as A; '
+            f"A.from_pretrained('{folder}').save_pretrained('{folder}')\"",
         )
-    longest = min(LONGEST, int(config.get("max_position_embeddings", LONGEST)))
-    return {"tokens": "file", "file": str(path.resolve()), "lowercase": False, "max_length": longest}
+    found: dict[str, Any] = {"tokens": "file", "file": str(path.resolve())}
+    if writes:
+        start, ends = published_tokens.marks_of(folder, config)
+        context = min(CONTEXT, published_decoders.longest(config))
+        return {**found, "start": start, "ends": list(ends), "context": context}
+    return {**found, "lowercase": False, "max_length": min(LONGEST, _places(config))}
+
+
+def _places(config: Mapping[str, Any]) -> int:
+    """Most tokens of a text: RoBERTa counts places from behind its padding's number on."""
+    places = int(config.get("max_position_embeddings", LONGEST))
+    return places - int(config["pad_token_id"]) - 1 if "roberta" in config["model_type"] else places
+
+
+def _check_context(inputs: Mapping[str, Mapping[str, Any]], config: Mapping[str, Any]) -> None:
+    most = published_decoders.longest(config)
+    for column, options in inputs.items():
+        if int(options["context"]) > most:
+            raise RecipeError(
+                f"inputs.{column}.context is {options['context']}; these weights see {most} tokens at once.",
+                where=f"inputs.{column}.context",
+                expected=f"{most} or less",
+                got=str(options["context"]),
+                fix=f"context: {most}",
+            )
+
+
+def _not_for(recipe: Recipe, config: Mapping[str, Any]) -> RecipeError:
+    kind = config["model_type"]
+    if kind in ENCODERS:
+        does, fix = "reads texts and writes none", "take a decoder, such as one of " + ", ".join(DECODERS)
+    else:
+        does, fix = "writes texts", "task: text_generation, or weights of one of " + ", ".join(ENCODERS)
+    return RecipeError(
+        f"model.weights {recipe.model.weights} is a {kind}, which {does}; the task is {recipe.task}.",
+        where="model.weights",
+        expected=f"weights for {recipe.task}",
+        got=str(kind),
+        fix=fix,
+    )

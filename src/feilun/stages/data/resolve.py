@@ -46,6 +46,7 @@ def resolve(recipe: Recipe, base: Path, frame: Any = None, found: survey.Survey 
         recipe = Recipe.model_validate(by_time)
     if recipe.model.file is not None and recipe.model.name is None:
         recipe = _set(recipe, model={**recipe.model.model_dump(exclude_unset=True), "name": options.OWN})
+    recipe = _under(recipe, published.training(recipe, base))
     recipe = published.filled(recipe, base)  # before the defaults: they name another model
     recipe = _under(recipe, discover.task(str(recipe.task)).defaults)
     if recipe.model.name is None:

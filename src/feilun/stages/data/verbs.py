@@ -110,6 +110,23 @@ def documents_fingerprint(recipe: Recipe, base: Path) -> str:
     return library.fingerprint(recipe, base)
 
 
+def published_folder(weights: str, base: Path) -> Path | None:
+    """The folder of published weights that `model.weights` names; None where it names something else."""
+    from feilun.stages.data import hub
+
+    found = hub.find(weights, base)
+    return None if found is None else found.folder
+
+
+def like_bundle(recipe: Recipe, folder: Path) -> Recipe:
+    """A recipe that writes texts, with the tokens and the model of the bundle that it starts from."""
+    from feilun.stages.data import options, published
+
+    filled = published.like_bundle(recipe, folder)
+    options.check(filled)
+    return filled
+
+
 def make(work: Work) -> Made:
     """rows/, splits.npy, origin.npy, columns.json, features.json and arrays/ of a source, or of a lap."""
     from feilun.stages.data import assemble, lap

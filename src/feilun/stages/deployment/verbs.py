@@ -40,6 +40,7 @@ def make(work: Work) -> Made:
         graphs=optimized / "graphs",
         about=about,
         card=_card(work.folder, evaluated / layout.CARD, about),
+        adapter=work.before["training"] / "adapter",
     )
     packing.pack(folder, parts)
     facts = smoke.check(folder, work.before["data"], evaluated)

@@ -14,20 +14,24 @@ import onnx
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_dynamic, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
+from feilun.stages.optimization import blocks
+
 if TYPE_CHECKING:
     from feilun.core.protocols import Runner
 
 Inputs = Mapping[str, np.ndarray]
-KINDS = {"MatMul", "Gemm", "Conv", "LSTM", "Gather"}  # operators whose weights can be 8-bit integers
+OTHERS = {"Gemm", "Conv", "LSTM"}
+KINDS = {"MatMul", "Gather"} | OTHERS  # operators whose weights can be 8-bit integers
 CALIBRATION_CALLS = 8  # calls of a graph whose inputs are kept to measure the range of its values
 
 
-def quantize(source: Path, target: Path, calls: Sequence[Inputs]) -> dict[str, str]:
-    """Write the int8 graph. Returns `{"how": "dynamic" | "static"}`, or `{"why_not": reason}` and no file.
+def quantize(source: Path, target: Path, calls: Sequence[Inputs], *, few_rows: bool = False) -> dict[str, str]:
+    """Write the int8 graph. Returns `{"how": "dynamic" | "static" | "blocks"}`, or `{"why_not": reason}` and no file.
 
     Convolutions are quantised statically (ranges measured on `calls`, inputs this graph met on validation rows): with
     ranges found anew at each call they ran 1.7 times slower than float32. Everything else dynamically. One bit of the
     weights is left unused, so that older processors, whose 8-bit sums overflow, give the same answers.
+    few_rows: a call multiplies a few rows only, such as the next token of each text: matrices in blocks, see `blocks`.
     """
     kinds = {node.op_type for node in onnx.load(str(source)).graph.node}
     if not kinds & KINDS:
@@ -40,6 +44,8 @@ def quantize(source: Path, target: Path, calls: Sequence[Inputs]) -> dict[str, s
             # Folding constants uncovers weights that hide behind a transpose: attention comes out half as large.
             folded = Path(folder) / "folded.onnx"
             quant_pre_process(str(source), str(folded), skip_symbolic_shape=True)
+            if few_rows and kinds & {"MatMul"} and not kinds & OTHERS and blocks.quantize(folded, target):
+                return {"how": "blocks"}
             _static(folded, target, calls) if static else _dynamic(folded, target)
     except Exception as error:  # the quantiser raises whatever its passes meet
         target.unlink(missing_ok=True)

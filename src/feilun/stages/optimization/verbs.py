@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 USES = ("task", "seed", "inputs", "target", "model", "evaluate", "optimize")
 CODE = ("features", "models")
 LOOKED_AT = 512  # training rows among which the shortest and the longest are sought
+WRITES = "step"  # the graph of every task that writes: a token of each text a call
 CALIBRATION = 256  # validation rows on which the range of values is measured
 
 
@@ -116,7 +117,8 @@ def _quantized(work: Work, table: Table, state: State, described: dict[str, Any]
     )
     for name, facts in described.items():
         source, target = (exporting.path_of(work.folder, name, variant) for variant in (FP32, INT8))
-        facts["int8"] = quantizing.quantize(source, target, recorder.calls.get(name, []))
+        calls = recorder.calls.get(name, [])
+        facts["int8"] = quantizing.quantize(source, target, calls, few_rows=name == WRITES)
 
 
 def _runner(work: Work, described: Mapping[str, Any], variant: str) -> OnnxRunner:

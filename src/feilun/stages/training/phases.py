@@ -133,6 +133,8 @@ def _fit(lesson: Lesson, networks: dict[str, nn.Module], arrays: Mapping[str, An
     )
     fitted = _settled(lesson, networks, arrays, index, run)
     adapters.merge(injected, folder)
+    if group.current().writes and recipe.model.name == "decoder" and recipe.model.options.get("symbols"):
+        start.publish_adapter(folder / adapters.FOLDER, recipe.model)
     return replace(fitted, parameters=whole)
 
 

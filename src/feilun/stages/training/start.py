@@ -14,11 +14,12 @@ import safetensors.torch
 from torch import Tensor, nn
 
 from feilun.core.errors import InputError, IntegrityError
-from feilun.core.manifest import hash_file, write_bytes
+from feilun.core.manifest import hash_file, read_json, write_bytes, write_json
 from feilun.core.protocols import Say
 from feilun.core.recipe import Model
 from feilun.parts.bundle import layout
 from feilun.parts.engine import transfer
+from feilun.parts.models import published_adapters, published_decoders
 from feilun.stages.training import tables
 from feilun.stages.training.tables import ENCODER
 
@@ -30,21 +31,14 @@ INSIDE = re.compile(r"^[^/]*/encoder(s\.\d+)?\.network\.")
 def keep(place: Path, folder: Path) -> str:
     """Copy the weights at this place into `folder/<sha256>.safetensors`; the hash.
 
-    place: a .safetensors file, a Hugging Face folder, or a bundle, whose every hash is verified first.
+    place: a .safetensors file, a Hugging Face folder (of one file or several), or a bundle, whose every hash is
+    verified first.
     Raises InputError for weights in another form, IntegrityError for damaged ones.
     """
     if place.is_file():
         content = place.read_bytes()
     elif (place / "config.json").is_file():
-        if not (place / PUBLISHED).is_file():
-            raise InputError(
-                f"{place} has no {PUBLISHED}. Weights are read from safetensors alone: pickled ones can run code.",
-                where="model.weights",
-                expected=PUBLISHED,
-                got=", ".join(sorted(path.name for path in place.glob("*.*"))[:5]),
-                fix="save the model again with save_pretrained(folder, safe_serialization=True)",
-            )
-        content = (place / PUBLISHED).read_bytes()
+        content = _published(place)
     else:
         layout.read(place)
         tensors = _read(place / layout.WEIGHTS)[0]
@@ -54,6 +48,31 @@ def keep(place: Path, folder: Path) -> str:
     write_bytes(folder / f"{sha256}.safetensors", content)
     _read(folder / f"{sha256}.safetensors")
     return sha256
+
+
+def _published(place: Path) -> bytes:
+    """The weights of a Hugging Face folder as one safetensors file, of whatever precision, and whatever its parts."""
+    if (place / PUBLISHED).is_file():
+        return (place / PUBLISHED).read_bytes()
+    index = place / f"{PUBLISHED}.index.json"
+    parts = sorted(set(read_json(index)["weight_map"].values())) if index.is_file() else []
+    absent = [name for name in parts if Path(name).name != name or not (place / name).is_file()]
+    if not parts or absent:
+        raise InputError(
+            f"{place} has no {', '.join(absent) or PUBLISHED}. Weights are read from safetensors alone: pickled ones "
+            "can run code.",
+            where="model.weights",
+            expected=", ".join(parts) or PUBLISHED,
+            got=", ".join(sorted(path.name for path in place.glob("*.*"))[:5]),
+            fix="download the missing parts"
+            if absent
+            else "save the model again with save_pretrained(folder, safe_serialization=True)",
+        )
+    tensors: dict[str, Tensor] = {}
+    for name in parts:
+        tensors |= _read(place / name)[0]
+    whole: bytes = safetensors.torch.save(tensors)
+    return whole
 
 
 def begin(networks: Mapping[str, nn.Module], model: Model, features: Mapping[str, Any], folder: Path, say: Say) -> None:
@@ -66,6 +85,8 @@ def begin(networks: Mapping[str, nn.Module], model: Model, features: Mapping[str
             fix=f"delete {path}",
         )
     tensors, theirs = _read(path)
+    if published_decoders.is_decoder(tensors):
+        tensors = published_decoders.renamed(tensors)
     encoders = tables.same_encoders(features, theirs)
 
     def called(name: str) -> Sequence[str]:
@@ -77,8 +98,18 @@ def begin(networks: Mapping[str, nn.Module], model: Model, features: Mapping[str
         return () if inside == name else [f"{start}{inside}" for start in ("", f"{_outer(tensors)}.")]
 
     matched = tables.matched(networks, features, theirs) if theirs else {}
+    matched |= tables.fewer_places(networks, tensors)
     taken = transfer.take(networks, tensors, where=str(model.weights), called=called, tables=matched)
     say.line(taken.words(str(model.weights)))
+
+
+def publish_adapter(folder: Path, model: Model) -> None:
+    """The adapter in this folder under the names of the published decoder that it was trained on, for others' use."""
+    path, facts = folder / "adapter_model.safetensors", folder / "adapter_config.json"
+    gpt2 = model.options.get("positions") == "learned"
+    tensors, config = published_adapters.published(_read(path)[0], read_json(facts), gpt2=gpt2)
+    write_bytes(path, safetensors.torch.save(tensors))
+    write_json(facts, {**config, "base_model_name_or_path": str(model.weights)})
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

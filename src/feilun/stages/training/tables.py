@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from torch import nn
+from torch import Tensor, nn
 
 from feilun.core import discover
 from feilun.parts.engine.transfer import Vectors
@@ -49,6 +49,19 @@ def matched(
             ]
             if any(here != there for here, there in rows):
                 found[f"{player}/{place}"] = _same(*rows[0]) if len(rows) == 1 else _NONE
+    return found
+
+
+def fewer_places(networks: Mapping[str, nn.Module], tensors: Mapping[str, Tensor]) -> dict[str, Vectors]:
+    """{layer: the first rows} of learnt positions, of which there are more than this network sees at once."""
+    found = {}
+    for player, network in networks.items():
+        own: Any = getattr(network, "places", None)
+        names = (f"{player}/places.weight", "places.weight")
+        other = next((tensors[name] for name in names if name in tensors), None)
+        if isinstance(own, nn.Embedding) and other is not None and len(other) > own.num_embeddings:
+            first = np.arange(own.num_embeddings)
+            found[f"{player}/places"] = Vectors(mine=first, theirs=first)
     return found
 
 

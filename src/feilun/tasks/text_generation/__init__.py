@@ -13,6 +13,7 @@ from feilun.core.errors import DataError, not_one_of
 from feilun.core.task import Graph, Rows, State, Task
 from feilun.parts.features import dialogue
 from feilun.parts.metrics import expression, money
+from feilun.parts.ops import step_graph
 from feilun.parts.ops.ragged import Ragged
 from feilun.tasks.text_generation import preferring
 from feilun.tasks.text_generation.columns import columns_of, preference_of, role_of
@@ -59,21 +60,21 @@ def examples(arrays: Mapping[str, Any], recipe: Recipe) -> tuple[dict[str, Any],
     Of preferences see `preferring.examples`.
     """
     text, answer = arrays["text"], arrays.get("answer", arrays["text"])
-    context, role = _context(recipe), role_of(recipe)
+    asked: Any = features(recipe)["text"]
+    context, role, end = asked.context, role_of(recipe), np.array([asked.closing], np.int32)
     preference = preference_of(recipe)
     if preference.rejected:
         made, owners = preferring.examples(arrays, context, preference.beta)
         if not len(owners):
             raise _nothing_to_learn(recipe)
         return made, owners
-    end = np.array([dialogue.END], np.int32)
     windows: list[np.ndarray] = []
     learnt: list[np.ndarray] = []
     rows: list[int] = []
     for row in range(len(text)):
         behind = {"chat": end[:0], "text": end}.get(role)
         tokens = np.concatenate([text[row], answer[row] if behind is None else behind])
-        counts = dialogue.taught(tokens).astype(np.int32)
+        counts, tokens = dialogue.taught(tokens).astype(np.int32), dialogue.plain(tokens)
         for start in range(0, len(tokens) - 1, context):
             part = slice(start, start + context + 1)
             if counts[part][1:].any():
@@ -93,8 +94,8 @@ def build(recipe: Recipe, features: Features) -> dict[str, nn.Module]:
     from feilun.parts.models import decoder
 
     text: Any = features["text"]
-    symbols = -(-text.vocabulary_size // WIDE) * WIDE
     options = decoder.MODEL(**recipe.model.options)
+    symbols = text.vocabulary_size if options.symbols else -(-text.vocabulary_size // WIDE) * WIDE
     made: dict[str, nn.Module] = {"main": decoder.build(options, symbols, text.context)}
     if preference_of(recipe).rejected:
         still = replace(options, dropout=0.0, drop_path=0.0)
@@ -122,28 +123,31 @@ def graphs(networks: Mapping[str, nn.Module], batch: Mapping[str, Tensor]) -> di
     from feilun.parts.models import decoder
 
     network: Any = networks["main"].eval()
-    rows = len(batch["text"])
-    cache = torch.zeros(len(network.layers), 2, rows, network.sizes.groups, 3, network.sizes.head)
+    tokens = batch["text"].to(torch.int64)
+    cache = torch.zeros(len(network.layers), 2, len(tokens), network.sizes.groups, 3, network.sizes.head)
+    memory = step_graph.held(cache)
     inputs = {
-        "tokens": batch["text"].to(torch.int64),
+        "tokens": tokens,
         "length": batch["text_length"],
-        "past": torch.full((rows,), 3),
-        "cache": cache,
+        "past": torch.full((len(tokens),), 3),
+        "targets": tokens[:, 1:],
+        **memory,
     }
     axes = {
         "tokens": {0: "rows", 1: "new"},
         "length": {0: "rows"},
         "past": {0: "rows"},
-        "cache": {2: "rows", 4: "held"},
+        "targets": {0: "rows", 1: "told"},
+        **{name: {0: "rows", 2: "held"} for name in memory},
         "logits": {0: "rows"},
         "fresh": {2: "rows", 4: "new"},
-        "nats": {0: "rows", 1: "new"},
+        "nats": {0: "rows", 1: "told"},
     }
     step = decoder.Step(network)
     made = {"step": Graph(module=step, inputs=inputs, outputs=("logits", "fresh", "nats"), axes=axes)}
     if preferring.REFERENCE in networks:
         still: Any = networks[preferring.REFERENCE].eval()
-        read = {name: inputs[name] for name in ("tokens", "length")}
+        read = {name: inputs[name] for name in ("tokens", "targets")}
         own = {name: axes[name] for name in (*read, "nats")}
         made[preferring.REFERENCE] = Graph(module=decoder.Told(still), inputs=read, outputs=("nats",), axes=own)
     return made
@@ -166,11 +170,6 @@ def _nothing_to_learn(recipe: Recipe) -> DataError:
         got="none",
         fix="give dialogues that an assistant ends",
     )
-
-
-def _context(recipe: Recipe) -> int:
-    text: Any = features(recipe)["text"]
-    return int(text.context)
 
 
 TASK = Task(

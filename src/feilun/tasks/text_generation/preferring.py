@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from feilun.core.task import Json, Rows, Score
+from feilun.parts.features import dialogue
 from feilun.parts.metrics import likelihood
 from feilun.parts.ops.ragged import Ragged
 
@@ -79,6 +80,7 @@ def _gain(nats: Sequence[Callable[[str], float]], text: str) -> float:
 
 def _joined(question: np.ndarray, answer: np.ndarray, context: int) -> tuple[np.ndarray, np.ndarray]:
     """(tokens, which are learnt) of at most context + 1 tokens."""
+    question, answer = dialogue.plain(question), dialogue.plain(answer)
     if not len(answer):
         return question[:1], np.zeros(1, np.int32)
     room = max(context + 1 - len(answer), round(LEAST * context))

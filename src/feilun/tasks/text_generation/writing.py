@@ -11,14 +11,13 @@ import numpy as np
 from feilun.core.errors import DataError
 from feilun.core.task import Json, Row, State
 from feilun.parts.features import dialogue
-from feilun.parts.ops import continuing, held_text, next_token
+from feilun.parts.ops import continuing, held_text, next_token, step_graph
 
 if TYPE_CHECKING:
     from feilun.core.protocols import Runner
     from feilun.core.task import Features
 
 AT_ONCE = 32  # windows whose likelihood is read together
-BANNED = (dialogue.PADDING, dialogue.UNKNOWN, dialogue.START, dialogue.SYSTEM, dialogue.USER, dialogue.ASSISTANT)
 
 
 def answer(
@@ -47,7 +46,8 @@ def answer(
     if schema and stops:
         raise next_token.OutOfBoundsError("stop", "nothing beside schema: what is cut off is no JSON", stop)
     holding = [_hold(text, schema, longest) if schema else None for _ in inputs["text"]]
-    prompts = [row[:count].tolist() for row, count in zip(inputs["text"], inputs["text_length"], strict=True)]
+    given = zip(inputs["text"], inputs["text_length"], strict=True)
+    prompts = [dialogue.plain(row[:count]).tolist() for row, count in given]
     wishes = [
         continuing.Wish(
             prompt=prompt,
@@ -60,10 +60,10 @@ def answer(
         for prompt, form in zip(prompts, holding, strict=True)
     ]
     found = continuing.gone_on(
-        _step(run),
+        step_graph.step(run),
         wishes,
         _sizes(state, text),
-        ends=(dialogue.END,),
+        ends=text.stops,
         stop=lambda tokens: bool(stops) and any(one in text.decode(tokens) for one in stops),
     )
     return [_answer(one, text, stops) for one in found]
@@ -74,12 +74,13 @@ def pen(run: Runner, features: Features, state: State) -> continuing.Pen:
     text: Any = features["text"]
 
     def prompt(row: Mapping[str, Any]) -> list[int]:
-        return [int(token) for token in text.encode({column: [row[column]] for column in text.columns})[0]]
+        tokens: list[int] = dialogue.plain(text.encode({column: [row[column]] for column in text.columns})[0]).tolist()
+        return tokens
 
     return continuing.Pen(
-        step=_step(run),
+        step=step_graph.step(run),
         sizes=_sizes(state, text),
-        ends=(dialogue.END,),
+        ends=text.stops,
         decode=text.decode,
         row=lambda asked: _row(text, asked),
         prompt=prompt,
@@ -94,20 +95,21 @@ def foretell(run: Runner, inputs: Mapping[str, np.ndarray], features: Features, 
     Of preferences `gain` too: by how many nats the preferred answer became likelier than it was before training, less
     the same of the other answer; 0 where one of them is missing.
     """
-    step, context = partial(_nats, run, state=state), int(features["text"].context)  # type: ignore[attr-defined]
-    found = _summed(step, inputs, "answer", context)
+    text: Any = features["text"]
+    step = partial(step_graph.nats, run, sizes=_sizes(state, text))
+    found = _summed(step, inputs, "answer", text.context)
     made = [{"nats": round(float(nats), 4), "tokens": int(tokens)} for nats, tokens in found]
     if "rejected" not in inputs:
         return made
-    still = partial(_still, run)
-    gains = _summed(still, inputs, "answer", context)[:, 0] - found[:, 0]
-    gains -= (_summed(still, inputs, "rejected", context) - _summed(step, inputs, "rejected", context))[:, 0]
+    still = partial(step_graph.nats_before, run)
+    gains = _summed(still, inputs, "answer", text.context)[:, 0] - found[:, 0]
+    gains -= (_summed(still, inputs, "rejected", text.context) - _summed(step, inputs, "rejected", text.context))[:, 0]
     gains *= (inputs["answer_length"] > 0) & (inputs["rejected_length"] > 0)
     return [{**one, "gain": round(float(gain), 4)} for one, gain in zip(made, gains, strict=True)]
 
 
 def _summed(
-    nats_of: Callable[[Sequence[np.ndarray]], np.ndarray],
+    nats_of: Callable[[Sequence[np.ndarray]], list[np.ndarray]],
     inputs: Mapping[str, np.ndarray],
     answer: str,
     context: int,
@@ -118,7 +120,7 @@ def _summed(
         tokens = inputs["text"][row, :count]
         if answer in inputs:
             tokens = np.concatenate([tokens, inputs[answer][row, : inputs[f"{answer}_length"][row]]])
-        counts = dialogue.taught(tokens)
+        counts, tokens = dialogue.taught(tokens), dialogue.plain(tokens)
         for start in range(0, len(tokens) - 1, context):
             part = slice(start, start + context + 1)
             windows.append((row, tokens[part], counts[part]))
@@ -126,17 +128,9 @@ def _summed(
     for start in range(0, len(windows), AT_ONCE):
         some = windows[start : start + AT_ONCE]
         nats = nats_of([tokens for _, tokens, _ in some])
-        for (row, tokens, counts), own in zip(some, nats, strict=True):
-            found[row] += own[1 : len(tokens)][counts[1:]].sum(), counts[1:].sum()
+        for (row, _, counts), own in zip(some, nats, strict=True):
+            found[row] += own[counts[1:]].sum(), counts[1:].sum()
     return found
-
-
-def _step(run: Runner) -> continuing.Step:
-    def step(**given: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        made = run("step", "logits", "fresh", **given)
-        return made["logits"], made["fresh"]
-
-    return step
 
 
 def _row(text: Any, asked: str | Sequence[tuple[str, str]]) -> Row:
@@ -158,32 +152,12 @@ def _row(text: Any, asked: str | Sequence[tuple[str, str]]) -> Row:
 
 
 def _hold(text: Any, schema: Mapping[str, Any], longest: int) -> held_text.Holding:
-    return held_text.Holding(held_text.to_schema(schema, text.pieces, dialogue.END), longest)
+    return held_text.Holding(held_text.to_schema(schema, text.pieces, text.stops[0]), longest)
 
 
 def _sizes(state: State, text: Any) -> continuing.Sizes:
     sizes = {name: int(state[name]) for name in ("layers", "groups", "head")}
-    return continuing.Sizes(**sizes, context=text.context, symbols=text.vocabulary_size, banned=BANNED)
-
-
-def _nats(run: Runner, windows: Sequence[np.ndarray], *, state: State) -> np.ndarray:
-    tokens, length = _padded(windows)
-    cache = np.zeros((int(state["layers"]), 2, len(windows), int(state["groups"]), 0, int(state["head"])), np.float32)
-    return run("step", "nats", tokens=tokens, length=length, past=np.zeros_like(length), cache=cache)["nats"]
-
-
-def _still(run: Runner, windows: Sequence[np.ndarray]) -> np.ndarray:
-    tokens, length = _padded(windows)
-    return run("reference", "nats", tokens=tokens, length=length)["nats"]
-
-
-def _padded(windows: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """(tokens (N, T), how many are there (N,)), int64."""
-    length = np.array([len(one) for one in windows], np.int64)
-    tokens = np.zeros((len(windows), int(length.max())), np.int64)
-    for place, one in enumerate(windows):
-        tokens[place, : len(one)] = one
-    return tokens, length
+    return continuing.Sizes(**sizes, context=text.context, symbols=text.vocabulary_size, banned=text.banned)
 
 
 def _answer(one: continuing.Written, text: Any, stops: Sequence[str]) -> Json:

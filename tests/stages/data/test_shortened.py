@@ -1,0 +1,53 @@
+"""Texts that are cut are counted, of the training rows alone, and said with the key that decides."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from feilun import lifecycle
+from feilun.core import manifest
+from feilun.core.progress import Quiet
+from feilun.core.recipe import Recipe
+
+
+class Heard(Quiet):
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def line(self, text: str) -> None:
+        self.lines.append(text)
+
+
+@pytest.mark.parametrize("tokens", ["words", "characters"])
+WHOLE = {"words": 9, "characters": 17}
+
+
+def test_the_share_of_cut_texts_is_told(tmp_path: Path, tokens: str) -> None:
+    """Of every four texts one has 9 words, one 6, which is just what is read."""
+    with (tmp_path / "rows.csv").open("w", newline="", encoding="utf-8") as file:
+        out = csv.writer(file)
+        out.writerow(["text", "label"])
+        for number in range(80):
+            count = (9, 6, 2, 3)[number % 4]
+            out.writerow([" ".join(chr(97 + (number + place) % 26) for place in range(count)), ("a", "b")[number % 2]])
+    most = {"words": 6, "characters": 11}[tokens]
+    inputs = {"text": {"kind": "text", "tokens": tokens, "max_length": most}}
+    given = {
+        "name": "my",
+        "data": {"source": "rows.csv", "split": {"by": "stratified"}},
+        "inputs": inputs,
+        "target": "label",
+    }
+    whole = lifecycle.call("data", "resolve", Recipe.model_validate(given), base=tmp_path)
+    say = Heard()
+    made, _ = lifecycle.make_stages(whole, ("data",), tmp_path / "my" / "1", lifecycle.Given(base=tmp_path, say=say))
+    found = manifest.read(made["data"])
+    assert found is not None
+    [line] = [one for one in found.facts["cleaning"] if one["what"] == "cut texts"]
+    train = found.facts["splits"]["train"]
+    assert 0.1 < line["rows"] / train < 0.4
+    assert line["key"] == f"inputs.text.max_length: {WHOLE[tokens]}"
+    assert any(line["key"] in said for said in say.lines)
