@@ -32,7 +32,12 @@ def test_the_share_of_cut_texts_is_told(tmp_path: Path, tokens: str) -> None:
             out.writerow([" ".join(chr(97 + (number + place) % 26) for place in range(count)), ("a", "b")[number % 2]])
     most = {"words": 6, "characters": 11}[tokens]
     inputs = {"text": {"kind": "text", "tokens": tokens, "max_length": most}}
-    given = {"name": "my", "data": {"source": "rows.csv", "split": {"by": "stratified"}}, "inputs": inputs, "target": "label"}
+    given = {
+        "name": "my",
+        "data": {"source": "rows.csv", "split": {"by": "stratified"}},
+        "inputs": inputs,
+        "target": "label",
+    }
     whole = lifecycle.call("data", "resolve", Recipe.model_validate(given), base=tmp_path)
     say = Heard()
     made, _ = lifecycle.make_stages(whole, ("data",), tmp_path / "my" / "1", lifecycle.Given(base=tmp_path, say=say))
@@ -41,5 +46,5 @@ def test_the_share_of_cut_texts_is_told(tmp_path: Path, tokens: str) -> None:
     [line] = [one for one in found.facts["cleaning"] if one["what"] == "cut texts"]
     train = found.facts["splits"]["train"]
     assert 0.1 < line["rows"] / train < 0.4
-    assert line["key"] == f"inputs.text.max_length: {dict(words=9, characters=17)[tokens]}"
+    assert line["key"] == f"inputs.text.max_length: {9 if tokens == 'words' else 17}"
     assert any(line["key"] in said for said in say.lines)

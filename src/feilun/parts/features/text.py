@@ -43,8 +43,9 @@ class Text:
     """One text column as ragged int32 token numbers, at least one per text.
 
     tokens: "characters", "words", pieces learnt from the training rows ("bpe", "wordpiece", "unigram"), or "auto":
-    characters where the texts are written without spaces, such as Chinese, else words; "grams": which words, pairs of words and short runs of
-    characters there are, each once and in no order (Joulin et al. 2016; Bojanowski et al. 2017), for bag and linear.
+    characters where the texts are written without spaces, such as Chinese, else words; "grams": which words, pairs of
+    words and short runs of characters there are, each once and in no order (Joulin et al. 2016; Bojanowski et al.
+    2017), for bag and linear.
     file: of a trained tokenizer, tokenizer.json of the tokenizers library, with tokens "file": published weights have
     their own, which is kept in the bundle.
     max_length: tokens kept, from the start; for grams the characters that are read. 0: 256, for grams 2,000.
