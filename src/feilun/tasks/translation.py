@@ -102,8 +102,8 @@ def answer(
 ) -> list[Json]:
     """Token by token until the end, or `max_length` tokens: the likeliest, drawn at random, or the best of `beams`.
 
-    drawn: `min_length`, tokens before which no end is written, and how tokens are drawn, see `next_token.Drawing`. Of beams, `length_penalty` above 1 favours longer ones.
-
+    drawn: `min_length`, tokens before which no end is written, and how tokens are drawn, see `next_token.Drawing`.
+    Of beams, `length_penalty` above 1 favours longer ones.
     Each answer is `{text, confidence}`: confidence is the geometric mean of the tokens' probabilities. What is drawn
     for a text hangs on the seed and that text alone.  Raises OutOfBoundsError for options out of bounds.
     """
