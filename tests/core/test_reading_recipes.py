@@ -64,7 +64,7 @@ def test_an_unknown_key_gets_the_nearest(tmp_path: Path, text: str, ours: str) -
 def test_wrong_values_get_a_sentence_each_and_their_lines(tmp_path: Path) -> None:
     said = str(_fails(tmp_path, "seed: -1\ntrain:\n  epochs: three\n  batch_size: 0\n")).splitlines()
     assert said[0].startswith("my.yaml:1:1  seed is -1; expected a whole number at least 0")
-    assert said[2].startswith("my.yaml:3:3  train.epochs is 'three'; expected a whole number at least 1")
+    assert said[2].startswith("my.yaml:3:3  train.epochs is 'three'; expected a whole number at least 0")
     assert said[4].startswith("my.yaml:4:3  train.batch_size is 0;")
     assert sum("Nothing was run." in line for line in said) == 1
 

@@ -13,6 +13,7 @@ from feilun.stages.evaluation import bilingual, card, network, report
 
 HIDDEN = re.compile(r"<(style|title|code|pre|svg class=\"bars\")[\s>].*?</(style|title|code|pre|svg)>", re.DOTALL)
 KEY = re.compile(r"\b\w+(?:\.\w+)+\b(?:: \w+)?")  # a recipe key with or without a value, a file's or a layer's name
+CUT = re.compile(r"\w+…")  # a word of the data, cut
 NAMES = """
 English Feilun PyTorch Python Linux AUC BLEU chrF mAP nDCG Brier MMD Matthews Popović Papineni log SHA CPU torch fp32
 int8 dropout builtin
@@ -51,7 +52,7 @@ def data_of(life: Life) -> set[str]:
 
 
 def left(text: str, data: set[str]) -> list[str]:
-    return sorted(words(KEY.sub("", text)) - data)
+    return sorted(words(CUT.sub("", KEY.sub("", text))) - data)
 
 
 def pieces(page: str) -> list[str]:

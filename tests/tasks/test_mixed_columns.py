@@ -73,3 +73,21 @@ def test_several_numbers(tmp_path: Path) -> None:
     bundle = lifecycle.call("deployment", "load", run.stages["deployment"] / "bundle")
     cold, warm = bundle.predict([{"温度 (°C)": -1.5, "城市": "far"}, {"温度 (°C)": 1.5, "城市": "far"}])
     assert cold["values"]["price"] < warm["values"]["price"] and cold["values"]["weight"] > warm["values"]["weight"]
+
+
+def test_texts_that_join_are_one_input_and_each_column_is_explained(tmp_path: Path) -> None:
+    both = {"kind": "text", "tokens": "words", "join": True}
+    table = _table().append_column("more", _table()["tags"])
+    recipe = {
+        "name": "joined",
+        "inputs": {"note": both, "more": both},
+        "target": "near",
+        "model": "bag",
+        "train": TRAIN,
+    }
+    run = lifecycle.run_recipe(Recipe.model_validate(recipe), home=tmp_path, base=tmp_path, frame=table)
+    features = json.loads((run.stages["data"] / "features.json").read_text(encoding="utf-8"))
+    assert features["note"]["columns"] == ["note", "more"] and set(features) == {"note", "target"}
+    why = json.loads((run.stages["evaluation"] / "why.json").read_text(encoding="utf-8"))
+    assert {row["input"] for row in why["importance"]} == {"note", "more"}
+    assert lifecycle.load("joined", home=tmp_path).predict([{"note": "good day 3", "more": None}])[0]["label"] == "1"

@@ -34,7 +34,7 @@ def predict(
         )
     rows = [_object(text) for text in row or ()]
     out = Path(output) if output else None
-    answers = lifecycle.call("deployment", "predict", folder, source or rows, _options(options), out)
+    answers = lifecycle.call("deployment", "predict", folder, source or rows, options_of(options), out)
     if out is None:
         lines = [json.dumps(answer, ensure_ascii=False, default=str) for answer in answers]
         return Result(value=answers, text="\n".join(lines), name=thing)
@@ -105,7 +105,8 @@ def _object(text: str) -> dict[str, Any]:
     return row
 
 
-def _options(options: Sequence[str] | None) -> dict[str, Any]:
+def options_of(options: Sequence[str] | None) -> dict[str, Any]:
+    """{key: value} of KEY=VALUE and KEY=@FILE. Raises InputError."""
     from feilun.core import yaml12
 
     pairs = [option.partition("=") for option in options or ()]
@@ -114,10 +115,25 @@ def _options(options: Sequence[str] | None) -> dict[str, Any]:
             raise InputError(
                 f"--option {name}: expected key=value, such as --option top=5.", where="--option", got=value
             )
-    return {name: yaml12.scalar(value) for name, _, value in pairs}
+    return {name: _file(name, value[1:]) if value[:1] == "@" else yaml12.scalar(value) for name, _, value in pairs}
 
 
-_THING = argument("thing", help="my (its champion), my@3, or a path to a run or bundle")
+def _file(name: str, place: str) -> Any:
+    """What a file of JSON or YAML holds. Raises InputError."""
+    from feilun.core import yaml12
+
+    try:
+        return yaml12.load(Path(place).read_text("utf-8-sig"), place).value
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"--option {name}=@{place}: the file cannot be read: {error}. Name a file of JSON or YAML after @.",
+            where="--option",
+            got=place,
+            fix="name a file of JSON or YAML after @",
+        ) from error
+
+
+THING = argument("thing", help="my (its champion), my@3, or a path to a run or bundle")
 
 VERBS = (
     Verb(
@@ -125,7 +141,7 @@ VERBS = (
         group="Ship",
         summary="copy a bundle, verified, to a folder",
         call=export,
-        arguments=(_THING, argument("folder", help="where to")),
+        arguments=(THING, argument("folder", help="where to")),
         changes=True,
         example="feilun export my model/",
     ),
@@ -135,10 +151,16 @@ VERBS = (
         summary="answer rows",
         call=predict,
         arguments=(
-            _THING,
+            THING,
             argument("source", nargs="?", help="a file or folder of rows, as for training"),
             argument("--row", action="append", metavar="JSON", help="a row as JSON; may be repeated"),
-            argument("--option", dest="options", action="append", metavar="KEY=VALUE", help="an option of the task"),
+            argument(
+                "--option",
+                dest="options",
+                action="append",
+                metavar="KEY=VALUE",
+                help="an option of the task; KEY=@FILE",
+            ),
             argument("-o", "--output", metavar="FILE", help="write to this .jsonl or .csv file instead"),
         ),
         example="feilun predict my new.csv",

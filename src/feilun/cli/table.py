@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from feilun.cli import house, improving, judging, looking, shipping, starting
+from feilun.cli import chatting, house, improving, judging, looking, shipping, starting
 from feilun.cli.record import Verb
 
 GROUPS = ("Start", "Look", "Ship", "Improve", "House")
@@ -12,6 +12,7 @@ VERBS: tuple[Verb, ...] = (
     *looking.VERBS,
     *judging.VERBS,
     *shipping.VERBS,
+    *chatting.VERBS,
     *improving.VERBS,
     *house.VERBS,
 )

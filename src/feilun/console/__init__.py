@@ -15,6 +15,7 @@ def pages() -> dict[str, bytes]:
 def _page(name: str) -> bytes:
     html = _text(f"{name}.html")
     html = html.replace("/* style */", _text("page.css")).replace("/* words */", _text("words.js"))
+    html = html.replace("/* chat */", _text("chat.js"))
     return html.replace("/* script */", _text(f"{name}.js")).encode()
 
 

@@ -1,5 +1,5 @@
 // Reads /v1/schema and shows what fits: a pad to draw on, a place for pictures, text, or a form; then the answer,
-// and what would have been right.
+// and what would have been right. A model that writes gets a chat instead, see chat.js.
 const $ = (id) => document.getElementById(id);
 let fields = {};  // column -> {get, clear, picture?}
 let asked = null;
@@ -18,6 +18,8 @@ async function start() {
   $("model").replaceChildren(make("b", {}, value.model), " " + value.task.replaceAll("_", " "));
   $("summary").textContent = value.summary;
   document.title = value.model + " · Feilun";
+  const form = Object.values(value.inputs)[0]?.role;
+  if (value.task === "text_generation" && form) return chat(form, value.model);
   for (const [column, facts] of Object.entries(value.inputs)) $("fields").append(field(column, facts));
   const settings = Object.entries(value.options).map(([name, standard]) => option(name, standard));
   if (settings.length) $("fields").append(make("details", {class: "wide"}, make("summary", {}, t("Options")), make("div", {class: "form"}, ...settings)));

@@ -7,6 +7,11 @@ const CHINESE = {
   "This was saved before.": "之前已经保存过。", "API key": "接口密钥", "This server asks for a key.": "此服务需要密钥。",
   "The server does not answer.": "服务器没有回应。", "prediction": "预测编号", "Nothing found.": "没有找到。",
   "Routes": "接口", "An example": "示例", "Options": "选项", "shown": "显示", "of": "/",
+  "Message": "消息", "Send": "发送", "Stop": "停止", "New dialogue": "新对话", "Settings": "设置", "Temperature": "温度",
+  "System message": "系统消息", "Most tokens": "最大长度(词元)", "Seed": "随机种子", "Write a message.": "输入消息。",
+  "Write the beginning of a text.": "输入文本的开头。", "It was as long as it may be.": "已达到最大长度。",
+  "Good": "好", "Bad": "不好", "Correct": "改正", "What should have been said?": "应该怎么回答?",
+  "Saved.": "已保存。",
 };
 const isChinese = navigator.language.toLowerCase().startsWith("zh");
 const t = (words) => (isChinese && CHINESE[words]) || words;
@@ -23,14 +28,16 @@ function make(tag, attributes = {}, ...children) {
   return element;
 }
 
+function headers() {
+  const key = sessionStorage.getItem("key");
+  return {"Content-Type": "application/json", ...(key ? {Authorization: "Bearer " + key} : {})};
+}
+
 /** Asks the server; returns {status, value}. A missing key is asked for once and kept until the tab closes. */
 async function call(path, body) {
-  const headers = {"Content-Type": "application/json"};
-  const key = sessionStorage.getItem("key");
-  if (key) headers.Authorization = "Bearer " + key;
   let response;
   try {
-    response = await fetch(path, body === undefined ? {headers} : {method: "POST", headers, body: JSON.stringify(body)});
+    response = await fetch(path, {headers: headers(), ...(body === undefined ? {} : {method: "POST", body: JSON.stringify(body)})});
   } catch {
     return {status: 0, value: {error: {message: t("The server does not answer.")}}};
   }

@@ -18,7 +18,7 @@ from feilun.core.recipe import Recipe
 # Where `${NAME}` is looked up. The text is kept as written, so that the secret never reaches a run; whoever opens the
 # source calls `expand`.
 SECRETS = (
-    *(("data", "source"), ("data", "test"), ("data", "validation"), ("model", "weights")),
+    *(("data", "source"), ("data", "test"), ("data", "validation"), ("data", "documents"), ("model", "weights")),
     *(("train", "pretrain", "source"), ("train", "pseudo_labels", "source")),
 )
 _VARIABLE = re.compile(r"\$\{([^}]*)\}")
@@ -144,7 +144,7 @@ def _check_variables(value: Any, written: _Written, path: tuple[str | int, ...] 
         for number, item in enumerate(value):
             _check_variables(item, written, (*path, number))
     elif isinstance(value, str) and _VARIABLE.search(value):
-        if path not in SECRETS:
+        if tuple(key for key in path if isinstance(key, str)) not in SECRETS:
             places = ", ".join(".".join(keys) for keys in SECRETS)
             raise RecipeError(
                 f"{written.at(path)}  ${{...}} is looked up only in {places}; {_dotted(path)} takes the value itself.",

@@ -25,6 +25,9 @@ class Split(Frozen):
     folds: int | None = Field(None, ge=2, description="deal rows into so many folds; `fold` is then the test")
     fold: int = Field(0, ge=0, description="which fold is the test, from 0")
     part: float = Field(1.0, gt=0, le=1, description="share of the training rows that is used, for learning curves")
+    each: int | None = Field(
+        None, ge=1, description="training rows of each class that are used, drawn; for learning from few labels"
+    )
     validation: float = Field(0.1, ge=0, lt=1, description="share that decides when to stop and where thresholds lie")
     gate: float = Field(0.1, ge=0, lt=1, description="share on which a challenger must beat the champion")
     test: float = Field(0.2, ge=0, lt=1, description="share that is only ever scored")
@@ -53,8 +56,8 @@ class Data(Frozen):
     validation: str | None = Field(None, description="a file or folder of validation rows, where you were given one")
     format: str | None = Field(
         None,
-        description="csv, jsonl, parquet, npz, conll, text (pages of a plain text), image_folder, text_folder or idx; "
-        "found out where left out; of a folder all files of that kind",
+        description="csv, jsonl, squad, parquet, npz, conll, text (pages of a plain text), documents (passages of a "
+        "folder), image_folder, text_folder or idx; found out where left out; of a folder all files of that kind",
     )
     delimiter: str | None = Field(None, min_length=1, max_length=1, description="between cells of a CSV; found out")
     encoding: str | None = Field(None, description="of a text file, such as utf-8 or gb18030; found out")
@@ -66,6 +69,11 @@ class Data(Frozen):
     )
     drop: tuple[str, ...] = Field((), description="columns to leave out")
     limit: int | None = Field(None, ge=1, description="use only the first so many rows")
+    documents: tuple[str, ...] = Field(
+        (),
+        description="folders or files of documents (txt, md, html, pdf, docx), or tables with a column of passages: "
+        "what questions are answered from",
+    )
     window: Window | None = Field(None, description="make each row the last steps of several columns")
     duplicates: Literal["together", "drop"] = Field(
         "together", description="equal rows: all on one side of the split, or only the first is kept"
@@ -79,6 +87,11 @@ class Data(Frozen):
         "or their training rows dropped",
     )
     split: Split = Split()
+
+    @field_validator("documents", mode="before")
+    @classmethod
+    def _one_folder(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value
 
 
 class Input(BaseModel):
@@ -193,6 +206,23 @@ class Serve(Frozen):
     rows: int = Field(256, ge=1, description="most rows in one request")
     queue: int = Field(64, ge=1, description="requests that may wait; more are told to come back")
     timeout_s: float = Field(30.0, gt=0, description="longest time for one request")
+    slots: int = Field(8, ge=1, le=256, description="texts that a language model writes at a time; more wait")
+    max_tokens: int = Field(
+        512, ge=1, le=4096, description="most tokens of one written text, and what is meant if unsaid"
+    )
+    cache_mb: float = Field(1024.0, gt=0, description="most memory for the keys and values of all texts being written")
+    content_label: str | None = Field(
+        None, min_length=1, max_length=200, description="stands behind every generated text, as laws ask: AI-generated"
+    )
+    output_filter: str | None = Field(
+        None,
+        description="a Python file with `filter(text) -> str`, which every generated text passes; from the folder in "
+        "which the server is started",
+    )
+    engine: Literal["own", "vllm"] = Field("own", description="what writes: the bundle, or a vLLM server")
+    engine_url: str | None = Field(
+        None, description="of the vLLM server; where left out the environment variable FEILUN_ENGINE_URL"
+    )
 
 
 class Improve(Frozen):

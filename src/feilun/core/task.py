@@ -104,16 +104,22 @@ class Task:
     graphs: Callable[[Mapping[str, nn.Module], Mapping[str, Tensor]], dict[str, Graph]]
     settle: Callable[[Runner, Mapping[str, Rows], Features, Recipe], State] | None = None
     # ^ {"train": rows, "validation": rows}: thresholds, temperature, index, seen items; never gate or test rows
+    documents: bool = False  # whether `settle` takes {"documents": passages} too and keeps them in the state as such
     answer: Callable[..., list[Json]]  # (run, inputs, features, state, **options): inputs = collated numpy arrays
     options: Mapping[str, Any] = field(default_factory=dict)  # options of `answer` with their defaults
     finish: Callable[[Row, Json, Features], Json] | None = None  # (row, answer): with what only the raw row tells
     foretell: Callable[..., list[Json]] | None = None
     # ^ (run, inputs with targets, features, state): judged instead of answers, where many answers are as right as the
     # truth: how likely the truth was
+    writes: Callable[[Runner, Features, State], Any] | None = None
+    # ^ -> parts.ops.continuing.Pen: what a server needs to write texts for many at once, token by token
 
     # judging and learning
     truth: Callable[[Row, Recipe], Json]  # from the raw row, never through the features
     correct: Callable[[Row, Json, Recipe], Row]  # request row + what the user said -> a training row, or DataError
+    compare: Callable[[Row, Json, Json, Recipe], Row] | None = None
+    # ^ (request row, the answer that was given, what the user said or {"thumb": "up" | "down"}): in its place, where
+    # the answer that was given teaches something too
     scores: Callable[
         [Sequence[Json], Sequence[Json], Recipe], dict[str, Score]
     ]  # (answers, truths); first = the main one

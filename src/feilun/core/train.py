@@ -22,13 +22,14 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Pretrain(Frozen):
-    """Learn from inputs alone before the labels are looked at."""
+    """Learn from inputs alone before the labels are looked at; or from which rows have the same one."""
 
-    method: Literal["masked", "contrastive"] = Field(
+    method: Literal["masked", "contrastive", "labels"] = Field(
         "masked",
-        description="masked: find hidden tokens, steps or patches again; contrastive: know two views of one picture",
+        description="masked: find hidden tokens, steps or patches again; contrastive: know two views of one picture; "
+        "labels: bring rows of one label together, before a last layer is learnt",
     )
-    epochs: int = Field(5, ge=1, description="passes over the rows, without labels")
+    epochs: int = Field(5, ge=1, description="passes over the rows")
     source: str | None = Field(
         None, description="rows without labels, beside the training rows; only the training rows where left out"
     )
@@ -44,7 +45,9 @@ class PseudoLabels(Frozen):
 class Train(Frozen):
     """How the network learns."""
 
-    epochs: int = Field(30, ge=1, description="passes over the training rows, at most")
+    epochs: int = Field(
+        30, ge=0, description="passes over the training rows, at most; 0: weights from elsewhere, as they are"
+    )
     time_limit_s: float | None = Field(
         None, gt=0, description="stop in time: epochs are cut to what fits into so many seconds of training"
     )

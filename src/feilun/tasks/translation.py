@@ -37,7 +37,7 @@ def features(recipe: Recipe) -> dict[str, Feature]:
     expression.refuse(recipe.evaluate.metrics, ("chance",), "there is no positive class")
     wanted = {"tokens": "characters", "lowercase": False, **(recipe.target.options if recipe.target else {})}
     return {
-        "source": discover.feature("text", columns=columns, **options),
+        "source": discover.feature("text", columns=columns, tagged=len(columns) > 1, **options),
         "target": discover.feature("text", columns=(target,), **wanted, marks=True),
     }
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from feilun.core.errors import DataError, FeilunError, InputError
+from feilun.parts.bundle import answering
 from feilun.parts.bundle.answering import answer_rows, by_column, by_row
 from feilun.parts.ops.ragged import Ragged
 
@@ -111,3 +112,13 @@ def test_a_task_that_drops_an_answer_is_our_fault() -> None:
 def test_by_row_undoes_by_column() -> None:
     assert by_row(by_column(rows(3))) == rows(3)
     assert by_column([{"a": 1}, {"b": 2}]) == {"a": [1, None], "b": [None, 2]}
+
+
+def test_one_long_row_makes_no_short_ones_long() -> None:
+    """Padded, a batch takes a bounded number of bytes, unless one row has more; every row is in one batch."""
+    lengths = [3, 1, 5_000_000, 2, 9, 4]
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    ragged = Ragged(np.zeros(offsets[-1], np.int8), offsets)
+    order = np.argsort(lengths, kind="stable")
+    made = [rows.tolist() for rows in answering._batches(order, {"x": ragged}, 3)]
+    assert made == [[1, 3, 0], [5, 4], [2]]

@@ -124,3 +124,14 @@ def test_what_assistants_say_is_taught_and_nothing_else() -> None:
 def test_what_is_no_dialogue_is_told(wrong: object) -> None:
     with pytest.raises(DataError, match="holds dialogues"):
         Dialogue(columns=("chat",), tokens="characters", known=("a",)).encode({"chat": [wrong]})
+
+
+@pytest.mark.parametrize("tokens", ["bpe", "characters"])
+def test_pieces_are_the_bytes_that_tokens_write(tokens: str) -> None:
+    feature = fitted(tokens=tokens, vocabulary=300)
+    texts = TEXTS if tokens == "characters" else (*TEXTS, *STRANGE, "".join(map(chr, range(0x80, 0x800))))
+    for text in texts:
+        [numbers] = feature.numbers([text])
+        assert b"".join(feature.pieces.written[number] for number in numbers) == text.encode()
+    assert len(feature.pieces.written) == feature.vocabulary_size and not any(feature.pieces.written[:FIRST])
+    assert (feature.pieces.letters is None) == (tokens == "bpe")

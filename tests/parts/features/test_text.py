@@ -106,3 +106,40 @@ def test_the_same_texts_give_the_same_pieces() -> None:
     """Also where there are more letters than pieces, and all of them equally rare."""
     texts = ["".join(chr(0x4E00 + 37 * row + place) for place in range(37)) for row in range(40)]
     assert len({fit(texts, tokens="bpe", vocabulary=200).tokenizer for _ in range(5)}) == 1
+
+
+@pytest.mark.parametrize("text", ["cafe\u0301 İ e\u0301", "\u1112\u1161\u11ab\u1100\u1173\u11af x", "ﬁn ½"])
+def test_places_of_words_are_those_of_the_text_as_it_came(text: str) -> None:
+    """Also of a hundred thousand letters, each of which is looked at once."""
+    feature = Text(columns=("x",), tokens="words", max_length=10**6).fit({"x": [text]})
+    [places] = feature.places({"x": [text]})
+    [longer] = feature.places({"x": [text + " " + "e\u0301 o " * 20_000]})
+    assert list(dict.fromkeys(text[start:end] for start, end in places)) == text.split()
+    assert longer[: len(places)].tolist() == places.tolist() and len(longer) == len(places) + 40_000
+
+
+def test_very_many_marks_on_one_letter_stand_where_it_stands() -> None:
+    text = "a" + "\u0301" * 100_000 + " b"
+    [places] = Text(columns=("x",), tokens="words", max_length=10**6).fit({"x": [text]}).places({"x": [text]})
+    assert places[0].tolist() == [0, 1] and places[-1].tolist() == [len(text) - 1, len(text)]
+
+
+def test_several_columns_are_one_text_a_line_each():
+    feature = Text(columns=("title", "body"), tokens="characters").fit({"title": ["ab", "c"], "body": ["d", "e"]})
+    rows = {"title": ["ab", None, "a"], "body": ["d", "e", ""]}
+    assert list(feature.joined(rows)) == ["ab\nd", "e", "a"]
+    assert len(feature.encode(rows)[0]) == 4
+
+
+@pytest.mark.parametrize("text", ["one two, three four", "房间很干净", "one", "", None])
+def test_two_halves_are_the_whole(text):
+    first, second = (Text(columns=("t",), half=half).joined({"t": [text]})[0] for half in ("first", "second"))
+    assert first + second == (text or "")
+    assert first or not text
+
+
+def test_a_vocabulary_may_be_learnt_from_more_columns_than_are_read():
+    rows = {"t": ["one"], "other": ["two two"]}
+    feature = Text(columns=("t",), learns_from=("t", "other"), tokens="words").fit(rows)
+    assert set(feature.known) == {"one", "two"}
+    assert feature.columns == ("t",)

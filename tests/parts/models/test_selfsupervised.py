@@ -107,3 +107,31 @@ def test_a_network_without_such_an_encoder_is_told() -> None:
         selfsupervised.network("contrastive", whole(nn.Identity()), {"x": WORDS})
     with pytest.raises(RecipeError, match=r"train\.pretrain"):
         selfsupervised.network("masked", nn.Linear(1, 1), {"x": WORDS})
+
+
+def test_rows_of_one_label_are_brought_together() -> None:
+    """The loss by hand, and learnt: what has the same label becomes alike, although no input says so."""
+    with initialised(0):
+        encoder = transformer.encoder(transformer.Transformer(width=8, depth=1, heads=2, dropout=0.0), WORDS)
+        network = selfsupervised.network("labels", whole(encoder), {})
+    tokens, labels = torch.arange(2, 10).unsqueeze(1), torch.arange(8) % 2
+    batch = {"x": tokens, "x_length": torch.ones(8, dtype=torch.int64), "target": labels}
+    unit = nn.functional.normalize(encoder(tokens, batch["x_length"]), dim=1)
+    like = (unit @ unit.T / 0.1).detach().double().exp()
+    alike = labels.unsqueeze(0) == labels.unsqueeze(1)
+    each = [
+        np.mean(
+            [
+                float(-(like[i, j] / (like[i, j] + like[i][~alike[i]].sum())).log())
+                for j in range(8)
+                if j != i and alike[i, j]
+            ]
+        )
+        for i in range(8)
+    ]
+    assert network(**batch)["losses"].tolist() == pytest.approx(each, rel=1e-4)
+    arrays = {"x": Ragged.of([row.numpy().astype(np.int32) for row in tokens]), "target": labels.numpy()}
+    plan = Train(epochs=60, batch_size=8, learning_rate=0.01, patience=None, compile="never")
+    learning = Learning(objective=selfsupervised.objective, early_stop=False)
+    fitted = fit({"main": network}, arrays, Index(train=np.arange(8)), learning, plan)
+    assert fitted.curves[-1]["loss"] < 0.1 * fitted.curves[0]["loss"]

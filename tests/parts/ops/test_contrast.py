@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import tensor
 
-from feilun.parts.ops.contrast import contrastive
+from feilun.parts.ops.contrast import contrastive, found, same
 
 
 def test_contrastive_of_two_rows_by_hand() -> None:
@@ -40,3 +40,21 @@ def test_contrastive_is_the_loss_of_the_paper() -> None:
         expected.append(np.mean(both))
     made = contrastive(*given.chunk(2), temperature=0.5)
     assert np.allclose(made.numpy(), expected, atol=1e-5)  # float32 against float64
+
+
+def test_what_is_right_is_looked_for_among_what_is_wrong_alone() -> None:
+    """Two right ones, two wrong ones and one that counts for nothing; a row with nothing right has no loss."""
+    likeness = tensor([[1.0, 2.0, 0.5, -1.0, 9.0], [0.0, 0.0, 0.0, 0.0, 0.0]])
+    right = tensor([[True, True, False, False, False], [False] * 5])
+    wrong = tensor([[False, False, True, True, False], [False] * 5])
+    others = math.exp(0.5) + math.exp(-1)
+    each = [-math.log(math.exp(one) / (math.exp(one) + others)) for one in (1.0, 2.0)]
+    assert found(likeness, right, wrong).tolist() == pytest.approx([sum(each) / 2, 0.0], rel=1e-5)
+    assert found(likeness[:1], right[:1], torch.zeros_like(wrong[:1])).tolist() == [0.0]  # nothing to be told from
+
+
+def test_equal_rows_of_tokens_are_told_whatever_the_padding() -> None:
+    short = same(tensor([[4, 7], [7, 4], [4, 0]]))
+    wide = same(tensor([[4, 7, 0, 0], [7, 4, 0, 0], [4, 0, 0, 0]]))
+    assert short.tolist() == wide.tolist()
+    assert len(set(short.tolist())) == 3

@@ -345,3 +345,21 @@ def test_folds_of_a_rare_class_are_not_always_the_same() -> None:
         tested.append(int((found.splits[200:] == TEST).sum()))
     assert sum(tested) == 30
     assert max(tested) < 15  # binomial with a mean of 6 and a deviation of 2.2
+
+
+def test_so_many_rows_of_each_class_are_used_and_each_only_once() -> None:
+    """16 of every class, none equal to another, drawn by the seed; what is judged stays as it is."""
+    values = [*range(2_000), *range(500)]
+    labels = np.array([value % 4 for value in values])
+    whole = splits.deal(keys(values), free(2_500), Split(), 0, labels)
+    found = splits.deal(keys(values), free(2_500), Split(each=16), 0, labels)
+    kept = np.flatnonzero(found.splits == SPLITS.index("train"))
+    assert np.bincount(labels[kept]).tolist() == [16] * 4
+    assert len({values[row] for row in kept}) == 64
+    judged = whole.splits > SPLITS.index("train")
+    assert (found.splits[judged] == whole.splits[judged]).all()
+    assert found.facts["left_out_by_each"] == (whole.splits == SPLITS.index("train")).sum() - 64
+    other = splits.deal(keys(values), free(2_500), Split(each=16), 1, labels).splits
+    assert set(np.flatnonzero(other == SPLITS.index("train"))) != set(kept)
+    with pytest.raises(RecipeError, match="the target has no classes"):
+        splits.deal(keys(values), free(2_500), Split(each=16), 0)

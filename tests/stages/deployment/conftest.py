@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import tiny_bundle
+import writing_bundle
 
 
 @pytest.fixture(scope="session")
@@ -28,3 +29,15 @@ def bundle(environment: dict[str, str], tmp_path: Path) -> Path:
 def home(environment: dict[str, str], tmp_path: Path) -> Path:
     """A home with two versions of `my`; the first serves."""
     return tiny_bundle.house(tmp_path / "home", versions=2)
+
+
+@pytest.fixture(scope="session", name="talking")
+def learnt_dialogues(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a bundle that chats is packed of."""
+    return writing_bundle.learnt(tmp_path_factory.mktemp("talking") / "made")
+
+
+@pytest.fixture
+def talk(talking: Path, tmp_path: Path) -> Path:
+    """A home with two versions of `talk`; the first serves."""
+    return writing_bundle.house(tmp_path / "home", talking, versions=2)

@@ -42,7 +42,7 @@ def test_with_a_key_in_the_store_every_request_needs_one(home: Path, monkeypatch
 
 def test_a_first_key_closes_the_open_door(home: Path) -> None:
     with Store.open(home) as store:
-        shelf = models.open_shelf(store, home, "my", 1)
+        shelf = models.open_shelf(store, home, "my", 1, Serve())
         door = access.Door(store=store, rules=access.RULES, needs_key=access.may_start("127.0.0.1", store.keys()))
         assert not door.needs_key
         store.add_key("app")

@@ -58,7 +58,7 @@ def test_a_damaged_champion_is_refused_and_health_tells(home: Path) -> None:
     card = home / "my" / "2" / "deployment" / "bundle" / "card.md"
     sound = card.read_bytes()
     with Store.open(home) as store:
-        shelf = models.open_shelf(store, home, "my", 1)
+        shelf = models.open_shelf(store, home, "my", 1, Serve())
         card.write_bytes(sound[:-1] + b"!")
         store.promote("my", 2, reason="better")
         shelf.follow()
@@ -84,4 +84,4 @@ def test_a_sound_bundle_in_the_place_of_another_is_refused(home: Path) -> None:
     one.rename(home / "kept")
     two.rename(one)
     with Store.open(home) as store, pytest.raises(IntegrityError, match="not the bundle that was registered"):
-        models.open_shelf(store, home, "my", 1)
+        models.open_shelf(store, home, "my", 1, Serve())

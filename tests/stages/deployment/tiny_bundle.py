@@ -29,7 +29,7 @@ def installed(folder: Path) -> Iterator[dict[str, str]]:
     info = folder / "tiny-1.0.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[feilun.tasks]\ntiny = tiny_task:TASK\n")
+    (info / "entry_points.txt").write_text("[feilun.tasks]\ntiny = tiny_task:TASK\nvector = vector_task:TASK\n")
     sys.path.insert(0, str(folder))
     importlib.invalidate_caches()
     discover._names.cache_clear()

@@ -95,6 +95,9 @@ def test_curves_leave_gaps_and_need_two_points() -> None:
         ([{"label": "dog", "box": [0, 0, 1, 1]}] * 2 + [{"label": "cat", "box": [0, 0, 1, 1]}], "dog × 2, cat"),
         (["a", "b"], "a, b"),
         ({"x": 1}, '{"x": 1}'),
+        ({"answers": [{"text": "3 May", "start": 4}, {"text": "May", "start": 6}]}, "3 May, May"),
+        ({"answer": None, "start": None, "score": -3.5, "confidence": 0.9}, "nothing"),
+        ({"answer": "May", "start": 6, "score": 3.5, "confidence": 0.9}, "May (90\u00a0%)"),
         ("x" * 300, "x" * 200 + "…"),
     ],
 )

@@ -208,6 +208,19 @@ def test_few_shot_leaves_the_encoder_and_needs_a_linear_head(folder: Path) -> No
         trained(recipe(folder, "both", model={"adapter": {}}, train={"few_shot": True}), folder)
 
 
+def test_labels_bring_rows_together_before_the_last_layer_is_solved(folder: Path) -> None:
+    """The encoder has moved, nothing lies beside the result, and rows without labels are no source for it."""
+    wanted: dict[str, Any] = {"few_shot": True, "pretrain": {"method": "labels", "epochs": 1}}
+    made = trained(recipe(folder, "next", train=wanted), folder)
+    plain = tensors(trained(recipe(folder, "plain", train={**wanted, "pretrain": {"epochs": 1}}), folder))
+    block = "main/encoders.0.layers.0.wide.weight"
+    assert not torch.equal(tensors(made)[block], plain[block])
+    assert not (made / "pretraining").exists()
+    more = {"pretrain": {"method": "labels", "source": "more.csv"}}
+    with pytest.raises(RecipeError, match="whose rows have no labels"):
+        trained(recipe(folder, "more", train=more), folder)
+
+
 def test_contrastive_needs_pictures_and_learns_from_them(folder: Path) -> None:
     with pytest.raises(RecipeError, match="pictures"):
         trained(recipe(folder, "text", train={"pretrain": {"method": "contrastive"}}), folder)
@@ -246,6 +259,8 @@ def test_preferences_are_learnt_against_what_the_network_was_when_training_began
         "evaluate": {"bootstrap": 100},
         "optimize": {"quantize": "none"},
     }
+    profile = lifecycle.call("data", "profile", Recipe.model_validate(asked), base=tmp_path)
+    assert {entry["column"]: entry["role"] for entry in profile} == {"ask": "input", "good": "target", "bad": "target"}
     kept = tensors(trained(Recipe.model_validate(asked), tmp_path))
     more = {
         **asked,

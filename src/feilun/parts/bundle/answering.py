@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 BATCH = 256  # rows that go through the network at a time, at most
 BATCH_BYTES = 4 << 20  # and so many of dense inputs, unless one row has more: the layers make many times of them
+PADDED_BYTES = 64 << 20  # that ragged inputs of one batch may take once they are padded
 BLOCK = 16  # batches encoded at a time: enough rows to sort by length, few enough to keep pictures out of memory
 
 
@@ -67,11 +68,11 @@ def answer_encoded(
     """One JSON answer per row of `encode`'s arrays, in their order; rows of like length are answered together."""
     order = _by_length(arrays)
     answers: list[Json] = []
-    for part in _slices(len(order), min(batch_size, _fitting(arrays))):
-        batch = collate({name: take(array, order[part]) for name, array in arrays.items()})
+    for rows in _batches(order, arrays, min(batch_size, _fitting(arrays))):
+        batch = collate({name: take(array, rows) for name, array in arrays.items()})
         got = _asked(task, run, batch, features, state, judged=judged, **{**task.options, **options})
-        if len(got) != part.stop - part.start:
-            raise FeilunError(f"The task gave {len(got)} answers to {part.stop - part.start} rows.")
+        if len(got) != len(rows):
+            raise FeilunError(f"The task gave {len(got)} answers to {len(rows)} rows.")
         answers += got
     return [answers[place] for place in np.argsort(order)]
 
@@ -97,6 +98,12 @@ def by_row(rows: Rows) -> list[Row]:
     return [dict(zip(rows, values, strict=True)) for values in zip(*rows.values(), strict=True)]
 
 
+def refused(error: OutOfBoundsError) -> InputError:
+    """What a user hears of an option that may not be so."""
+    fix = f"leave {error.name} out"
+    return InputError(str(error), where=error.name, expected=error.expected, got=error.got, fix=fix)
+
+
 def _asked(
     task: Task,
     run: Runner,
@@ -112,8 +119,7 @@ def _asked(
     try:
         return task.answer(run, batch, features, state, **options)
     except OutOfBoundsError as error:
-        fix = f"leave {error.name} out"
-        raise InputError(str(error), where=error.name, expected=error.expected, got=error.got, fix=fix) from None
+        raise refused(error) from None
 
 
 def _known(task: Task, options: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -151,6 +157,23 @@ def _count(inputs: Features, rows: Rows) -> int:
 def _slices(count: int, size: int) -> Iterator[slice]:
     for start in range(0, count, size):
         yield slice(start, min(start + size, count))
+
+
+def _batches(order: np.ndarray, arrays: Mapping[str, Any], size: int) -> Iterator[np.ndarray]:
+    """At most so many rows at a time, and fewer where padding would take them beyond PADDED_BYTES: one very long text
+    must not make a thousand short ones as long."""
+    taken = np.zeros(len(order), np.int64)
+    for array in arrays.values():
+        if isinstance(array, Ragged):
+            taken += np.diff(array.offsets) * (8 * int(np.prod(array.values.shape[1:], dtype=np.int64)))
+    start, longest = 0, 0
+    for place, row in enumerate(order):
+        longest = max(longest, int(taken[row]))
+        if place > start and (place - start == size or longest * (place - start + 1) > PADDED_BYTES):
+            yield order[start:place]
+            start, longest = place, int(taken[row])
+    if len(order):
+        yield order[start:]
 
 
 def _fitting(arrays: Mapping[str, Any]) -> int:

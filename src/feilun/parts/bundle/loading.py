@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,22 +57,23 @@ class Bundle:
         return signature.example(self.signature)
 
 
-def load(folder: Path, variant: str | None = None, threads: int | None = None) -> Bundle:
-    """The bundle in this folder. variant: fp32 or int8, the chosen one where left out; threads: of onnxruntime.
+def load(folder: Path, variant: str | None = None, threads: int | Callable[[Task], int | None] | None = None) -> Bundle:
+    """The bundle in this folder. variant: fp32 or int8, the chosen one where left out.  threads: of onnxruntime, which
+    may depend on the task; None: all cores.
 
     Raises IntegrityError if any bit differs from what was packed, InputError if it is no bundle or of another schema.
     """
     folder = Path(folder)
     manifest = layout.read(folder)
-    kinds = layout.read_features(folder)
+    kinds, task = layout.read_features(folder), discover.task(manifest["task"])
     return Bundle(
         name=manifest["name"],
         version=manifest["version"],
-        task=discover.task(manifest["task"]),
+        task=task,
         features={name: discover.feature(**facts) for name, facts in kinds.items()},
         state=state.load(folder),
         recipe=Recipe.model_validate(yaml12.load((folder / layout.RECIPE).read_text("utf-8"), layout.RECIPE).value),
-        run=onnx_runner.OnnxRunner(folder, manifest, variant, threads),
+        run=onnx_runner.OnnxRunner(folder, manifest, variant, threads(task) if callable(threads) else threads),
         signature=manifest["signature"],
         manifest=manifest,
         folder=folder,

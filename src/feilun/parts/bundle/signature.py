@@ -25,7 +25,7 @@ def columns(features: Mapping[str, Feature], targets: Collection[str]) -> dict[s
         if name not in targets:
             fitted = feature.to_json()
             for place, column in enumerate(feature.columns):
-                found.setdefault(column, _column(feature.kind, fitted, place))
+                found.setdefault(column, _column(getattr(feature, "column_kind", feature.kind), fitted, place))
     return found
 
 
@@ -48,6 +48,9 @@ def _column(kind: str, fitted: Mapping[str, Any], place: int) -> dict[str, Any]:
         return {"kind": kind, "example": float(f"{mean:.4g}") if isinstance(mean, int | float) else 0.0, **told}
     if fitted.get("example"):  # a feature that says itself what it takes
         return {"kind": kind, "example": fitted["example"]}
+    if fitted.get("role"):  # of a dialogue: whether it is one, a question, or a text
+        turns = [{"role": "user", "content": "text"}]
+        return {"kind": kind, "example": turns if fitted["role"] == "chat" else "text", "role": fitted["role"]}
     choices = _at(fitted.get("vocabularies"), place)
     if isinstance(choices, list | tuple) and choices:
         return {"kind": kind, "example": choices[0], "choices": list(choices[:MOST_CHOICES]), "distinct": len(choices)}

@@ -52,7 +52,7 @@ def fit(
 
     networks: {player: network}.  arrays: {batch name: ndarray (N, ...) or Ragged}, possibly memory-mapped.
     One step = one batch = one turn of one player.  An epoch is one pass over `index.train`, dealt into
-    ceil(N / batch_size) batches whose sizes differ by one at most (no stray batch of one row).
+    ceil(N / batch_size) batches whose sizes differ by one at most (no stray batch of one row). No epoch: no step.
     Raises InputError if the loss stops being a number or a checkpoint cannot be written, IntegrityError if the
     checkpoint is damaged, Stopped after Ctrl-C or SIGTERM, with a checkpoint made.
     """
@@ -184,7 +184,7 @@ class _Loop:
             best_epoch=now.best_epoch or len(now.curves),
             steps=now.step,
             parameters=sum(tensor.numel() for tensor in _parameters(self.networks, self.stepper.parameters)),
-            rows_per_s=rates[len(rates) // 2],
+            rows_per_s=rates[len(rates) // 2] if rates else 0.0,
             threads=self.threads,
             curves=tuple(now.curves),
             device=self.stepper.device.type,

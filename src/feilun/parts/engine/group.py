@@ -97,6 +97,39 @@ class Group:
             distributed.all_reduce(tensor)
         return tensor
 
+    def every(self, rows: Tensor) -> tuple[Tensor, int]:
+        """The rows of all processes, (all, ...), and where ours begin; gradients go back to whose rows they are.
+
+        rows: (B, ...), ours; every process must call it, with as many axes.
+        """
+        if self.size == 1:
+            return rows, 0
+        counts = [torch.zeros(1, dtype=torch.int64, device=rows.device) for _ in range(self.size)]
+        distributed.all_gather(counts, counts[0].new_tensor([len(rows)]))
+        lengths = [int(count.item()) for count in counts]
+        first = sum(lengths[: self.rank])
+        made: Tensor = _Every.apply(rows, lengths, first)  # type: ignore[no-untyped-call]
+        return made, first
+
+
+class _Every(torch.autograd.Function):
+    """Rows of all processes, one after the other: each process' gradient is the sum of what all found for its rows."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, lengths: list[int], first: int) -> Tensor:
+        ctx.ours = slice(first, first + len(rows))
+        padded = rows.new_zeros((max(lengths), *rows.shape[1:]))
+        padded[: len(rows)] = rows
+        found = [torch.empty_like(padded) for _ in lengths]
+        distributed.all_gather(found, padded)
+        return torch.cat([part[:length] for part, length in zip(found, lengths, strict=True)])
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        whole = gradients[0].contiguous()
+        distributed.all_reduce(whole)
+        return whole[ctx.ours], None, None
+
 
 _APART: ContextVar[bool] = ContextVar("apart", default=False)
 

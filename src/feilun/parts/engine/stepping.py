@@ -16,7 +16,7 @@ from feilun.core.recipe import Train
 from feilun.parts.engine import bare, compiling, execution, layers, mixing, optimizers, weights
 from feilun.parts.engine.freezing import Freezing
 from feilun.parts.engine.gradients import Gradients
-from feilun.parts.engine.group import Group
+from feilun.parts.engine.group import Group, apart
 from feilun.parts.engine.plan import Batch, Learning
 from feilun.parts.engine.profiling import TOGETHER, Profile
 
@@ -128,7 +128,11 @@ class Stepper:
                 each = [objective(called, placed, player).mean() for player in self.parameters]
             return torch.stack(each).sum()
 
-        if not auto or self.group.decided(lambda: compiling.pays(self.networks, loss, steps, folder)):
+        def pays() -> bool:
+            with apart():  # an objective may ask the other processes, who do not measure
+                return compiling.pays(self.networks, loss, steps, folder)
+
+        if not auto or self.group.decided(pays):
             self.called, self.objective = compiling.compiled(self.networks), fast()
 
     def losses(self, player: str, batch: Batch, counts: Tensor | None) -> Tensor:

@@ -18,6 +18,7 @@ from feilun.core.task import Rows
 from feilun.parts.features import pieces, published_tokens
 from feilun.parts.features.text import check_some, text_of
 from feilun.parts.features.turns import turns_of
+from feilun.parts.ops.held_text import Pieces
 from feilun.parts.ops.ragged import Ragged
 
 if TYPE_CHECKING:
@@ -229,6 +230,17 @@ class Dialogue:
         return published_tokens.Published(self.tokenizer, self.template)
 
     @cached_property
+    def pieces(self) -> Pieces:
+        """The bytes that every token number writes, for text that is held to a form."""
+        if self.ends:
+            return Pieces(self._published.pieces(_bytes_of_letters()))
+        if not self.tokenizer:
+            return Pieces([b""] * FIRST + [letter.encode() for letter in self.known])
+        alphabet = _bytes_of_letters()
+        names = (self._bpe.id_to_token(number) or "" for number in range(self._bpe.get_vocab_size()))
+        return Pieces([b""] * FIRST + [bytes(alphabet.get(letter, 0) for letter in name) for name in names])
+
+    @cached_property
     def _bpe(self) -> Tokenizer:
         from tokenizers import Tokenizer
 
@@ -262,3 +274,13 @@ def taught(tokens: np.ndarray) -> np.ndarray:
     if not len(tokens) or not opened[-1]:
         return np.arange(len(tokens)) > 0
     return np.concatenate([[False], (opened - np.cumsum(tokens == END))[:-1] > 0])
+
+
+def _bytes_of_letters() -> dict[str, int]:
+    """How byte-level pieces spell bytes: printable ones as themselves, the others by letters from U+0100 on.
+
+    Radford et al. 2019, `bytes_to_unicode` of GPT-2's encoder.
+    """
+    plain = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = [byte for byte in range(256) if byte not in plain]
+    return {chr(byte): byte for byte in plain} | {chr(0x100 + n): byte for n, byte in enumerate(others)}

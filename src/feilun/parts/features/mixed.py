@@ -1,4 +1,4 @@
-"""Any mix of input columns: numbers together, categories together, every text and picture on its own."""
+"""Any mix of input columns: numbers together, categories too, texts that join, every other text and picture alone."""
 
 from __future__ import annotations
 
@@ -36,8 +36,11 @@ def inputs(recipe: Recipe) -> dict[str, Feature]:
     columns: dict[str, list[str]] = {}
     options: dict[str, dict[str, Any]] = {}
     kinds: dict[str, str] = {}
+    joined = ""  # name of the feature of all texts that join
     for column, given in recipe.inputs.items():
         name = TOGETHER.get(given.kind) or _free(column)
+        if given.kind == "text" and given.options.get("join"):
+            name = joined = joined or name
         kinds[name] = given.kind
         columns.setdefault(name, []).append(column)
         _merge(options.setdefault(name, {}), given.options, given.kind, column)

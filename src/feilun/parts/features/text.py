@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from itertools import chain
+from itertools import chain, pairwise
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -16,7 +16,7 @@ import numpy as np
 from feilun.core.errors import DataError, RecipeError
 from feilun.core.task import Rows
 from feilun.parts.features import grams, pieces
-from feilun.parts.ops import missing
+from feilun.parts.ops import composed, missing
 from feilun.parts.ops.ragged import Ragged
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ UNSPACED = (
 )
 WORD = re.compile(rf"[{UNSPACED}]|[^\W{UNSPACED}]+|[^\w\s]")
 ALONE = re.compile(rf"[{UNSPACED}]")
+LONGEST_PIECE = 64  # letters on one base whose places are told apart
 SAMPLE = 2000  # texts looked at to choose between characters and words
 LENGTH, GRAMS_LENGTH = 256, 2000  # max_length where left out: of tokens, and for grams of characters
 VOCABULARY, GRAMS_VOCABULARY = 8000, 60_000
@@ -40,7 +41,7 @@ GRAMS_AT_LEAST = 2  # texts that must have a gram: what occurs once teaches noth
 
 @dataclass(frozen=True, kw_only=True)
 class Text:
-    """One text column as ragged int32 token numbers, at least one per text.
+    """A text as ragged int32 token numbers, at least one per text; several columns are put together, a line each.
 
     tokens: "characters", "words", pieces learnt from the training rows ("bpe", "wordpiece", "unigram"), or "auto":
     characters where the texts are written without spaces, such as Chinese, else words; "grams": which words, pairs of
@@ -52,7 +53,9 @@ class Text:
     vocabulary: most token numbers, the most frequent tokens first. 0: 8,000, for grams 60,000.
     marks: put START before and END behind every text, for networks that write text.
     missing: data.missing: texts that say nothing; they are empty.
-    columns: a second one holds tags, such as the language wanted: each is a token before the text.
+    learns_from: columns whose texts the vocabulary is learnt from; its own if empty.  half: "first" or "second": only
+    the words in this half of a text.  join: one text with the other columns that say so, where a task reads each alone.
+    tagged: the last column holds tags, such as the language wanted: each is a token before the text.
     """
 
     kind: ClassVar[str] = "text"
@@ -65,15 +68,18 @@ class Text:
     marks: bool = False
     file: str | None = None
     missing: tuple[str, ...] = ()
+    learns_from: tuple[str, ...] = ()
+    half: str = ""
+    join: bool = False
     known: tuple[str, ...] = ()  # fitted, for characters and words
     tokenizer: str = ""  # fitted, for pieces and file: the JSON of the tokenizers library
-    tags: tuple[str, ...] = ()  # fitted, where there is a second column
+    tagged: bool = False
+    tags: tuple[str, ...] = ()  # fitted
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "columns", tuple(self.columns))
-        object.__setattr__(self, "missing", tuple(self.missing))
-        object.__setattr__(self, "known", tuple(self.known))
-        object.__setattr__(self, "tags", tuple(self.tags))
+        for name in ("columns", "missing", "learns_from", "known", "tags"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        object.__setattr__(self, "learns_from", self.learns_from or self._texts_of)
         if self.tokens not in TOKENS:
             raise RecipeError(
                 f"tokens {self.tokens!r} of {self.columns[0]} is not one of {', '.join(TOKENS)}.",
@@ -129,13 +135,13 @@ class Text:
 
     def fit(self, rows: Rows) -> Text:
         """Learn the vocabulary, and the tags. Raises DataError if no row has text."""
-        if len(self.columns) > 1 and not self.tags:
-            tags = sorted({text_of(self.columns[1], value) for value in rows[self.columns[1]]} - {""})
+        if self.tagged and not self.tags:
+            tags = sorted({text_of(self.columns[-1], value) for value in rows[self.columns[-1]]} - {""})
             return replace(self, tags=tuple(tags)).fit(rows)
-        texts = self._texts(rows[self.columns[0]])
+        texts = [text for column in self.learns_from for text in self._texts(rows[column])]
         check_some(self.columns[0], texts)
         if self.file is not None:
-            return replace(self, tokenizer=_read_tokenizer(self.file, self.columns[0]), file=TOKENIZER)
+            return replace(self, tokenizer=pieces.read(self.file, self.columns[0]), file=TOKENIZER)
         chosen = replace(self, tokens=_suited(texts) if self.tokens == "auto" else self.tokens)
         if chosen.tokens in PIECES:
             made = pieces.of_letters(chosen.tokens, texts, self.vocabulary, self._reserved)
@@ -150,12 +156,12 @@ class Text:
     def encode(self, rows: Rows) -> Ragged:
         """int32 values. A text without a token, or a missing one, is one unknown token."""
         if self.tokens == "grams":
-            return self._bags(self._texts(rows[self.columns[0]]))
+            return self._bags(self._texts(self.joined(rows)))
         room = self.max_length - 2 * self.marks
-        tokens = [row[:room] or [UNKNOWN] for row in self._numbers(self._texts(rows[self.columns[0]]))]
-        if len(self.columns) > 1:
+        tokens = [row[:room] or [UNKNOWN] for row in self._numbers(self._texts(self.joined(rows)))]
+        if self.tagged:
             number = {tag: place for place, tag in enumerate(self.tags, self._without_tags)}
-            asked = [text_of(self.columns[1], value) for value in rows[self.columns[1]]]
+            asked = [text_of(self.columns[-1], value) for value in rows[self.columns[-1]]]
             tokens = [[number.get(tag, UNKNOWN), *row] for tag, row in zip(asked, tokens, strict=True)]
         if self.marks:
             tokens = [[START, *row, END] for row in tokens]
@@ -164,16 +170,26 @@ class Text:
         values = np.fromiter(chain.from_iterable(tokens), np.int32, int(offsets[-1]))
         return Ragged(values, offsets)
 
-    def lengths(self, values: Sequence[Any]) -> list[int]:
+    def lengths(self, rows: Rows) -> list[int]:
         """How many tokens each text has as a whole, marks included; more than max_length are cut."""
-        texts = self._texts(values)
+        texts = self._texts(self.joined(rows))
         if self.tokenizer:
             self._bpe.no_truncation()
-            published = self.file is not None
-            encoded = self._bpe.encode_batch_fast(texts, add_special_tokens=published)
+            encoded = self._bpe.encode_batch_fast(texts, add_special_tokens=self.file is not None)
             return [len(one.ids) + 2 * self.marks for one in encoded]
         words = self.tokens == "words"
         return [len(WORD.findall(text) if words else text) + 2 * self.marks for text in texts]
+
+    def joined(self, rows: Rows) -> Sequence[Any]:
+        """The text of each row as it came, of several columns a line each; of a half the words in it."""
+        names = self._texts_of
+        cells = rows[names[0]]
+        if len(names) > 1:
+            columns = [[text_of(name, value) for value in rows[name]] for name in names]
+            cells = ["\n".join(filter(None, parts)) for parts in zip(*columns, strict=True)]
+        if self.half:
+            cells = [_half(text_of(names[0], value), self.half) for value in cells]
+        return cells
 
     def places(self, rows: Rows) -> list[np.ndarray]:
         """Per text int32 (T, 2): the letters of each of its tokens in the text as it came, [first, behind the last].
@@ -215,6 +231,11 @@ class Text:
     @property
     def _first(self) -> int:
         return 4 if self.marks else 2
+
+    @property
+    def _texts_of(self) -> tuple[str, ...]:
+        """The columns of text."""
+        return self.columns[:-1] if self.tagged else self.columns
 
     @property
     def _without_tags(self) -> int:
@@ -283,8 +304,8 @@ class Text:
             self._bpe.no_truncation()
             published = self.file is not None
             encoded = self._bpe.encode_batch(list(texts), add_special_tokens=published)
-            kept = (_shortened(one.offsets, self.max_length, one.special_tokens_mask) for one in encoded)
-            return (_bare(places, text) for places, text in zip(kept, texts, strict=True))
+            kept = (pieces.shortened(one.offsets, self.max_length, one.special_tokens_mask) for one in encoded)
+            return (pieces.bare(places, text) for places, text in zip(kept, texts, strict=True))
         if self.tokens == "words":
             return ([match.span() for match in WORD.finditer(text)] for text in texts)
         return ([(place, place + 1) for place in range(min(len(text), self.max_length))] for text in texts)
@@ -294,9 +315,17 @@ class Text:
         found = np.array(places, np.int32).reshape(-1, 2)
         if len(text) == len(came) or not came:
             return found
-        upto = [len(self._texts([came[:end]])[0]) for end in range(len(came) + 1)]
+        upto = np.concatenate([[0], *(self._lengths(piece) for piece in composed.apart(came))]).cumsum()
         first = np.searchsorted(upto, found[:, 0], side="right") - 1
-        return np.stack([first, np.searchsorted(upto, found[:, 1])], 1).astype(np.int32)
+        behind, marks = np.searchsorted(upto, found[:, 1]), np.searchsorted(upto, found[:, 1], side="right") - 1
+        return np.stack([first, np.maximum(behind, marks)], 1).astype(np.int32)  # with marks that became one letter
+
+    def _lengths(self, piece: str) -> list[int]:
+        """By how many letters the tidied text grows with each letter; of very many on one base, all at the first."""
+        if len(piece) > LONGEST_PIECE:
+            return [len(self._texts([piece])[0]), *[0] * (len(piece) - 1)]
+        upto = [len(self._texts([piece[:end]])[0]) for end in range(len(piece) + 1)]
+        return [after - before for before, after in pairwise(upto)]
 
     def _split(self, text: str) -> Sequence[str]:
         return WORD.findall(text) if self.tokens == "words" else text[: self.max_length]
@@ -334,17 +363,11 @@ def text_of(column: str, value: Any) -> str:
     )
 
 
-def _shortened(places: list[tuple[int, int]], most: int, special: Sequence[int]) -> list[tuple[int, int]]:
-    """At most so many, the published marks before and behind kept, as the tokenizer cuts."""
-    if len(places) <= most:
-        return places
-    after = next((place for place, one in enumerate(reversed(special)) if not one), 0)
-    return [*places[: most - after], *places[len(places) - after :]]
-
-
-def _bare(places: list[tuple[int, int]], text: str) -> list[tuple[int, int]]:
-    """Without the space that many tokenizers count as the beginning of a word."""
-    return [(min(end, start + (text[start : start + 1] == " ")), end) for start, end in places]
+def _half(text: str, which: str) -> str:
+    """The words before the middle one, or from it on; letters in scripts without spaces are words."""
+    words = [match.start() for match in WORD.finditer(text)]
+    middle = words[len(words) // 2] if len(words) > 1 else len(text)
+    return text[:middle] if which == "first" else text[middle:]
 
 
 def _suited(texts: Sequence[str]) -> str:
@@ -363,18 +386,3 @@ def _joined(tokens: Sequence[str], *, words: bool) -> str:
         close = not text or ALONE.match(token) or ALONE.match(text[-1]) or (len(token) == 1 and token in ".,;:!?%)")
         text += token if close else f" {token}"
     return text
-
-
-def _read_tokenizer(path: str, column: str) -> str:
-    from tokenizers import Tokenizer
-
-    try:
-        return str(Tokenizer.from_file(path).to_str())
-    except Exception as error:  # the library raises Exception itself
-        raise DataError(
-            f"{path} is no tokenizer of the tokenizers library: {error}. Give the tokenizer.json of the weights.",
-            where=f"inputs.{column}.file",
-            expected="tokenizer.json",
-            got=str(error)[:100],
-            fix="save the tokenizer again with save_pretrained",
-        ) from error

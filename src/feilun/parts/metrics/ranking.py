@@ -1,4 +1,4 @@
-"""Ranking: where the item that was taken stands in a list of suggestions."""
+"""Ranking: where what was wanted stands in a list of what was found."""
 
 from __future__ import annotations
 
@@ -9,7 +9,11 @@ import numpy as np
 SCORES = {
     "hit_at_10": "share of rows whose item is among the first ten suggestions; recall@10 of one item",
     "ndcg_at_10": "1 for the first place, 1 / log2(place + 1) down to the tenth, 0 below; mean over rows",
-    "mrr": "1 / place of the item, 0 where it is not suggested; mean over rows",
+    "mrr": "1 / place of the first right one, 0 where there is none in the list; mean over rows",
+    "precision_at_10": "share of the first ten that have the row's own label; mean over rows",
+    "recall_at_1": "share of rows whose own text is the first of all",
+    "recall_at_5": "share of rows whose own text is among the first five",
+    "recall_at_10": "share of rows whose own text is among the first ten",
 }
 
 

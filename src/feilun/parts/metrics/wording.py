@@ -12,6 +12,10 @@ SHORT = {"r2": "R²", "map": "mAP", "chrf": "chrF", "ndcg": "nDCG", "iou": "IoU"
 NAMES = {"answered_at_90": "answered if 90 % sure", "right_at_90": "right if 90 % sure", "brier": "Brier score"} | {
     "top3_accuracy": "among the first three",
     "hit_at_10": "among the first ten",
+    "precision_at_10": "right among the first ten",
+    "recall_at_1": "own text first",
+    "recall_at_5": "own text among the first five",
+    "recall_at_10": "own text among the first ten",
 }
 
 

@@ -44,6 +44,7 @@ class Encoder(nn.Module):
         # RoBERTa counts places from behind the number of its padding on
         self.first_place = int(config["pad_token_id"]) + 1 if "roberta" in config["model_type"] else 0
         self.with_types = config["model_type"] != "distilbert"
+        self.two_kinds = int(config.get("type_vocab_size", 2)) > 1
         self.dropout = nn.Dropout(options.dropout)
 
     @property
@@ -62,11 +63,15 @@ class Encoder(nn.Module):
         mean: Tensor = self.dropout((states * mask).sum(1) / mask.sum(1).clamp(min=1))
         return mean
 
-    def states(self, tokens: Tensor, length: Tensor) -> Tensor:
-        """(B, T, states_width). Positions and mask are given whole, so that nothing is frozen in an export."""
+    def states(self, tokens: Tensor, length: Tensor, kinds: Tensor | None = None) -> Tensor:
+        """(B, T, states_width). Positions and mask are given whole, so that nothing is frozen in an export.
+
+        kinds: int64 (B, T): 0 for tokens of the first text, 1 for those of a second one, where the weights know both.
+        """
         places = torch.arange(tokens.shape[1], device=tokens.device).unsqueeze(0).expand(tokens.shape)
         hidden = ((1 - stems.present(tokens, length)) * HIDDEN).unsqueeze(1).unsqueeze(1)
-        types = {"token_type_ids": torch.zeros_like(tokens)} if self.with_types else {}
+        asked = torch.zeros_like(tokens) if kinds is None or not self.two_kinds else kinds
+        types = {"token_type_ids": asked} if self.with_types else {}
         made: Tensor = self.network(
             input_ids=tokens,
             attention_mask=hidden.expand(-1, 1, tokens.shape[1], -1),

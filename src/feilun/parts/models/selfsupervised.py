@@ -1,4 +1,4 @@
-"""Learning from inputs alone: hidden tokens, steps and patches are found again, or two views of a picture paired."""
+"""Learning before the answers: hidden parts are found again, two views of a picture, or rows of one label paired."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from feilun.core.errors import RecipeError
 from feilun.parts.models import initial, views
-from feilun.parts.ops.contrast import contrastive
+from feilun.parts.ops.contrast import contrastive, found
 
 HIDDEN, TRUTH, VIEW = "/hidden", "/truth", "/view"  # what `changed` adds to a batch, behind the name of an input
 SHARE = 0.15  # of tokens and steps that are to be found: Devlin et al. 2019
@@ -20,6 +20,7 @@ REPLACED, RANDOM = (
     0.9,
 )  # of these, by the token that stands for hidden, or zeros; up to here by another; the rest stays
 PATCHES, COVERED = 8, 0.5  # patches along each side of a picture, and the share of them that is hidden
+LABEL, APART = "target", 0.1  # what rows have in common, and the temperature at which they are told apart
 PROJECTION, TEMPERATURE = 128, 0.5  # Chen et al. 2020, 128 numbers; 0.5 is theirs for small pictures (appendix B.9)
 
 
@@ -72,14 +73,36 @@ class Contrastive(nn.Module):
         return {"losses": torch.stack(losses).mean(0)}
 
 
+class Together(nn.Module):
+    """All encoders of a network, joined: rows of one label find each other among the batch (Khosla et al. 2020).
+
+    For a few labels on a text encoder: SetFit (Tunstall et al. 2022).  forward(**batch, target) -> {"losses": (B,)}.
+    """
+
+    def __init__(self, network: Any, features: Mapping[str, Any]) -> None:
+        super().__init__()
+        self.inputs = tuple(network.inputs)
+        self.encoders = nn.ModuleList(network.encoders)
+
+    def forward(self, **batch: Tensor) -> dict[str, Tensor]:
+        """A row without another of its label in the batch teaches nothing."""
+        every = zip(self.inputs, self.encoders, strict=True)
+        parts = [encoder(batch[name], batch.get(f"{name}_length")) for name, encoder in every]
+        unit = functional.normalize(torch.cat(parts, dim=1), dim=1)
+        alike = batch[LABEL].unsqueeze(1) == batch[LABEL].unsqueeze(0)
+        myself = torch.eye(len(unit), dtype=torch.bool, device=unit.device)
+        return {"losses": found(unit @ unit.T / APART, alike & ~myself, ~alike)}
+
+
 def network(method: str, whole: nn.Module, features: Mapping[str, Any]) -> nn.Module:
     """The network that learns; it shares its encoders with `whole`. Raises RecipeError where there is nothing to do."""
-    known = {"masked": Masked, "contrastive": Contrastive}
+    known: dict[str, Any] = {"masked": Masked, "contrastive": Contrastive, "labels": Together}
     reads = {
         "masked": "tokens or steps in order, or pictures: transformer, gru, lstm, rnn, cnn",
         "contrastive": "pictures: cnn",
+        "labels": "any input",
     }
-    made = known[method](whole, features) if hasattr(whole, "encoders") else None
+    made: nn.Module | None = known[method](whole, features) if hasattr(whole, "encoders") else None
     if made is None or not made.inputs:
         raise RecipeError(
             f"train.pretrain.method {method} needs a network with an encoder of {reads[method]}; this one has none.",

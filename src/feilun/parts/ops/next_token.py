@@ -7,9 +7,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-BOUNDS = {"temperature": (0.0, 10.0), "top_p": (0.0, 1.0), "repetition_penalty": (0.1, 10.0)}
+BOUNDS = {
+    "temperature": (0.0, 10.0),
+    "top_p": (0.0, 1.0),
+    "repetition_penalty": (0.1, 10.0),
+    "presence_penalty": (-2.0, 2.0),
+    "frequency_penalty": (-2.0, 2.0),
+}
 MOST_BEAMS = 32
 MOST_STOPS, LONGEST_STOP = 8, 64
+MOST_TOKENS = 4096  # whatever is asked for: one request must not keep a server busy for ever
 
 
 class OutOfBoundsError(ValueError):
@@ -28,6 +35,8 @@ class Drawing:
     top_k: int = 0  # of the likeliest tokens; 0: of all
     top_p: float = 1.0  # of the fewest tokens that together have so much probability (Holtzman et al. 2020)
     repetition_penalty: float = 1.0  # logits of tokens that were written become so many times less (Keskar et al. 2019)
+    presence_penalty: float = 0.0  # taken from the logits of tokens that were written, as OpenAI's API does
+    frequency_penalty: float = 0.0  # the same, as often as each was written
 
     def __post_init__(self) -> None:
         for name, (least, most) in BOUNDS.items():
@@ -49,7 +58,7 @@ def chosen(
     A token with -inf is never chosen.  written: what each row has written so far.  generators: one a row, asked once a
     token, so that what a row gets does not depend on its neighbours; not asked at temperature 0.
     """
-    logs = log_softmax(_penalised(logits, written, drawing.repetition_penalty))
+    logs = log_softmax(_penalised(logits, written, drawing))
     if drawing.temperature == 0:
         tokens = logs.argmax(1)
     else:
@@ -123,14 +132,16 @@ def stops(given: object) -> tuple[str, ...]:
     return texts
 
 
-def _penalised(logits: np.ndarray, written: Sequence[Sequence[int]], penalty: float) -> np.ndarray:
-    if penalty == 1:
+def _penalised(logits: np.ndarray, written: Sequence[Sequence[int]], drawing: Drawing) -> np.ndarray:
+    times, presence, frequency = drawing.repetition_penalty, drawing.presence_penalty, drawing.frequency_penalty
+    if (times, presence, frequency) == (1, 0, 0):
         return logits
     made = np.array(logits, np.float64)
     for row, tokens in enumerate(written):
-        seen = np.unique(np.asarray(tokens, np.int64))
+        seen, counts = np.unique(np.asarray(tokens, np.int64), return_counts=True)
         values = made[row, seen]
-        made[row, seen] = np.where(values > 0, values / penalty, values * penalty)
+        values = np.where(values > 0, values / times, values * times)
+        made[row, seen] = values - presence - frequency * counts
     return made
 
 

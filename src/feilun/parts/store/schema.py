@@ -64,6 +64,20 @@ FEEDBACK = Table(
     Index("feedback_by_lap", "name", "lap"),
 )
 
+THUMBS = Table(
+    "thumbs",
+    METADATA,
+    Column("id", Text, primary_key=True),  # the prediction's id: one prediction, one thumb, the last one
+    Column("name", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("row", Text, nullable=False),  # JSON, as is answer
+    Column("answer", Text, nullable=False),
+    Column("thumb", Text, nullable=False),  # up or down
+    Column("lap", Integer),  # that used it first; none yet
+    Column("created", Float, nullable=False),
+    Index("thumbs_by_name", "name"),
+)
+
 AUDIT = Table(
     "audit",
     METADATA,

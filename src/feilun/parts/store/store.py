@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from feilun.parts.store import audit, feedback, keys, versions
+from feilun.parts.store import audit, feedback, keys, thumbs, versions
 from feilun.parts.store.database import Database, open_database
 
 
@@ -100,15 +100,27 @@ class Store:
         with self.database.read() as connection:
             return feedback.listed(connection, name, lap)
 
+    def add_thumb(self, *, id: str, name: str, version: int, row: Any, answer: Any, thumb: str) -> str:
+        """Returns once it is safely on disk: "new", "changed" if the other thumb was there before, else "already"."""
+        entry = {"id": id, "name": name, "version": version, "row": row, "answer": answer, "thumb": thumb}
+        with self.database.write() as connection:
+            return thumbs.add(connection, entry)
+
+    def thumbs(self, name: str) -> list[dict[str, Any]]:
+        """[{id, name, version, row, answer, thumb, created, lap}] as they came."""
+        with self.database.read() as connection:
+            return thumbs.listed(connection, name)
+
     def count_feedback(self, name: str) -> dict[str, int]:
         """{total, waiting}."""
         with self.database.read() as connection:
             return feedback.count(connection, name)
 
     def mark_feedback(self, ids: Mapping[str, bool], *, lap: int) -> None:
-        """Note which lap used this feedback: {id: held for judging}."""
+        """Note which lap used these corrections and thumbs: {id: held for judging}."""
         with self.database.write() as connection:
             feedback.mark(connection, ids, lap)
+            thumbs.mark(connection, ids, lap)
 
     # Keys
 

@@ -102,6 +102,7 @@ def of_sides(facts: Mapping[str, int], by: str, *, looked: bool) -> list[Line]:
             "data.split.by: hash",
         ),
         "left_out_by_part": ("training rows beyond the part", "left out", "asked for", "data.split.part: 1"),
+        "left_out_by_each": ("training rows beyond so many", "left out", "asked for", "data.split.each: null"),
         "moved_for_rare_classes": (
             "rows of rare classes",
             "moved to training",
@@ -136,6 +137,7 @@ def said(facts: Mapping[str, int]) -> list[str]:
         "left_out_later_than_test": "{:,} rows come after this fold's test and were left out.",
         "left_out_without_time": "{:,} rows without a time were left out.",
         "left_out_by_part": "{:,} training rows were left out: data.split.part uses a part of them.",
+        "left_out_by_each": "{:,} training rows were left out: data.split.each uses so many of each class.",
         "left_out_outliers": "{:,} training rows with outliers were dropped.",
         "moved_for_rare_classes": "{:,} rows of rare classes were moved to training.",
     }

@@ -36,9 +36,11 @@ def filled(recipe: Recipe, base: Path) -> Recipe:
         raise _not_for(recipe, config)
     options = published_decoders.options(config) if writes else {"config": config}
     said = recipe.model_dump(mode="json", exclude_unset=True)
+    together = "text" in discover.task(str(recipe.task)).reads
+    shared = {key: value for column in recipe.inputs.values() for key, value in column.options.items() if together}
     inputs = {
         column: {
-            **(_tokens(found.folder, config, writes=writes) if _is_text(item.kind) else {}),
+            **(_tokens(found.folder, config, writes=writes) | shared if _is_text(item.kind) else {}),
             **item.model_dump(mode="json"),
         }
         for column, item in recipe.inputs.items()

@@ -45,10 +45,10 @@ def resolve(recipe: Recipe, base: Path, frame: Any = None, found: survey.Survey 
         by_time = recipe.with_settings({"data.split.by": "time", "data.split.column": window.by})
         recipe = Recipe.model_validate(by_time)
     recipe = _under(recipe, published.training(recipe, base))
-    recipe = _under(recipe, discover.task(str(recipe.task)).defaults)
     if recipe.model.file is not None and recipe.model.name is None:
         recipe = _set(recipe, model={**recipe.model.model_dump(exclude_unset=True), "name": options.OWN})
-    recipe = published.filled(recipe, base)
+    recipe = published.filled(recipe, base)  # before the defaults: they name another model
+    recipe = _under(recipe, discover.task(str(recipe.task)).defaults)
     if recipe.model.name is None:
         kinds = frozenset(column.kind for column in recipe.inputs.values())
         given = recipe.model.model_dump(mode="json", exclude_unset=True)

@@ -11,6 +11,7 @@ from feilun.core.recipe import Recipe
 from feilun.core.work import Made, Work
 
 if TYPE_CHECKING:
+    from feilun.core.protocols import Say
     from feilun.stages.data.looking import survey
 
 USES = ("task", "seed", "data", "inputs", "target", "evaluate.groups")
@@ -23,10 +24,9 @@ def resolve(recipe: Recipe, base: Path, frame: Any = None) -> Recipe:
     Reads a bounded sample, and nothing where nothing is missing. Raises RecipeError or DataError.
     """
     from feilun.stages.data import resolve as filling
-    from feilun.stages.data.dealing import consistent
 
     whole = filling.resolve(recipe, base, frame)
-    consistent.check(whole)
+    _check(whole, base)
     return whole
 
 
@@ -50,12 +50,11 @@ def profile(recipe: Recipe, base: Path, frame: Any = None) -> list[dict[str, Any
 def look(recipe: Recipe, base: Path, frame: Any = None) -> tuple[Recipe, list[dict[str, Any]]]:
     """`resolve` and `profile` from one look at the rows."""
     from feilun.stages.data import resolve as filling
-    from feilun.stages.data.dealing import consistent
     from feilun.stages.data.looking import survey
 
     found = survey.take(recipe, base, frame)
     whole = filling.resolve(recipe, base, frame, found)
-    consistent.check(whole)
+    _check(whole, base)
     return whole, _columns(found)
 
 
@@ -97,6 +96,20 @@ def fingerprint(recipe: Recipe, base: Path, source: str) -> str:
     return depends(reading.of(recipe, source), base, None, None)
 
 
+def documents(recipe: Recipe, base: Path, say: Say) -> dict[str, list[str]]:
+    """{document, place, passage} of what `data.documents` names; says which documents could not be read, and why."""
+    from feilun.stages.data import library
+
+    return library.read(recipe, base, say)
+
+
+def documents_fingerprint(recipe: Recipe, base: Path) -> str:
+    """A hash of everything that these documents hold."""
+    from feilun.stages.data import library
+
+    return library.fingerprint(recipe, base)
+
+
 def published_folder(weights: str, base: Path) -> Path | None:
     """The folder of published weights that `model.weights` names; None where it names something else."""
     from feilun.stages.data import hub
@@ -131,6 +144,14 @@ def depends(recipe: Recipe, base: Path, lap: Path | None, frame: Any) -> str:
     outside, named = _outside(recipe, base, lap, frame), sorted(wanted.in_metrics(recipe))
     named += [hash_file(path) for path in published.files(recipe) if lap is None]
     return hash_json([outside, named]) if named else outside
+
+
+def _check(recipe: Recipe, base: Path) -> None:
+    from feilun.stages.data import library
+    from feilun.stages.data.dealing import consistent
+
+    consistent.check(recipe)
+    library.check(recipe, base)
 
 
 def _columns(found: survey.Survey) -> list[dict[str, Any]]:

@@ -46,7 +46,7 @@ def by_task(
         name: _told(feature, recipe, units or {}, written or {}) for name, feature in task.features(recipe).items()
     }
     inputs = {name: feature for name, feature in features.items() if name not in task.targets}
-    found = {column: feature.kind for feature in inputs.values() for column in feature.columns}
+    found = {column: _kind(feature) for feature in inputs.values() for column in feature.columns}
     found |= {name: column.kind for name, column in recipe.inputs.items() if name not in found}
     read = {
         column: features[name].kind for name in task.targets if name in features for column in features[name].columns
@@ -61,6 +61,11 @@ def by_task(
         identity=tuple(identity),
         features=features,
     )
+
+
+def _kind(feature: Feature) -> str:
+    """What the feature's columns hold, where several features read the same kind in different ways."""
+    return str(getattr(feature, "column_kind", feature.kind))
 
 
 def _told(feature: Feature, recipe: Recipe, units: Mapping[str, Unit], written: Mapping[str, Written]) -> Feature:

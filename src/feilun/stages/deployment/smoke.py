@@ -38,11 +38,12 @@ def check(bundle: Path, data: Path, evaluation: Path) -> dict[str, Any]:
     return {"rows": len(rows), "agreement": agreement(told, expected)}
 
 
-def outside_answers(bundle: Path, rows: Sequence[Row]) -> list[Json]:
+def outside_answers(bundle: Path, rows: Sequence[Row], **options: Any) -> list[Json]:
     """What predict.py answers in a process of its own that can import none of the libraries of training."""
+    asked_with = json.dumps(options)
     command = (
         f"import runpy, sys; sys.modules.update(dict.fromkeys({_WITHOUT!r}))\n"
-        f"sys.argv = ['predict.py', '-', '--variant', 'fp32', '--threads', '1']\n"
+        f"sys.argv = ['predict.py', '-', '--variant', 'fp32', '--threads', '1', '--options', {asked_with!r}]\n"
         f"runpy.run_path({str(bundle / layout.PREDICT)!r}, run_name='__main__')"
     )
     asked = json.dumps([{name: _as_json(value) for name, value in row.items()} for row in rows])

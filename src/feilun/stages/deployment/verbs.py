@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from feilun.core.recipe import Serve
     from feilun.core.task import Json
     from feilun.parts.bundle.loading import Bundle
+    from feilun.stages.deployment.talking import Talk
 
 USES = tuple(Recipe.model_fields)  # the bundle carries the whole recipe
 CODE = ("features",)
@@ -78,6 +79,13 @@ def predict(
     from feilun.stages.deployment import asking
 
     return asking.predict(load(folder), source, dict(options or {}), out)
+
+
+def talk(folder: Path, options: Mapping[str, Any]) -> Talk:
+    """The bundle, ready to talk with these options of its task. Raises InputError if it does not write."""
+    from feilun.stages.deployment import talking
+
+    return talking.talk(load(folder), options)
 
 
 def serve(home: Path, name: str, settings: Serve, pages: Mapping[str, bytes], say: Say) -> None:

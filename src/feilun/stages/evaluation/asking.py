@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from feilun.parts.bundle.answering import answer_encoded, answer_rows, encode, input_features
+from feilun.parts.bundle.answering import answer_encoded, answer_rows, by_row, encode, input_features
 from feilun.parts.ops.ragged import take
 
 if TYPE_CHECKING:
@@ -39,12 +39,15 @@ class Model:
         """{input feature: array or Ragged}."""
         return encode(self.inputs(), rows)
 
-    def answers_to(self, arrays: Mapping[str, Any]) -> list[Json]:
-        """One per row of encoded inputs, rows of like length together."""
-        return answer_encoded(self.task, self.run, self.features, self.state, arrays, judged=True)
+    def answers_to(self, arrays: Mapping[str, Any], rows: Rows | None = None) -> list[Json]:
+        """One per row of encoded inputs, rows of like length together. rows: for what only raw rows tell."""
+        answers = answer_encoded(self.task, self.run, self.features, self.state, arrays, judged=True)
+        if self.task.finish is None or self.task.foretell is not None or rows is None:
+            return answers
+        return [self.task.finish(row, one, self.features) for row, one in zip(by_row(rows), answers, strict=True)]
 
-    def shuffled(self, arrays: Mapping[str, Any], rows: Rows, column: str, order: np.ndarray) -> dict[str, Any]:
-        """The encoded rows with this column's values dealt anew; only the features that read it are encoded again."""
+    def shuffled(self, arrays: Mapping[str, Any], rows: Rows, column: str, order: np.ndarray) -> list[Json]:
+        """Answers to the rows with this column's values dealt anew; only features that read it are encoded again."""
         dealt = {**rows, column: [rows[column][place] for place in order]}
         changed = {}
         for name, feature in self.inputs().items():
@@ -52,7 +55,7 @@ class Model:
                 changed[name] = take(arrays[name], order)
             elif column in feature.columns:
                 changed[name] = feature.encode(dealt)
-        return {**arrays, **changed}
+        return self.answers_to({**arrays, **changed}, dealt)
 
     def read(self) -> set[str]:
         """All columns that `inputs` read."""

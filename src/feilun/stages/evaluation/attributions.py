@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from feilun.parts.metrics import spans
+from feilun.parts.metrics.answers import f1 as f1_of_words
 from feilun.parts.metrics.detection import f1
 from feilun.parts.metrics.text import chrf
 from feilun.parts.ops.ragged import take
@@ -73,6 +74,8 @@ def strength(answer: Json, given: Json) -> float | None:
         return float(spans.each(spans.counts([answer], [given]))[0] if in_text else f1([answer], [given])[0])
     if not isinstance(given, Mapping):
         return None
+    if "answer" in given and "start" in given:
+        return f1_of_words(answer["answer"], [] if given["answer"] is None else [given["answer"]])
     scores = answer.get("scores")
     if isinstance(scores, Mapping) and "label" in given:
         return _log_odds(scores.get(given["label"], 0.0))

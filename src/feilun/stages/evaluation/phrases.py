@@ -17,7 +17,21 @@ from feilun.stages.evaluation.bilingual import Phrase, tell
 if TYPE_CHECKING:
     from feilun.core.task import Json
 
-SAID = ("label", "labels", "item", "value", "values", "text", "translation", "items", "boxes", "image", "answer")
+SAID = (
+    "label",
+    "labels",
+    "item",
+    "value",
+    "values",
+    "text",
+    "translation",
+    "items",
+    "boxes",
+    "image",
+    "answer",
+    "answers",
+    "match",
+)
 SURE = ("confidence", "probability", "score")
 LONGEST = 200
 TURNING = re.compile("[\u202a-\u202e\u2066-\u2069]")  # Unicode's bidirectional controls
@@ -28,6 +42,8 @@ def said(value: Json) -> str | Phrase:
     """One line: `yes (83 %)`, `dog × 2, cat`, `51,987`; an empty answer says so."""
     if isinstance(value, dict) and "nats" in value:
         return tell("{nats} nats a token", nats=f"{value['nats'] / max(1, value['tokens']):.2f}")
+    if isinstance(value, dict) and "place" in value:
+        return tell("place {place} of {count}", place=f"{value['place']:,}", count=f"{value['of']:,}")
     text = _said(value)
     return cut(text, LONGEST) if text else tell("nothing")
 
@@ -85,12 +101,14 @@ def _said(value: Json) -> str:
             many = Counter(_label(item) for item in value).most_common()
             return ", ".join(label if count == 1 else f"{label} × {count}" for label, count in many)
         if value and all(isinstance(item, dict) and "start" in item and "text" in item for item in value):
-            return ", ".join(f"{item['text']}: {item.get('label', '')}" for item in value)
+            return ", ".join(": ".join(filter(None, (item["text"], item.get("label")))) for item in value)
         return ", ".join(_said(item) for item in value[:12]) + ("…" if len(value) > 12 else "")
     if isinstance(value, dict):
         main = next((key for key in SAID if key in value), None)
         if main is None:
             return json.dumps(value, ensure_ascii=False)
+        if value[main] is None:
+            return ""
         sure = next((value[key] for key in SURE if isinstance(value.get(key), float)), None)
         return _said(value[main]) + (f" ({_percent(sure)})" if sure is not None and 0 <= sure <= 1 else "")
     return str(value)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from feilun.core import discover
 from feilun.core.errors import DataError, FeilunError
-from feilun.core.manifest import write_bytes, write_json
+from feilun.core.manifest import read_json, write_bytes, write_json
 from feilun.core.work import Made, Work
 from feilun.parts.bundle import state as states
 from feilun.parts.bundle.answering import answer_rows, by_row
@@ -27,6 +27,13 @@ if TYPE_CHECKING:
 
 USES = ("task", "seed", "inputs", "target", "model", "evaluate")
 CODE = ("features", "models")
+
+
+def depends(recipe: Recipe, base: Path, lap: Path | None, frame: Any) -> str:
+    """What the documents hold: they are read when answers are settled, so that a new one trains nothing anew."""
+    if not recipe.data.documents or lap is not None:
+        return ""
+    return str(discover.stage_verb("data", "documents_fingerprint")(recipe, base))
 
 
 def make(work: Work) -> Made:
@@ -169,9 +176,21 @@ def _settled(work: Work, table: Table) -> tuple[Any, State]:
     state: State = {}
     if task.settle is not None:
         seen = {split: table.columns(split) for split in ("train", "validation")}
+        if recipe.data.documents:
+            seen["documents"] = _documents(work)
         state = task.settle(runner, seen, table.features, recipe)
     states.save(work.folder, state)
     return runner, states.load(work.folder)
+
+
+def _documents(work: Work) -> Rows:
+    """Passages of what `data.documents` names; in a lap those of the champion, wherever they came from."""
+    if work.parent is None:
+        read: Rows = discover.stage_verb("data", "documents")(work.recipe, work.base, work.say)
+        return read
+    stages = read_json(work.parent / "run.json")["stages"]
+    kept: Rows = states.load(work.parent.parent / stages["evaluation"])["documents"]
+    return kept
 
 
 def _baselines(work: Work, table: Table, test: Rows, state: State) -> tuple[dict[str, list[Json]], dict[str, float]]:

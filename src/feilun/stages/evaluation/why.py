@@ -90,7 +90,7 @@ def importance(model: Model, seen: Seen, main: str) -> tuple[list[dict[str, Any]
         dealt = []
         for _ in range(SHUFFLES if len(columns) <= MANY_COLUMNS else 1):
             order = random.permutation(draw.n)
-            answers = model.answers_to(model.shuffled(arrays, rows, column, order))
+            answers = model.shuffled(arrays, rows, column, order)
             dealt.append(model.task.scores(answers, seen.truths, model.recipe)[main])
         found.append({"input": column, **known(*draw.difference(_drop(ours, dealt)))})
     return _ordered(found), []

@@ -21,7 +21,7 @@ from feilun.stages.improvement import places, values
 
 if TYPE_CHECKING:
     from feilun.core.recipe import Recipe
-    from feilun.core.task import Row
+    from feilun.core.task import Row, Task
 
 DECISIONS = ("promote", "keep")
 
@@ -35,11 +35,12 @@ def collect(home: Path, name: str, run_folder_of: Callable[[int], Path]) -> dict
             return _finish(store, name, *begun)
         table = Table.open(places.stage(run_folder_of(served["number"]), "data"))
         learnt = {id for id, origin in zip(table.rows["_id"], table.origin, strict=True) if origin > 0}
-        fresh = sorted((entry for entry in store.feedback(name) if entry["id"] not in learnt), key=_content)
+        recipe = places.recipe(run_folder_of(served["number"]))
+        given = _given(store, name, discover.task(str(recipe.task)))
+        fresh = sorted((entry for entry in given if entry["id"] not in learnt), key=_content)
         _require_news(store, name, fresh)
         number = max((lap for lap, _ in places.laps(home, name)), default=0)
         folder = home / name / places.LAPS / str(number if _is_incomplete(home, name, number) else number + 1)
-        recipe = places.recipe(run_folder_of(served["number"]))
         _write(folder, recipe, table, fresh, served)
         return _finish(store, name, int(folder.name), folder)
 
@@ -48,6 +49,14 @@ def split_of(row: Row, hold_back: float) -> str:
     """ "held" for a share of feedback, by a hash of what makes rows the same: equal ones are on the same side."""
     digest = hashlib.sha256(manifest.hash_json(row).encode()).digest()
     return "held" if int.from_bytes(digest[:8], "big") / 2**64 < hold_back else "train"
+
+
+def _given(store: Store, name: str, task: Task) -> list[dict[str, Any]]:
+    """Corrections; and thumbs of what nobody corrected, where the task learns from them."""
+    corrected = store.feedback(name)
+    known = {entry["id"] for entry in corrected}
+    thumbs = [entry for entry in store.thumbs(name) if entry["id"] not in known] if task.compare else []
+    return [*corrected, *({**entry, "correction": {"thumb": entry["thumb"]}} for entry in thumbs)]
 
 
 def _content(entry: dict[str, Any]) -> str:
@@ -133,7 +142,7 @@ def _rows(recipe: Recipe, table: Table, fresh: list[dict[str, Any]]) -> tuple[li
     rows, splits, left_out = [], [], {}
     for entry in fresh:
         try:
-            row = _sound(task.correct(entry["row"], entry["correction"], recipe))
+            row = _sound(_learnt(task, entry, recipe))
             stored = values.stored({**row, **_read(row, table), "_id": entry["id"]}, table.rows.features)
             values.require_fit(stored, table.rows.features)
             for feature in table.features.values():  # such as a label that the champion does not know
@@ -146,6 +155,12 @@ def _rows(recipe: Recipe, table: Table, fresh: list[dict[str, Any]]) -> tuple[li
             rows.append(stored)
             splits.append(split)
     return rows, splits, left_out
+
+
+def _learnt(task: Task, entry: dict[str, Any], recipe: Recipe) -> Row:
+    if task.compare is None:
+        return task.correct(entry["row"], entry["correction"], recipe)
+    return task.compare(entry["row"], entry["answer"], entry["correction"], recipe)
 
 
 def _read(row: Row, table: Table) -> Row:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -75,6 +76,8 @@ def _decoded(value: Any) -> bytes:
 
 
 def _text(value: Any) -> str:
+    if isinstance(value, list | dict):  # such as spans, which a CSV or CoNLL file holds as JSON
+        return json.dumps(value, ensure_ascii=False)
     if not isinstance(value, bool | int | float):
         raise TypeError("neither text nor number")
     return str(value)

@@ -78,7 +78,7 @@ def learn(lesson: Lesson) -> Learnt:
     index = balanced(lesson.index, lesson.arrays, lesson.table.features, lesson.work.recipe)
     if wanted is None:
         return Learnt(networks=networks, fitted=_fit(lesson, networks, lesson.arrays, index, ""), facts=facts)
-    _check_labels(lesson)
+    _check_labels(lesson, "train.pseudo_labels")
     _phase(lesson, FIRST, networks, lambda: _fit(lesson, networks, lesson.arrays, index, FIRST))
     arrays, index, found = _with_answers(lesson, networks)
     networks, _ = started(lesson)
@@ -176,6 +176,10 @@ def _pretrained(lesson: Lesson, networks: dict[str, nn.Module]) -> dict[str, Any
     with initialised(work.recipe.seed):
         network = selfsupervised.network(wanted.method, next(iter(networks.values())), features)
     arrays = {name: lesson.arrays[name] for name in features}
+    labels = wanted.method == "labels"
+    if labels:
+        _check_labels(lesson, "train.pretrain.method labels", without=wanted.source)
+        arrays["target"] = lesson.arrays["target"]
     rows, left_out = lesson.index.train, 0
     if wanted.source is not None:
         others, left_out = _unlabelled(lesson, wanted.source)
@@ -184,12 +188,12 @@ def _pretrained(lesson: Lesson, networks: dict[str, nn.Module]) -> dict[str, Any
         arrays = {name: stacked(array, new[name]) for name, array in arrays.items()}
         rows = np.concatenate([rows, np.arange(count, count + len(next(iter(new.values()))))])
     reads: dict[str, Any] = {name: features[name] for name in network.inputs}  # type: ignore[union-attr]
-    learning = Learning(
-        objective=selfsupervised.objective, augment=selfsupervised.changed(wanted.method, reads), early_stop=False
-    )
+    change = None if labels else selfsupervised.changed(wanted.method, reads)
+    learning = Learning(objective=selfsupervised.objective, augment=change, early_stop=False)
     plan = lesson.plan.model_copy(update={**ALONE, "epochs": wanted.epochs})
     run = replace(lesson.run, folder=work.folder / PRETRAINING, watch=None, watchers=())
-    work.say.line(f"Pre-training ({wanted.method}): {wanted.epochs} epochs on {len(rows):,} rows without labels.")
+    seen = f"{len(rows):,} rows" if labels else f"{len(rows):,} rows without labels"
+    work.say.line(f"Pre-training ({wanted.method}): {wanted.epochs} epochs on {seen}.")
     _phase(
         lesson, PRETRAINING, networks, lambda: fit({"main": network}, arrays, Index(train=rows), learning, plan, run)
     )
@@ -239,11 +243,13 @@ def _unlabelled(lesson: Lesson, source: str) -> tuple[Mapping[str, Any], int]:
     return rows, int(left_out)
 
 
-def _check_labels(lesson: Lesson) -> None:
-    """Raises RecipeError where an answer is no label with a probability."""
+def _check_labels(lesson: Lesson, key: str, without: str | None = None) -> None:
+    """Raises RecipeError where an answer is no label with a probability. without: a source of rows that have none."""
     target = lesson.table.features.get("target")
     if target is None or target.kind != "labels" or getattr(target, "several", False):
-        raise _not_here("train.pseudo_labels", "a classification with one label per row", str(lesson.work.task.summary))
+        raise _not_here(key, "a classification with one label per row", str(lesson.work.task.summary))
+    if without is not None:
+        raise _not_here(key, "no train.pretrain.source, whose rows have no labels", without)
 
 
 def _not_here(key: str, expected: str, got: str) -> RecipeError:

@@ -20,6 +20,7 @@ def check(recipe: Recipe, task: Task) -> None:
     """Raises RecipeError. recipe: resolved, with the kinds of its inputs."""
     _loss(recipe, task)
     _without_effect(recipe.train)
+    _untrained(recipe)
     _few_shot(recipe)
     for way in WAYS:
         if getattr(recipe.train, way):
@@ -44,6 +45,18 @@ def _without_effect(plan: Train) -> None:
     for key in ("pretrain", "pseudo_labels"):
         if plan.time_limit_s is not None and getattr(plan, key) is not None:
             raise _idle("time_limit_s", plan.time_limit_s, f"one training alone; train.{key} is another one")
+
+
+def _untrained(recipe: Recipe) -> None:
+    """Raises RecipeError where there would be nothing but chance."""
+    if recipe.train.epochs == 0 and recipe.model.weights is None and recipe.model.name != "own":
+        raise RecipeError(
+            "train.epochs is 0: the weights are taken as they are, and there are none to take. Name some, or train.",
+            where="train.epochs",
+            expected="1 or more, or model.weights",
+            got="0",
+            fix="model: {weights: FOLDER}",
+        )
 
 
 def _few_shot(recipe: Recipe) -> None:

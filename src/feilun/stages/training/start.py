@@ -25,7 +25,7 @@ from feilun.stages.training.tables import ENCODER
 
 FEATURES = "features"  # in the header of what is kept: features.json of the bundle
 PUBLISHED = "model.safetensors"  # in a Hugging Face folder
-INSIDE = re.compile(r"^[^/]*/encoders\.\d+\.network\.")
+INSIDE = re.compile(r"^[^/]*/encoder(s\.\d+)?\.network\.")
 
 
 def keep(place: Path, folder: Path) -> str:

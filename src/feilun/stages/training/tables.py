@@ -98,7 +98,7 @@ def _inputs(features: Mapping[str, Any]) -> list[tuple[str, Any]]:
 
 def _values(feature: Any) -> list[tuple[Any, ...]]:
     """For each table a feature may have: what its rows stand for."""
-    if feature.kind == "text":
+    if feature.kind in ("text", "reading"):
         return [tuple(feature.pieces)]
     if feature.kind == "category":
         return [(None, *values) for values in feature.vocabularies]

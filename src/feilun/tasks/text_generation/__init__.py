@@ -16,9 +16,9 @@ from feilun.parts.metrics import expression, money
 from feilun.parts.ops.ragged import Ragged
 from feilun.tasks.text_generation import preferring
 from feilun.tasks.text_generation.columns import columns_of, preference_of, role_of
-from feilun.tasks.text_generation.judging import baselines, correct, scores, truth
+from feilun.tasks.text_generation.judging import baselines, compare, correct, scores, truth
 from feilun.tasks.text_generation.stories import example
-from feilun.tasks.text_generation.writing import answer, foretell
+from feilun.tasks.text_generation.writing import answer, foretell, pen
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -189,6 +189,7 @@ TASK = Task(
     settle=settle,
     answer=answer,
     foretell=foretell,
+    writes=pen,
     options={
         "max_length": 200,
         "temperature": 0.0,
@@ -196,10 +197,12 @@ TASK = Task(
         "top_p": 1.0,
         "repetition_penalty": 1.0,
         "stop": (),
+        "schema": {},
         "seed": 0,
     },
     truth=truth,
     correct=correct,
+    compare=compare,
     scores=scores,
     paired="text_bits",
     baselines=baselines,

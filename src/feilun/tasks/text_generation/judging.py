@@ -46,6 +46,28 @@ def correct(row: Row, feedback: Json, recipe: Recipe) -> Row:
     return {**row, asked[0]: [*turns, {"role": "assistant", "content": said}]}
 
 
+def compare(row: Row, given: Json, said: Json, recipe: Recipe) -> Row:
+    """A correction is preferred to the answer that was given; `{"thumb": "up"}` makes that answer a liked one, "down"
+    one that is not, which only a recipe with `target.rejected` learns from. Raises DataError."""
+    rejected, answer = preference_of(recipe).rejected, str(given.get("text", ""))
+    thumb = said.get("thumb") if isinstance(said, dict) else None
+    if thumb == "down" and not rejected:
+        raise DataError(
+            "A thumb down names no better answer, and this recipe learns from good ones alone. Give a correction, or "
+            "train with target.rejected.",
+            where="thumb",
+            expected="a correction",
+            got="down",
+            fix="send the answer that would have been right",
+        )
+    if thumb == "down":
+        return {**row, **dict.fromkeys(recipe.target.columns if recipe.target else ()), rejected: answer}
+    made = correct(row, said if thumb is None else answer, recipe)
+    if not rejected:
+        return made
+    return {**made, rejected: answer if answer != made[columns_of(recipe)[1] or ""] else None}
+
+
 def scores(answers: Sequence[Json], truths: Sequence[Json], recipe: Recipe) -> dict[str, Score]:
     """Bits a letter over all, of each text, and perplexity."""
     nats, tokens = likelihood.columns(answers)

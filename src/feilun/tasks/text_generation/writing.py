@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from feilun.core.task import Json, State
+from feilun.core.errors import DataError
+from feilun.core.task import Json, Row, State
 from feilun.parts.features import dialogue
-from feilun.parts.ops import continuing, next_token
+from feilun.parts.ops import continuing, held_text, next_token
 
 if TYPE_CHECKING:
     from feilun.core.protocols import Runner
     from feilun.core.task import Features
 
-LONGEST = 4096  # tokens, whatever is asked for: one request must not keep a server busy for ever
 AT_ONCE = 32  # windows whose likelihood is read together
 
 
@@ -28,6 +28,7 @@ def answer(
     *,
     max_length: int = 200,
     stop: Sequence[str] = (),
+    schema: Mapping[str, Any] | None = None,
     seed: int = 0,
     **drawn: Any,
 ) -> list[Json]:
@@ -36,24 +37,55 @@ def answer(
     The likeliest tokens, or drawn ones if `temperature` is not 0, see `next_token.Drawing`; what is drawn hangs on the
     seed and that text alone.
     finish: "stop" or "length"; confidence: the geometric mean of the tokens' probabilities. Text from a stop on is
-    left out.  Raises OutOfBoundsError for options out of bounds.
+    left out.  schema: the text is JSON that fits it wherever finish is "stop"; None or {}: it is free.
+    Raises OutOfBoundsError for options out of bounds.
     """
     drawing = next_token.Drawing(**drawn)
-    longest, stops = next_token.bounded("max_length", max_length, LONGEST), next_token.stops(stop)
+    longest, stops = next_token.bounded("max_length", max_length, next_token.MOST_TOKENS), next_token.stops(stop)
     text: Any = features["text"]
+    if schema and stops:
+        raise next_token.OutOfBoundsError("stop", "nothing beside schema: what is cut off is no JSON", stop)
+    holding = [_hold(text, schema, longest) if schema else None for _ in inputs["text"]]
     given = zip(inputs["text"], inputs["text_length"], strict=True)
     prompts = [dialogue.plain(row[:count]).tolist() for row, count in given]
+    wishes = [
+        continuing.Wish(
+            prompt=prompt,
+            longest=longest,
+            drawing=drawing,
+            seed=[seed & 0xFFFFFFFF, *prompt],
+            allowed=form.allowed if form else None,
+            whole=form.whole if form else None,
+        )
+        for prompt, form in zip(prompts, holding, strict=True)
+    ]
     found = continuing.gone_on(
         _step(run),
-        prompts,
+        wishes,
         _sizes(state, text),
-        longest=longest,
-        drawing=drawing,
-        seeds=[[seed & 0xFFFFFFFF, *prompt] for prompt in prompts],
         ends=text.stops,
         stop=lambda tokens: bool(stops) and any(one in text.decode(tokens) for one in stops),
     )
     return [_answer(one, text, stops) for one in found]
+
+
+def pen(run: Runner, features: Features, state: State) -> continuing.Pen:
+    """What a server needs to write for many at once."""
+    text: Any = features["text"]
+
+    def prompt(row: Mapping[str, Any]) -> list[int]:
+        encoded = text.encode({column: [row[column]] for column in text.columns})[0]
+        return [int(token) for token in dialogue.plain(encoded)]
+
+    return continuing.Pen(
+        step=_step(run),
+        sizes=_sizes(state, text),
+        ends=text.stops,
+        decode=text.decode,
+        row=lambda asked: _row(text, asked),
+        prompt=prompt,
+        hold=lambda schema, longest: _hold(text, schema, longest),
+    )
 
 
 def foretell(run: Runner, inputs: Mapping[str, np.ndarray], features: Features, state: State) -> list[Json]:
@@ -108,6 +140,28 @@ def _step(run: Runner) -> continuing.Step:
     return step
 
 
+def _row(text: Any, asked: str | Sequence[tuple[str, str]]) -> Row:
+    """A row of this model's columns that asks this text, or this dialogue. Raises DataError if it was taught none."""
+    if text.role == "chat":
+        turns = [("user", asked)] if isinstance(asked, str) else asked
+        return {text.columns[0]: [{"role": role, "content": said} for role, said in turns]}
+    if text.role == "text" and not isinstance(asked, str):
+        raise DataError(
+            "This model was taught to go on with texts, not to answer messages. Ask /v1/completions.",
+            where="messages",
+            expected="a prompt",
+            got="messages",
+            fix="send the text as prompt to /v1/completions",
+        )
+    # Taught are single questions: what was said before is part of the question.
+    question = asked if isinstance(asked, str) else dialogue.BETWEEN.join(said for _, said in asked)
+    return {**dict.fromkeys(text.columns, ""), text.columns[0]: question}
+
+
+def _hold(text: Any, schema: Mapping[str, Any], longest: int) -> held_text.Holding:
+    return held_text.Holding(held_text.to_schema(schema, text.pieces, text.stops[0]), longest)
+
+
 def _sizes(state: State, text: Any) -> continuing.Sizes:
     sizes = {name: int(state[name]) for name in ("layers", "groups", "head")}
     return continuing.Sizes(**sizes, context=text.context, symbols=text.vocabulary_size, banned=text.banned)
@@ -135,6 +189,7 @@ def _padded(windows: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
 
 def _answer(one: continuing.Written, text: Any, stops: Sequence[str]) -> Json:
     said = text.decode(one.tokens)
+    said = said if one.ended else said.removesuffix(dialogue.STRANGE)  # a character cut off in its middle
     ends = [place for place in (said.find(stop) for stop in stops) if place >= 0]
     count = len(one.tokens) + (one.ended and not ends)
     return {

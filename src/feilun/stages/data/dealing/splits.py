@@ -70,6 +70,9 @@ def deal(
     }
     _spare(splits, units, labels, shares.part, seed)
     facts["left_out_by_part"] = int((splits == SPARED).sum())
+    if shares.each is not None:
+        _spare_but(splits, units, labels, shares.each, seed)
+        facts["left_out_by_each"] = int((splits == SPARED).sum()) - facts["left_out_by_part"]
     _check(splits, shares_of, different, shares)
     return Dealt(splits=splits, facts=facts)
 
@@ -218,6 +221,24 @@ def _spare(splits: np.ndarray, units: np.ndarray, labels: np.ndarray | None, par
         _, first = np.unique(labels[train][order], return_index=True)
         stays |= np.isin(units[train], units[train][order][first])
     splits[train[~stays]] = SPARED
+
+
+def _spare_but(splits: np.ndarray, units: np.ndarray, labels: np.ndarray | None, each: int, seed: int) -> None:
+    """Mark all training rows but the first `each` drawn of every class; of equal rows one is enough."""
+    if labels is None:
+        raise RecipeError(
+            f"data.split.each is {each}, and the target has no classes: it needs one label per row.",
+            where="data.split.each",
+            expected="one label per row",
+            got=str(each),
+            fix="data.split.part: 0.1",
+        )
+    train = np.flatnonzero(splits == TRAIN)
+    _, first = np.unique(units[train], return_index=True)
+    alone = train[first]
+    alone = alone[np.argsort(positions.drawn(units[alone], seed, SALT_PART), kind="stable")]
+    kept = [alone[labels[alone] == label][:each] for label in np.unique(labels[alone])]
+    splits[np.setdiff1d(train, np.concatenate(kept))] = SPARED
 
 
 def _check(splits: np.ndarray, shares: Mapping[int, float], different: int, split: Split) -> None:

@@ -51,7 +51,9 @@ def take(recipe: Recipe, base: Path, frame: Any = None) -> Survey:
 def prepared(recipe: Recipe, whole: raw.Raw) -> raw.Raw:
     """The rows as columns that can be looked at: stripped, objects flattened, units taken off, windows added."""
     table = clean.strip(whole.table, recipe.data.missing)
-    table, notes = shapes.flattened(table, whole.name, recipe.inputs)
+    table, notes = shapes.flattened(
+        table, whole.name, [*recipe.inputs, *(recipe.target.columns if recipe.target else ())]
+    )
     if notes:
         table = clean.strip(table, recipe.data.missing)
     kinds_said = {name: column.kind for name, column in recipe.inputs.items()}
@@ -127,6 +129,8 @@ def _entry(
     role, why = "input", found.why
     if found.column in chosen:
         role, why = "target", f"{why_target}" if found.column == chosen[0] and why_target else found.why
+    elif found.column not in recipe.inputs and (option := _option(recipe, found.column)):
+        role, why = "target", f"named by target.{option}"
     elif found.column in recipe.data.drop and found.column not in recipe.inputs:
         role, why = "left out", "listed in data.drop"
     elif found.kind not in kinds.USED and found.column not in recipe.inputs:
@@ -140,6 +144,12 @@ def _entry(
         found = replace(found, kind={"classification": "category", "regression": "number"}.get(task or "", found.kind))
     entry = asdict(replace(found, why=why, warning=warning))
     return {"column": entry.pop("column"), "kind": entry.pop("kind"), "role": role, **entry}
+
+
+def _option(recipe: Recipe, column: str) -> str:
+    """The option of the target that names this column, such as `rejected`; "" if none does."""
+    options = recipe.target.options if recipe.target else {}
+    return next((name for name, value in options.items() if value == column), "")
 
 
 def _with_labels(recipe: Recipe, entry: dict[str, Any], table: pa.Table) -> dict[str, Any]:

@@ -43,8 +43,10 @@ def task(recipe: Recipe, table: pa.Table, chosen: Sequence[str], whole: raw.Raw)
     if not chosen:
         return recipe.task, ""
     column = table.column(chosen[0])
-    if recipe.task is None and len(chosen) == 1 and _are_spans(column):
+    if recipe.task is None and len(chosen) == 1 and _are(column, {"start", "end", "label"}):
         return "token_classification", "spans of texts, so token_classification"
+    if recipe.task is None and len(chosen) == 1 and _are(column, {"text", "answer_start"}):
+        return "question_answering", "pieces of passages, so question_answering"
     if recipe.task is not None and recipe.task not in ("classification", "regression"):
         return recipe.task, f"task {recipe.task}"
     complete = whole.rows is not None and whole.rows <= len(whole.given)
@@ -119,8 +121,8 @@ def _check_classes(column: pa.ChunkedArray, name: str, whole: raw.Raw, missing: 
     )
 
 
-def _are_spans(column: pa.ChunkedArray) -> bool:
-    """Whether the cells are lists of {start, end, label}, or that as JSON text; empty ones say nothing."""
+def _are(column: pa.ChunkedArray, keys: set[str]) -> bool:
+    """Whether the cells are lists of objects with these keys, or that as JSON text; empty ones say nothing."""
     known = clean.spread(column.drop_null(), SPANS_SEEN).to_pylist()
     try:
         cells = [json.loads(cell) if isinstance(cell, str) and cell.startswith("[") else cell for cell in known]
@@ -129,7 +131,7 @@ def _are_spans(column: pa.ChunkedArray) -> bool:
     if not all(isinstance(cell, list) for cell in cells):
         return False
     spans = [one for cell in cells for one in cell]
-    return bool(spans) and all(isinstance(one, dict) and {"start", "end", "label"} <= one.keys() for one in spans)
+    return bool(spans) and all(isinstance(one, dict) and keys <= one.keys() for one in spans)
 
 
 def _infer(recipe: Recipe, table: pa.Table, chosen: Sequence[str], where: str) -> str:

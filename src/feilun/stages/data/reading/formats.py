@@ -22,10 +22,12 @@ from feilun.stages.data.reading import (
     parquet_file,
     pictures,
     raw,
+    squad_file,
     text_file,
     text_folder,
     together,
 )
+from feilun.stages.data.reading.documents import folder
 
 READERS: dict[str, Callable[[Path, Data, raw.Most], raw.Raw]] = {
     "csv": csv_file.read,
@@ -37,6 +39,8 @@ READERS: dict[str, Callable[[Path, Data, raw.Most], raw.Raw]] = {
     "idx": idx_folder.read,
     "conll": conll_file.read,
     "text": text_file.read,
+    "squad": squad_file.read,
+    "documents": folder.read,
 }
 TABLES = {".csv": "csv", ".tsv": "csv", ".txt": "csv", ".data": "csv", ".parquet": "parquet", ".pq": "parquet"}
 TABLES |= dict.fromkeys((".conll", ".bio", ".iob", ".bioes"), "conll")
@@ -53,7 +57,7 @@ LATER = {
     **dict.fromkeys((".7z", ".rar"), ("an archive", "pack it as zip or tar.gz")),
     **dict.fromkeys((".h5", ".hdf5", ".mat", ".npy"), ("an array file", "save it with numpy.savez")),
     **dict.fromkeys((".dta", ".sav", ".sas7bdat", ".feather", ".arrow", ".orc"), ("a table", "save it as Parquet")),
-    **dict.fromkeys((".docx", ".pdf"), ("a document", "save its table as CSV in UTF-8")),
+    **dict.fromkeys((".docx", ".pdf"), ("a document", "set data.format: documents, or save its table as CSV in UTF-8")),
 }
 
 
@@ -120,7 +124,7 @@ def _folder(path: Path, data: Data) -> dict[str, raw.Part]:
     if "train" in named:
         found = {split: parts_of(entry, data) for split, entry in named.items()}
         return {split: parts.get(split) or next(iter(parts.values())) for split, parts in found.items()}
-    kind = data.format if data.format in ("image_folder", "text_folder") else _kind_of_folder(path)
+    kind = data.format if data.format in ("image_folder", "text_folder", "documents") else _kind_of_folder(path)
     if kind:
         reader = READERS[kind]
         return {"train": lambda data, most: reader(path, data, most)}
@@ -164,7 +168,7 @@ def _format(path: Path, data: Data) -> str:
             raw.require([data.format], READERS, "data.format", "format")
         return data.format
     with raw.opened(path), path.open("rb") as file:
-        head = file.read(16)
+        head = file.read(squad_file.HEAD_BYTES)
     if head.startswith(b"PAR1"):
         return "parquet"
     if head.startswith(b"SQLite format 3"):
@@ -179,7 +183,7 @@ def _format(path: Path, data: Data) -> str:
             got=suffix,
             fix=fix,
         )
-    return TABLES.get(suffix, "csv")
+    return "squad" if suffix == ".json" and squad_file.is_squad(head) else TABLES.get(suffix, "csv")
 
 
 def _packed(path: Path) -> bool:

@@ -27,7 +27,7 @@ def _of(table: dataset.Table, feature: Any) -> list[Line]:
     some = full[:: max(1, math.ceil(len(full) / LOOKED_AT))]
     if not len(some):
         return []
-    lengths = np.array(feature.lengths(table.take(some)[column]))
+    lengths = np.array(feature.lengths(table.take(some)))
     rows = round(len(full) * float((lengths > feature.max_length).mean()))
     if not rows:
         return []

@@ -25,6 +25,9 @@ RULES: Mapping[tuple[str, str], str] = {
     ("GET", "/openapi.json"): OPEN,
     ("POST", "/v1/predict"): USER,
     ("POST", "/v1/feedback"): USER,
+    ("POST", "/v1/chat/completions"): USER,
+    ("POST", "/v1/completions"): USER,
+    ("POST", "/v1/embeddings"): USER,
     ("GET", "/v1/models"): USER,
     ("GET", "/v1/schema"): USER,
     ("GET", "/metrics"): ADMIN,
@@ -46,17 +49,18 @@ class Door:
     _salt: bytes = field(default_factory=lambda: secrets.token_bytes(16))
     _known: dict[bytes, tuple[float, str | None]] = field(default_factory=dict)
 
-    async def enter(self, method: str, path: str, headers: Mapping[bytes, bytes]) -> None:
-        """Raises Refused 404, 405, 401 or 403."""
+    async def enter(self, method: str, path: str, headers: Mapping[bytes, bytes]) -> str:
+        """Whose request it is: the same for all of a key, nothing without one. Raises Refused 404, 405, 401 or 403."""
         role = self.rules.get((method, path))
         if role is None:
             raise _no_route(self.rules, method, path)
         if role == OPEN:
-            return
+            return ""
         if not self.needs_key:
             _same_machine(headers)
-            return
-        held = await self._role(headers.get(b"authorization", b""))
+            return ""
+        digest = self._digest(headers.get(b"authorization", b""))
+        held = None if digest is None else await self._role(headers[b"authorization"], digest)
         if held is None:
             raise Refused(
                 401,
@@ -68,17 +72,19 @@ class Door:
             )
         if held != ADMIN and held != role:
             raise Refused(403, f"A key with role {held} may not do this.", where=path, expected=role, got=held)
+        return "" if digest is None else digest.hex()
 
-    async def _role(self, header: bytes) -> str | None:
-        """The role of the key in the header, looked up in the store at most once a second per key."""
+    def _digest(self, header: bytes) -> bytes | None:
+        """Of the key in the header. Salted per process: how long the lookup takes tells nothing about the token."""
         kind, _, token = header.partition(b" ")
-        if kind.lower() != b"bearer" or not token:
-            return None
-        # Salted per process: how long the lookup takes tells nothing about the token.
-        digest, now = hashlib.sha256(self._salt + token).digest(), time.monotonic()
+        return hashlib.sha256(self._salt + token).digest() if kind.lower() == b"bearer" and token else None
+
+    async def _role(self, header: bytes, digest: bytes) -> str | None:
+        """The role of the key in the header, looked up in the store at most once a second per key."""
+        now = time.monotonic()
         expires, role = self._known.get(digest, (0.0, None))
         if expires <= now:
-            text = token.strip().decode("ascii", "replace")
+            text = header.partition(b" ")[2].strip().decode("ascii", "replace")
             role = await asyncio.to_thread(self.store.check_key, text)  # compares in constant time
             if len(self._known) >= MOST_REMEMBERED:
                 self._known.clear()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,14 +12,16 @@ from fastapi.routing import APIRoute
 from starlette.responses import Response
 
 from feilun.core.errors import FeilunError
-from feilun.stages.deployment.serving import access, correcting, limits, replies, schemas
+from feilun.stages.deployment.serving import access, correcting, limits, logged, replies, schemas
 from feilun.stages.deployment.serving.gate import Gate
+from feilun.stages.deployment.serving.language import routes
 
 if TYPE_CHECKING:
     from feilun.core.recipe import Serve
     from feilun.parts.store import PredictionLog, Store
     from feilun.stages.deployment.serving.counters import Counters
     from feilun.stages.deployment.serving.desk import Desk
+    from feilun.stages.deployment.serving.language.outgoing import Outgoing
     from feilun.stages.deployment.serving.models import Served, Shelf
 
 
@@ -35,6 +36,7 @@ class Parts:
     predicting: Desk
     correcting: Desk
     counters: Counters
+    outgoing: Outgoing
 
 
 def application(parts: Parts, door: access.Door, pages: Mapping[str, bytes]) -> Gate:
@@ -44,6 +46,7 @@ def application(parts: Parts, door: access.Door, pages: Mapping[str, bytes]) -> 
     app.add_exception_handler(Exception, _failed)
     _models(app, parts)
     _answers(app, parts)
+    routes.add(app, parts)
     _health(app, parts)
     for path, content in pages.items():
         _page(app, path, content)
@@ -59,18 +62,28 @@ def _answers(app: FastAPI, parts: Parts) -> None:
         rows, options = limits.asked(limits.parsed(await request.body()), parts.settings.rows)
         size = int(request.headers.get("content-length") or 1024)
         served, started = parts.shelf.current, time.perf_counter()
-        answers = await parts.predicting.ask(lambda: served.bundle.predict(rows, **options))
+        writes, outgoing = served.bundle.task.writes is not None, parts.outgoing
+
+        def answered() -> list[Any]:
+            made = served.bundle.predict(rows, **options)
+            return [outgoing.answer(one) for one in made] if writes else made
+
+        answers = await parts.predicting.ask(answered)
         ids = _logged(parts, served, rows, answers, {"latency_s": round(time.perf_counter() - started, 6)}, size)
         parts.counters.plain["rows"] += len(rows)
-        predictions = [{"id": id, "answer": answer} for id, answer in zip(ids, answers, strict=True)]
+        is_held = bool(options.get("schema"))
+        shown = [outgoing.labelled(one, is_held=is_held) for one in answers] if writes else answers
+        predictions = [{"id": id, "answer": answer} for id, answer in zip(ids, shown, strict=True)]
         told = {"model": served.bundle.called, "predictions": predictions}
         # The ids of these are known as long as they are among the recent ones in memory, and not after a restart.
-        return replies.answer({**told, "log": "failing"} if parts.log.is_failing else told)
+        headers = outgoing.headers() if writes else {}
+        return replies.answer({**told, "log": "failing"} if parts.log.is_failing else told, headers=headers)
 
     @app.post("/v1/feedback", openapi_extra=schemas.FEEDBACK, summary="Say what would have been right")
     async def feedback(request: Request) -> Response:
         body, bundle = limits.parsed(await request.body()), parts.shelf.current.bundle
-        saved = await parts.correcting.ask(lambda: correcting.correct(parts.store, parts.log, bundle, body))
+        said = correcting.thumb if "thumb" in body else correcting.correct
+        saved = await parts.correcting.ask(lambda: said(parts.store, parts.log, bundle, body))
         parts.counters.plain["feedback"] += saved["saved"] == "new"
         return replies.answer(saved)
 
@@ -84,7 +97,10 @@ def _models(app: FastAPI, parts: Parts) -> None:
             {"model": f"{row['name']}@{row['number']}", "created": row["created"], "champion": row["champion"]}
             for row in rows
         ]
-        return replies.answer({"serving": serving, "models": kept})
+        created = next(int(row["created"]) for row in rows if f"{row['name']}@{row['number']}" == serving)
+        asked = {"object": "model", "created": created, "owned_by": "feilun"}
+        data = [{"id": id, **asked} for id in (parts.shelf.name, serving)]
+        return replies.answer({"serving": serving, "models": kept, "object": "list", "data": data})
 
     @app.get("/v1/schema", summary="Columns, options and an example of what the model takes")
     async def schema(_: Request) -> Response:
@@ -121,6 +137,7 @@ def _health(app: FastAPI, parts: Parts) -> None:
         shelf, kept = parts.shelf, parts.log.stats()
         gauges = {
             "requests_inside": parts.predicting.inside,
+            **{f"texts_{name}": count for name, count in _counts(shelf.current).items()},
             "model_swaps": shelf.swaps,
             "model_refused": int(bool(shelf.refused)),
             "log_failing": int(parts.log.is_failing),
@@ -141,25 +158,25 @@ def _logged(
     parts: Parts, served: Served, rows: Sequence[Any], answers: Sequence[Any], facts: Mapping[str, Any], size_bytes: int
 ) -> list[str]:
     """Ids of the predictions, each noted in the log; that costs the request nothing."""
-    share, now = size_bytes // max(1, len(rows)) + 256, round(time.time(), 3)
-    ids: list[str] = []
-    for row, answer in zip(rows, answers, strict=True):
-        id = parts.log.new_id()
-        who = {"id": id, "at": now, "name": served.bundle.name, "version": served.bundle.version}
-        parts.log.append({**who, "row": row, "answer": answer, **facts}, share + len(json.dumps(answer)))
-        ids.append(id)
+    ids = [parts.log.new_id() for _ in rows]
+    for id, row, answer in zip(ids, rows, answers, strict=True):
+        logged.note(parts.log, served.bundle, id, row, answer, facts, row_bytes=size_bytes // len(rows))
     return ids
 
 
-async def _refused(_: Request, error: Exception) -> Response:
+def _counts(served: Served) -> Mapping[str, int]:
+    return {} if served.writer is None else served.writer.counts
+
+
+async def _refused(request: Request, error: Exception) -> Response:
     if isinstance(error, FeilunError) and replies.status_of(error) != 500:
-        return replies.error(error)
+        return replies.error(error, request.url.path)
     raise error
 
 
-async def _failed(_: Request, __: Exception) -> Response:
+async def _failed(request: Request, _: Exception) -> Response:
     """Starlette sends this and raises the error again; the gate writes it down."""
-    return replies.fault()
+    return replies.fault(request.url.path)
 
 
 def _routes(app: FastAPI) -> list[tuple[str, str]]:

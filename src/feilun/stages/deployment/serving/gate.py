@@ -66,16 +66,17 @@ class Gate:
                 logging.getLogger("feilun.serve").exception("%s %s failed", scope["method"], scope["path"])
                 error = error if error.code != "error" else replies.hidden()
             if status == 499:
-                await replies.error(error)(scope, receive, told)
+                await replies.error(error, scope["path"])(scope, receive, told)
         except Exception:
             logging.getLogger("feilun.serve").exception("%s %s failed", scope["method"], scope["path"])
             if status == 499:
-                await replies.fault()(scope, receive, told)
+                await replies.fault(scope["path"])(scope, receive, told)
         known = any(path == scope["path"] for _, path in self.door.rules)
         self.counters.request(scope["path"] if known else "other", status, time.perf_counter() - started)
 
     async def _checked(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self.door.enter(scope["method"], scope["path"], dict(scope["headers"]))
+        caller = await self.door.enter(scope["method"], scope["path"], dict(scope["headers"]))
+        scope.setdefault("state", {})["caller"] = caller
         limit = int(self.settings.body_mb * 1_000_000)
         body = await limits.read_body(scope, receive, limit, self.settings.timeout_s)
         if body is None:

@@ -13,8 +13,12 @@ from typing import TYPE_CHECKING, Any
 from feilun.core.errors import FeilunError, InputError, IntegrityError
 from feilun.core.manifest import hash_file
 from feilun.parts.bundle import layout, loading
+from feilun.stages.deployment.serving.language import embedding, vllm
+from feilun.stages.deployment.serving.language.engine import Engine
+from feilun.stages.deployment.serving.language.writer import Own, Writer
 
 if TYPE_CHECKING:
+    from feilun.core.recipe import Serve
     from feilun.parts.bundle.loading import Bundle
     from feilun.parts.store import Store
 
@@ -30,6 +34,8 @@ class Served:
     bundle: Bundle
     version: Version
     since: float  # seconds since 1970
+    writer: Writer | None = None  # where the task writes texts
+    embeds: bool = False  # whether its answers are vectors
 
 
 @dataclass(kw_only=True, slots=True)
@@ -40,6 +46,7 @@ class Shelf:
     home: Path
     name: str
     threads: int
+    settings: Serve
     current: Served
     refused: dict[str, str] = field(default_factory=dict)  # a champion that could not be taken up, and why
     swaps: int = 0
@@ -54,7 +61,7 @@ class Shelf:
         if version == self._refused:
             return
         try:
-            served = _loaded(version, folder, self.threads)
+            served = _loaded(version, folder, self.threads, self.settings)
         except Exception as error:  # whatever is wrong with the new one, the old one can still answer
             logging.getLogger("feilun.serve").error("%s@%d is refused: %s", self.name, version[0], error)
             code = error.code if isinstance(error, FeilunError) else "error"
@@ -65,11 +72,11 @@ class Shelf:
         self.swaps += 1
 
 
-def open_shelf(store: Store, home: Path, name: str, threads: int) -> Shelf:
+def open_shelf(store: Store, home: Path, name: str, threads: int, settings: Serve) -> Shelf:
     """The champion of this name, warm. Raises InputError if there is none, IntegrityError if it is damaged."""
     version, folder = _champion(store, home, name)
-    served = _loaded(version, folder, threads)
-    return Shelf(store=store, home=home, name=name, threads=threads, current=served)
+    served = _loaded(version, folder, threads, settings)
+    return Shelf(store=store, home=home, name=name, threads=threads, settings=settings, current=served)
 
 
 def watch(act: Callable[[], None], stop: threading.Event) -> threading.Thread:
@@ -99,13 +106,24 @@ def _champion(store: Store, home: Path, name: str) -> tuple[Version, Path]:
     return (int(row["number"]), str(row["sha256"])), home / str(row["bundle"])
 
 
-def _loaded(version: Version, folder: Path, threads: int) -> Served:
+def _loaded(version: Version, folder: Path, threads: int, settings: Serve) -> Served:
     """Verified, loaded, and asked once, so that the first request does not pay for what is made on first use."""
     folder = folder / BUNDLE if (folder / BUNDLE).is_dir() else folder
-    bundle = loading.load(folder, threads=threads)
+    # Whoever writes texts has one thread that writes them all: it gets all cores.
+    bundle = loading.load(folder, threads=lambda task: threads if task.writes is None else None)
     _is_registered(bundle, version)
-    _warm(bundle)
-    return Served(bundle=bundle, version=version, since=time.time())
+    answers = _warm(bundle)
+    embeds = embedding.can(bundle, answers)
+    writer = _writer(bundle, settings)
+    return Served(bundle=bundle, version=version, since=time.time(), writer=writer, embeds=embeds)
+
+
+def _writer(bundle: Bundle, settings: Serve) -> Writer | None:
+    """What writes texts for this bundle, if its task writes any."""
+    if bundle.task.writes is None:
+        return None
+    pen = bundle.task.writes(bundle.run, bundle.features, bundle.state)
+    return vllm.Remote(pen, settings) if settings.engine == "vllm" else Own(engine=Engine(pen, settings))
 
 
 def _is_registered(bundle: Bundle, version: Version) -> None:
@@ -121,12 +139,13 @@ def _is_registered(bundle: Bundle, version: Version) -> None:
         )
 
 
-def _warm(bundle: Bundle) -> None:
+def _warm(bundle: Bundle) -> list[Any]:
     row: dict[str, Any] = bundle.example()
     try:
-        bundle.predict([row])
+        return bundle.predict([row])
     except InputError as error:  # a made-up row need not be a possible one
         logging.getLogger("feilun.serve").info("The example row was not answered: %s", error)
+        return []
 
 
 def _outside(error: Exception) -> str:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 
-def _body(properties: dict[str, Any], required: list[str], example: dict[str, Any]) -> dict[str, Any]:
+def body(properties: dict[str, Any], required: list[str], example: dict[str, Any]) -> dict[str, Any]:
+    """A JSON object with these and no other properties."""
     schema = {"type": "object", "additionalProperties": False, "properties": properties, "required": required}
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema, "example": example}}}}
 
 
 _ROW = {"type": "object", "description": "one value for every column of /v1/schema; null where it is not known"}
-PREDICT = _body(
+PREDICT = body(
     {
         "rows": {"type": "array", "items": _ROW, "description": "the rows to answer"},
         "row": {**_ROW, "description": "a single row, instead of rows"},
@@ -20,11 +21,12 @@ PREDICT = _body(
     [],
     {"rows": [{"column": "value"}]},
 )
-FEEDBACK = _body(
+FEEDBACK = body(
     {
         "id": {"type": "string", "description": "the id that came with the answer"},
         "answer": {"description": "what would have been right, in the form of the task's answers or its label"},
+        "thumb": {"enum": ["up", "down"], "description": "instead of an answer: whether it was good; the last counts"},
     },
-    ["id", "answer"],
+    ["id"],
     {"id": "00000001-0123456789abcdef01234567", "answer": "the right one"},
 )

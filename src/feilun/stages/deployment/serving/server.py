@@ -20,6 +20,7 @@ from feilun.stages.deployment.serving import access, models
 from feilun.stages.deployment.serving.app import Parts, application
 from feilun.stages.deployment.serving.counters import Counters
 from feilun.stages.deployment.serving.desk import THREADS, WORKERS, Desk
+from feilun.stages.deployment.serving.language import outgoing
 
 if TYPE_CHECKING:
     from feilun.core.protocols import Say
@@ -79,9 +80,10 @@ def _ready(
 ) -> Iterator[tuple[uvicorn.Server, socket.socket, str]]:
     """A server about to run: store and log open, champion warmed, port taken, champion followed."""
     with contextlib.ExitStack() as stack:
+        leaves = outgoing.of(settings)
         store = stack.enter_context(Store.open(home))
         needs_key = access.may_start(settings.host, store.keys())
-        shelf = models.open_shelf(store, home, name, THREADS)
+        shelf = models.open_shelf(store, home, name, THREADS, settings)
         listening = stack.enter_context(_bound(settings.host, settings.port))
         log = PredictionLog(home / name / "predictions")
         stack.callback(log.close)
@@ -93,6 +95,7 @@ def _ready(
             predicting=Desk(WORKERS, settings.queue, settings.timeout_s),
             correcting=Desk(CORRECTORS, settings.queue, settings.timeout_s),
             counters=Counters(),
+            outgoing=leaves,
         )
         stack.callback(parts.predicting.close)
         stack.callback(parts.correcting.close)

@@ -1,0 +1,176 @@
+"""Documents: every kind gives passages with their places; what cannot be read is named; no bomb gets through."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from papers import docx, page, pdf
+
+from feilun.core.errors import DataError, FeilunError
+from feilun.core.progress import Quiet
+from feilun.core.recipe import Data, Recipe
+from feilun.stages.data import library
+from feilun.stages.data.reading import formats, raw
+from feilun.stages.data.reading.documents import folder, passages, word_file
+from feilun.stages.data.reading.documents.sections import UnreadableError
+
+Row = tuple[str, str, str]
+
+
+def rows(path: Path, **data: str) -> list[Row]:
+    whole = formats.parts_of(path, Data(format="documents", **data))["train"](Data(**data), raw.Most())  # type: ignore[arg-type]
+    return [tuple(row.values()) for row in whole.table.to_pylist()]  # type: ignore[misc]
+
+
+def test_every_kind_of_document_gives_its_text_and_place(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("Open from nine.\n", "utf-8")
+    (tmp_path / "b.md").write_text(
+        "---\ntitle: x\n---\nBefore.\n\n# Returns\n\nTwo [weeks](http://x.y).\n\n## Fees\n\n```\n# no heading\n```\n"
+        "Free.\n\nShipping\n========\nThree days.\n",
+        "utf-8",
+    )
+    body = "<h1>Care</h1><p>Wash   at <b>30</b>&nbsp;degrees.<h2>Wool</h2><ul><li>By hand<li>Cold</ul>"
+    (tmp_path / "c.html").write_bytes(page("Shop", body))
+    docx(
+        tmp_path / "d.docx",
+        [("Title", "Terms"), ("heading 1", "Delivery"), ("", "We deliver & smile."), ("", "Daily.")],
+    )
+    (tmp_path / "中文").mkdir()
+    (tmp_path / "中文" / "退货.txt").write_bytes("七天内可以退货。".encode("gb18030"))
+    (tmp_path / ".hidden.txt").write_text("no", "utf-8")
+    (tmp_path / "e.xlsx").write_bytes(b"x")
+    pdf(tmp_path / "f.pdf", ["Page one says hello.", "", "Page three."])
+    assert rows(tmp_path) == [
+        ("a.txt", "", "Open from nine."),
+        ("b.md", "", "Before."),
+        ("b.md", "Returns", "Two weeks."),
+        ("b.md", "Returns > Fees", "```\n# no heading\n```\nFree."),
+        ("b.md", "Shipping", "Three days."),
+        ("c.html", "Care", "Wash at 30 degrees."),
+        ("c.html", "Care > Wool", "By hand\n\nCold"),
+        ("d.docx", "Terms > Delivery", "We deliver & smile.\n\nDaily."),
+        ("f.pdf", "page 1", "Page one says hello."),
+        ("f.pdf", "page 3", "Page three."),
+        ("中文/退货.txt", "", "七天内可以退货。"),
+    ]
+    assert folder.passages_of(tmp_path).notes == [
+        f"{tmp_path.name}: 1 files left aside, no documents by their names: .xlsx (1)."
+    ]
+    assert rows(tmp_path / "f.pdf") == [("f.pdf", "page 1", "Page one says hello."), ("f.pdf", "page 3", "Page three.")]
+
+
+def test_a_page_is_decoded_as_it_says(tmp_path: Path) -> None:
+    (tmp_path / "a.html").write_bytes(page("店", "<p>営業時間は九時からです。</p>", "shift_jis"))
+    (tmp_path / "b.html").write_bytes(page("店", "<p>退货需要七天。</p>", "gbk"))
+    (tmp_path / "c.html").write_bytes(b"<p>no title, wrong charset <meta charset=nonsense> \xc3\xa9</p>")
+    found = rows(tmp_path)
+    assert [row[1:] for row in found] == [
+        ("店", "営業時間は九時からです。"),
+        ("店", "退货需要七天。"),
+        ("", "no title, wrong charset é"),
+    ]
+
+
+def test_what_cannot_be_read_is_named_and_the_others_are_read(tmp_path: Path) -> None:
+    from pypdf import PdfWriter
+
+    (tmp_path / "good.txt").write_text("Here.", "utf-8")
+    (tmp_path / "empty.md").write_bytes(b"")
+    (tmp_path / "zeros.txt").write_bytes(b"\x00\x01\x02\x03" * 50)
+    pdf(tmp_path / "scan.pdf", ["", ""])
+    (tmp_path / "cut.pdf").write_bytes(pdf(tmp_path / "whole.pdf", ["x"]).read_bytes()[:60])
+    with PdfWriter(clone_from=tmp_path / "whole.pdf") as writer:
+        writer.encrypt("secret", algorithm="RC4-128")
+        writer.write(tmp_path / "locked.pdf")
+    (tmp_path / "locked.docx").write_bytes(b"\xd0\xcf\x11\xe0" + bytes(600))
+    (tmp_path / "cut.docx").write_bytes(docx(tmp_path / "whole.docx", [("", "y" * 500)]).read_bytes()[:200])
+    with zipfile.ZipFile(tmp_path / "other.docx", "w") as archive:
+        archive.writestr("x.txt", "x")
+    found = folder.passages_of(tmp_path)
+    assert [row[0] for row in found.rows] == ["good.txt", "whole.docx", "whole.pdf"]
+    said = dict(note.removeprefix("Not read: ").split(" ", 1) for note in found.notes)
+    words = {
+        "empty.md": "is empty",
+        "zeros.txt": "is no text",
+        "scan.pdf": "are pictures",
+        "cut.pdf": "is damaged",
+        "locked.pdf": "encrypted",
+        "locked.docx": "encrypted",
+        "cut.docx": "is damaged",
+        "other.docx": "no Word file",
+    }
+    assert set(said) == set(words)
+    assert all(word in said[name] for name, word in words.items()), said
+    for path in tmp_path.glob("*"):
+        if path.name not in ("locked.pdf", "empty.md"):
+            path.unlink()
+    with pytest.raises(FeilunError, match=r"has no document with text.*empty\.md is empty; locked\.pdf is encrypted"):
+        rows(tmp_path)
+
+
+def test_a_word_file_is_no_bomb(tmp_path: Path) -> None:
+    entities = '<!DOCTYPE d [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]>'
+    docx(tmp_path / "entities.docx", [("", "x")], before=entities)
+    with pytest.raises(UnreadableError, match="document type"):
+        word_file.read(tmp_path / "entities.docx")
+    with zipfile.ZipFile(tmp_path / "bomb.docx", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(word_file.BODY, b" " * (word_file.LARGEST_BYTES + 1))
+    assert (tmp_path / "bomb.docx").stat().st_size < 100_000
+    with pytest.raises(UnreadableError, match="unpacks to more than 64 MB"):
+        word_file.read(tmp_path / "bomb.docx")
+
+
+TEXTS = (
+    "Number {n} is short. The one after {n} is longer than that! Is {n} a question? ",
+    "第{n}句话很短。后面一句要长得多，因为里面有逗号{n}；对吧？“真的{n}！”",
+    "word{n} ",
+    "x{n}",
+    "A line {n}\nand {n} another\n\nA paragraph {n}. ",
+)
+
+
+@pytest.mark.parametrize("form", TEXTS)
+def test_passages_are_bounded_and_hold_everything(form: str) -> None:
+    text = "".join(form.format(n=number) for number in range(100, 400))
+    made = list(passages.cut(text, 200, 60))
+    assert all(0 < len(one) <= 200 for one in made)
+    place, end = 0, 0
+    for one in made:
+        place = text.index(one, place)
+        assert not text[end:place].strip()  # nothing between two but space
+        end = max(end, place + len(one))
+    assert not text[end:].strip()
+    if "." in text or "。" in text:
+        assert all(one[-1] in ".!?。；！？”" or (one[-1].isalnum() and "\n" in text) for one in made)
+        overlaps = sum(any(two.startswith(one[-size:]) for size in range(5, 61)) for one, two in pairwise(made))
+        assert overlaps > len(made) / 2
+
+
+def test_short_and_empty_texts() -> None:
+    assert list(passages.cut("  Hello.  ")) == ["Hello."]
+    assert list(passages.cut(" \n ")) == []
+
+
+def test_tables_of_passages_stand_beside_folders(tmp_path: Path) -> None:
+    """A passage that stands twice is one; rows of questions give their passages; a table without any is said."""
+    (tmp_path / "books").mkdir()
+    (tmp_path / "books" / "a.txt").write_text("Twice.", "utf-8")
+    rows_ = [
+        {"title": "Faq", "context": text, "question": "?"} for text in ("Once.", "Twice.", "Long one. " * 150, "Once.")
+    ]
+    (tmp_path / "faq.jsonl").write_text("\n".join(json.dumps(row) for row in rows_), "utf-8")
+    recipe = Recipe(task="question_answering", data=Data(documents=("books", "faq.jsonl")))
+    library.check(recipe, tmp_path)
+    found = library.read(recipe, tmp_path, Quiet())
+    assert found["document"][:3] == ["a.txt", "Faq", "Faq"] and found["passage"][:2] == ["Twice.", "Once."]
+    assert len(found["passage"]) > 3 and all(len(one) <= passages.LETTERS for one in found["passage"])
+    before = library.fingerprint(recipe, tmp_path)
+    (tmp_path / "books" / "b.txt").write_text("New.", "utf-8")
+    assert library.fingerprint(recipe, tmp_path) != before
+    (tmp_path / "faq.jsonl").write_text('{"question": "?"}\n{"question": "!"}\n', "utf-8")
+    with pytest.raises(DataError, match="no column of passages"):
+        library.read(recipe, tmp_path, Quiet())
