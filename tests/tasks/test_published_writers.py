@@ -133,13 +133,17 @@ def test_a_bundle_is_where_another_begins(tmp_path: Path) -> None:
             train={"epochs": 4, "learning_rate": 0.004, "optimizer": "adamw"},
         ),
     )
-    plain = {"train": {"epochs": 1, "learning_rate": 0.001, "optimizer": "adamw"}}
-    inputs = {"told": {"kind": "text", "context": 64}}  # fewer places than the book's model has
+    (tmp_path / "stories.jsonl").write_text(
+        "".join(json.dumps(row) + "\n" for row in text_generation.example(0)[:120]), encoding="utf-8"
+    )
+    plain: dict[str, Any] = {"train": {"epochs": 1, "learning_rate": 0.001, "optimizer": "adamw"}}
+    plain["data"] = {"source": "stories.jsonl"}
+    inputs = {"told": {"kind": "text", "context": 32}}  # fewer places than the book's model has, and than the texts
     whole = {"told": {**inputs["told"], "tokens": "characters"}}
     _, alone = judged(tmp_path, recipe(tmp_path, name="alone", model=small, inputs=whole, **plain))
     bundle = str(before.stages["deployment"] / "bundle")
     found, tuned = judged(tmp_path, recipe(tmp_path, name="tuned", model={"weights": bundle}, inputs=inputs, **plain))
-    assert found.model.options["width"] == 48 and found.inputs["told"].options["context"] == 64
+    assert found.model.options["width"] == 48 and found.inputs["told"].options["context"] == 32
     known = [
         json.loads((one["data"] / "features.json").read_text("utf-8"))["text"]["known"]
         for one in (tuned, before.stages)

@@ -16,7 +16,7 @@ from feilun.parts.engine.plan import Index, Learning
 from feilun.parts.engine.randomness import initialised
 from feilun.parts.engine.runner import TorchRunner
 from feilun.parts.engine.trained import batch
-from feilun.parts.features.words import WORD
+from feilun.parts.features.text import WORD
 from feilun.parts.ops.reading import LOWEST
 from feilun.tasks.question_answering import TASK
 

@@ -21,6 +21,7 @@ from feilun.parts.engine.plan import Index, Learning
 from feilun.parts.engine.randomness import initialised
 from feilun.parts.engine.runner import TorchRunner
 from feilun.parts.engine.trained import batch
+from feilun.parts.ops.next_token import OutOfBoundsError
 from feilun.stages.optimization import exporting
 from feilun.tasks.translation import TASK
 
@@ -160,15 +161,16 @@ def test_decoding_stops_each_row_at_its_own_end() -> None:
     assert [one["text"] for one in answers] == ["ab", "", "cccc"]
 
 
-@pytest.mark.parametrize("beams", [1, 3])
-def test_no_end_comes_before_the_least_length(made: Made, beams: int) -> None:
-    _, run = runners(made)
-    rows = {"english": ["we must see thirty dogs", "i can", None]}
-    for least, most in ((7, 9), (3, 3)):
-        answers = answer_rows(TASK, run, made.features, {}, rows, min_length=least, max_length=most, beams=beams)
-        assert all(least <= len(one["text"]) <= most for one in answers)
-    with pytest.raises(InputError, match="min_length"):
-        answer_rows(TASK, run, made.features, {}, rows, min_length=9, max_length=3)
+@pytest.mark.parametrize("beams", [1, 2])
+def test_no_end_comes_before_the_least_length(beams: int) -> None:
+    """By a runner that wants to end sooner."""
+    target = discover.feature("text", columns=("german",), tokens="characters", marks=True, known=tuple("abcde"))
+    inputs = {"source": np.zeros((3, 2), np.int64), "source_length": np.arange(3)}
+    run = Spelling([[4, 3, 3, 3], [3, 3, 3, 3], [6, 6, 6, 6]])
+    answers = TASK.answer(run, inputs, {"target": target}, {}, max_length=4, min_length=3, beams=beams)
+    assert [len(one["text"]) for one in answers] == [3, 3, 4]
+    with pytest.raises(OutOfBoundsError, match="min_length"):
+        TASK.answer(run, inputs, {"target": target}, {}, max_length=3, min_length=4)
 
 
 def test_a_tag_says_which_language_is_wanted() -> None:

@@ -95,7 +95,6 @@ def answer(
     state: State,
     *,
     max_length: int = 256,
-    min_length: int = 0,
     beams: int = 1,
     length_penalty: float = 1.0,
     seed: int = 0,
@@ -103,14 +102,15 @@ def answer(
 ) -> list[Json]:
     """Token by token until the end, or `max_length` tokens: the likeliest, drawn at random, or the best of `beams`.
 
-    No end is written before `min_length` tokens; of beams, `length_penalty` above 1 favours longer ones.
-
+    drawn: `min_length`, tokens before which no end is written, and how tokens are drawn, see `next_token.Drawing`.
+    Of beams, `length_penalty` above 1 favours longer ones.
     Each answer is `{text, confidence}`: confidence is the geometric mean of the tokens' probabilities. What is drawn
     for a text hangs on the seed and that text alone.  Raises OutOfBoundsError for options out of bounds.
     """
+    least: Any = drawn.pop("min_length", 0)
     drawing = next_token.Drawing(**drawn)
     longest = next_token.bounded("max_length", max_length, LONGEST)
-    least = next_token.bounded("min_length", min_length, longest) if min_length else 0
+    least = next_token.bounded("min_length", least, longest) if least != 0 else 0
     lengths = (least, longest)
     width = next_token.bounded("beams", beams, next_token.MOST_BEAMS)
     read = run("encoder", **inputs)

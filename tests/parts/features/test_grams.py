@@ -12,8 +12,8 @@ import pytest
 
 from feilun.core.errors import RecipeError
 from feilun.parts.features import grams
+from feilun.parts.features.text import ALONE
 from feilun.parts.features.text import FEATURE as Text
-from feilun.parts.features.words import ALONE
 
 ENGLISH = ["Excellent hotel, very clean", "terrible hotel!", "excellent food; very good", "Terrible food"] * 3
 CHINESE = ["房间很干净", "房间太小", "服务很好", "酒店 good 服务"] * 3
@@ -58,7 +58,7 @@ def test_nothing_crosses_from_one_text_to_the_next():
 
 def test_hashes_are_the_same_in_every_process_and_as_written():
     code = (
-        "from feilun.parts.features import grams; from feilun.parts.features.words import ALONE; "
+        "from feilun.parts.features import grams; from feilun.parts.features.text import ALONE; "
         "found = grams.find([grams.tidy('good hotel 房间')], ALONE); print(sorted(map(int, found.hashes)))"
     )
     found = grams.find([grams.tidy("good hotel 房间")], ALONE)

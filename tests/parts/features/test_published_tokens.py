@@ -13,6 +13,7 @@ import pytest
 from feilun.core.errors import DataError
 from feilun.parts.features import chat_template
 from feilun.parts.features.dialogue import Dialogue, plain, taught
+from feilun.parts.features.published_tokens import Published
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "tasks"))
 from published_folders import TEMPLATE, tokenizer
@@ -24,6 +25,7 @@ MESSAGES = [
     {"role": "user", "content": "Bye"},
     {"role": "assistant", "content": "Bye!"},
 ]
+WORDS = {"type": "WordLevel", "unk_token": "<unk>"}
 HARMLESS = [*MESSAGES[:1], {"role": "user", "content": "Hello"}, *MESSAGES[2:]]
 MARKED = (  # of which the first turns look otherwise when others follow
     "{% for m in messages %}{% if m.role == 'assistant' %}<|im_start|>assistant\n"
@@ -90,6 +92,16 @@ def test_question_and_answer_follow_the_template_too(tmp_path: Path) -> None:
     assert answer.decode(said) == "Hi"
     again = Dialogue(**json.loads(json.dumps(answer.to_json())))
     assert again.encode({"text": ["Hi"]})[0].tolist() == said.tolist() and again.file == "tokenizer.json"
+
+
+def test_pieces_write_the_bytes_of_their_texts(tmp_path: Path) -> None:
+    """For text that is held to a form; also of words with a mark for spaces and bytes as <0x0A>."""
+    feature = fitted(tmp_path)
+    whole = plain(feature.encode({"text": [HARMLESS]})[0]).tolist()
+    assert b"".join(feature.pieces.written[number] for number in whole).decode() == feature.decode(whole)
+    words = {"<unk>": 0, "\u2581the": 1, "<0x0A>": 2, "cat": 3}
+    made = Published(json.dumps({"version": "1.0", "added_tokens": [], "model": WORDS | {"vocab": words}}), "")
+    assert made.pieces({}) == [b"<unk>", b" the", b"\n", b"cat"]
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,13 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, GPT2Config, LlamaConfig, MistralConfig, Qwen2Config, Qwen3Config
 
-from feilun.core.errors import RecipeError
+from feilun.core.errors import InputError, RecipeError
+from feilun.core.progress import Quiet
+from feilun.core.recipe import Lora, Model
+from feilun.parts.engine import adapters
 from feilun.parts.models import decoder, published_decoders
 from feilun.parts.ops import step_graph
+from feilun.stages.training import start
 
 SYMBOLS, PLACES = 70, 64
 SIZES: dict[str, Any] = {
@@ -115,3 +119,45 @@ def test_names_decide_whose_weights_they_are(tmp_path: Path) -> None:
         assert published_decoders.is_decoder(load_file(tmp_path / name / "model.safetensors"))
     save_file({"encoder.layer.0.attention.self.query.weight": torch.zeros(2, 2)}, tmp_path / "other")
     assert not published_decoders.is_decoder(load_file(tmp_path / "other"))
+
+
+@pytest.mark.parametrize("name", ["gpt2", "qwen 3"])
+@pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning")
+def test_an_adapter_of_ours_is_one_of_the_original(tmp_path: Path, name: str) -> None:
+    """Where several matrices are one there or here, too."""
+    from peft import PeftModel
+
+    theirs, ours = published(tmp_path / "base", CASES[name]), read(tmp_path / "base")
+    made = adapters.inject({"main": ours}, Lora(rank=3, alpha=5))
+    for weight_name, weight in ours.named_parameters():
+        assert weight.requires_grad == (".lora_" in weight_name)
+        if weight.requires_grad:
+            weight.data.normal_(std=0.2)
+    adapters.merge(made, tmp_path)
+    folder = tmp_path / adapters.FOLDER
+    model = Model(name="decoder", weights="org/name", positions="rotary" if ours.sizes.rotary else "learned")
+    start.publish_adapter(folder, model)
+    adapted = PeftModel.from_pretrained(theirs, str(folder)).eval()
+    text = torch.randint(0, SYMBOLS, (2, 9))
+    with torch.no_grad():
+        assert torch.allclose(ours(text)["logits"], adapted(text).logits, atol=1e-4)
+        with adapted.disable_adapter():
+            assert not torch.allclose(ours(text)["logits"], adapted(text).logits, atol=1e-1)
+
+
+def test_parts_and_halves_of_numbers_are_read(tmp_path: Path) -> None:
+    """A model in several files and bfloat16; a part that is missing is named."""
+    theirs = published(tmp_path / "whole", CASES["llama"])
+    theirs.to(torch.bfloat16).save_pretrained(tmp_path / "parts", max_shard_size="8KB")
+    theirs = AutoModelForCausalLM.from_pretrained(tmp_path / "parts", dtype=torch.float32).eval()
+    assert not (tmp_path / "parts" / "model.safetensors").exists()
+    kept = start.keep(tmp_path / "parts", tmp_path / "kept")
+    ours = decoder.build(decoder.MODEL(**published_decoders.options(theirs.config.to_dict())), SYMBOLS, PLACES)
+    start.begin({"main": ours}, Model(weights="parts", weights_sha256=kept), {}, tmp_path / "kept", Quiet())
+    with torch.no_grad():
+        text = torch.randint(0, SYMBOLS, (2, 9))
+        assert torch.allclose(ours.eval()(text)["logits"], theirs(text).logits, atol=1e-4)
+    last = max((tmp_path / "parts").glob("model-*.safetensors"))
+    last.unlink()
+    with pytest.raises(InputError, match=last.name):
+        start.keep(tmp_path / "parts", tmp_path / "kept")

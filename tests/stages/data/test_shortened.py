@@ -22,9 +22,6 @@ class Heard(Quiet):
 
 
 @pytest.mark.parametrize("tokens", ["words", "characters"])
-WHOLE = {"words": 9, "characters": 17}
-
-
 def test_the_share_of_cut_texts_is_told(tmp_path: Path, tokens: str) -> None:
     """Of every four texts one has 9 words, one 6, which is just what is read."""
     with (tmp_path / "rows.csv").open("w", newline="", encoding="utf-8") as file:
@@ -49,5 +46,5 @@ def test_the_share_of_cut_texts_is_told(tmp_path: Path, tokens: str) -> None:
     [line] = [one for one in found.facts["cleaning"] if one["what"] == "cut texts"]
     train = found.facts["splits"]["train"]
     assert 0.1 < line["rows"] / train < 0.4
-    assert line["key"] == f"inputs.text.max_length: {WHOLE[tokens]}"
+    assert line["key"] == f"inputs.text.max_length: {9 if tokens == 'words' else 17}"
     assert any(line["key"] in said for said in say.lines)

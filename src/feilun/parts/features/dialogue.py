@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from itertools import chain
@@ -32,7 +31,6 @@ MARKS = {"system": SYSTEM, "user": USER, "assistant": ASSISTANT}
 FEATURES, TAKEN = "features.json", ("tokens", "tokenizer", "known", "template", "start", "ends")  # of a bundle
 BYTES = 256  # the pieces that byte-pair encoding starts from
 BETWEEN = "\n\n"  # columns of one question
-SPACE, BYTE = pieces.SPACE, re.compile(r"<0x([0-9A-F]{2})>")  # in pieces that are spelt by letters (Kudo 2018)
 STRANGE = "\ufffd"  # what a character reads as that training did not know
 
 
@@ -234,12 +232,13 @@ class Dialogue:
     @cached_property
     def pieces(self) -> Pieces:
         """The bytes that every token number writes, for text that is held to a form."""
+        if self.ends:
+            return Pieces(self._published.pieces(_bytes_of_letters()))
         if not self.tokenizer:
             return Pieces([b""] * FIRST + [letter.encode() for letter in self.known])
-        names = [self._bpe.id_to_token(number) or "" for number in range(self._bpe.get_vocab_size())]
-        marks = self._published.special if self.ends else {}
-        alphabet = {} if any(SPACE in name for name in names) else _bytes_of_letters()
-        return Pieces([b""] * self._first + [b"" if name in marks else _spelt(name, alphabet) for name in names])
+        alphabet = _bytes_of_letters()
+        names = (self._bpe.id_to_token(number) or "" for number in range(self._bpe.get_vocab_size()))
+        return Pieces([b""] * FIRST + [bytes(alphabet.get(letter, 0) for letter in name) for name in names])
 
     @cached_property
     def _bpe(self) -> Tokenizer:
@@ -275,14 +274,6 @@ def taught(tokens: np.ndarray) -> np.ndarray:
     if not len(tokens) or not opened[-1]:
         return np.arange(len(tokens)) > 0
     return np.concatenate([[False], (opened - np.cumsum(tokens == END))[:-1] > 0])
-
-
-def _spelt(name: str, alphabet: Mapping[str, int]) -> bytes:
-    """What a piece writes: bytes by this alphabet; without one letters, or a byte such as <0x0A>."""
-    if alphabet:
-        return bytes(alphabet.get(letter, 0) for letter in name)
-    byte = BYTE.fullmatch(name)
-    return bytes([int(byte[1], 16)]) if byte else name.replace(SPACE, " ").encode()
 
 
 def _bytes_of_letters() -> dict[str, int]:

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+from feilun.core.errors import DataError
+
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
@@ -58,6 +60,35 @@ def of_letters(kind: str, texts: Sequence[str], size: int, reserved: Sequence[st
         return _trained(tokenizer, texts, trainers.UnigramTrainer(**given, unk_token=UNKNOWN), len(reserved))
     made = _trained(tokenizer, texts, trainers.BpeTrainer(**given, limit_alphabet=len(alphabet)), len(reserved))
     return _word_pieces(made, texts, size, reserved) if kind == "wordpiece" else made
+
+
+def read(path: str, column: str) -> str:
+    """A tokenizer.json, as JSON. Raises DataError for any other file."""
+    from tokenizers import Tokenizer
+
+    try:
+        return str(Tokenizer.from_file(path).to_str())
+    except Exception as error:  # the library raises Exception itself
+        raise DataError(
+            f"{path} is no tokenizer of the tokenizers library: {error}. Give the tokenizer.json of the weights.",
+            where=f"inputs.{column}.file",
+            expected="tokenizer.json",
+            got=str(error)[:100],
+            fix="save the tokenizer again with save_pretrained",
+        ) from error
+
+
+def shortened(places: list[tuple[int, int]], most: int, special: Sequence[int]) -> list[tuple[int, int]]:
+    """At most so many, the published marks before and behind kept, as the tokenizer cuts."""
+    if len(places) <= most:
+        return places
+    after = next((place for place, one in enumerate(reversed(special)) if not one), 0)
+    return [*places[: most - after], *places[len(places) - after :]]
+
+
+def bare(places: list[tuple[int, int]], text: str) -> list[tuple[int, int]]:
+    """Without the space that many tokenizers count as the beginning of a word."""
+    return [(min(end, start + (text[start : start + 1] == " ")), end) for start, end in places]
 
 
 def _word_pieces(bpe: str, texts: Sequence[str], size: int, reserved: Sequence[str]) -> str:

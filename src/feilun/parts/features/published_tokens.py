@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from feilun.core.errors import DataError
-from feilun.parts.features import chat_template
+from feilun.parts.features import chat_template, pieces
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 GUARD = "\udc03"  # inside what a person wrote that reads like a mark; half of a letter, which no text has
+SPACE = "\u2581"
 TEMPLATE = "chat_template.jinja"
 
 
@@ -40,6 +41,13 @@ class Published:
         """The text; marks are left out."""
         return str(self.plain.decode(list(numbers), skip_special_tokens=True))
 
+    def pieces(self, alphabet: Mapping[str, int]) -> list[bytes]:
+        """The bytes that each number writes; none of a mark. alphabet: {letter: byte} of byte-level pieces."""
+        names = [self.plain.id_to_token(number) or "" for number in range(self.plain.get_vocab_size())]
+        special, level = set(self._special.values()), '"ByteLevel"' in self.plain.to_str()
+        spelled = (_spelled(name, alphabet if level else None) for name in names)
+        return [b"" if number in special else one for number, one in enumerate(spelled)]
+
     def dialogue(self, turns: Sequence[tuple[str, str]], ends: Sequence[int]) -> np.ndarray:
         """int32 (T,); what an assistant says, up to and with its end, is below 0, see `signed`."""
         guarded = [(role, self._guarded(said)) for role, said in turns]
@@ -59,7 +67,7 @@ class Published:
         return np.where(learnt, signed(numbers), numbers)
 
     def _guarded(self, text: str) -> str:
-        return self._marks.sub(lambda found: found[0][0] + GUARD + found[0][1:], text) if self.special else text
+        return self._marks.sub(lambda found: found[0][0] + GUARD + found[0][1:], text) if self._special else text
 
     def _encoded(self, text: str) -> list[tuple[int, int]]:
         """[(number, place of its first letter)] of a rendered dialogue: its marks are marks, guarded ones are text."""
@@ -68,8 +76,8 @@ class Published:
             return list(zip(whole.ids, (start for start, _ in whole.offsets), strict=True))
         found, start = list[tuple[int, int]](), 0
         for part in re.split(f"({self._marks.pattern})", text):
-            if part in self.special:
-                found.append((self.special[part], start))
+            if part in self._special:
+                found.append((self._special[part], start))
             elif part:
                 kept = [start + place for place, letter in enumerate(part) if letter != GUARD]
                 one = self.plain.encode(part.replace(GUARD, ""), add_special_tokens=False)
@@ -78,13 +86,21 @@ class Published:
         return found
 
     @cached_property
-    def special(self) -> dict[str, int]:
+    def _special(self) -> dict[str, int]:
         added = self.plain.get_added_tokens_decoder()
         return {one.content: number for number, one in added.items() if one.special and len(one.content) > 1}
 
     @cached_property
     def _marks(self) -> re.Pattern[str]:
-        return re.compile("|".join(map(re.escape, sorted(self.special, key=len, reverse=True))))
+        return re.compile("|".join(map(re.escape, sorted(self._special, key=len, reverse=True))))
+
+
+def _spelled(name: str, alphabet: Mapping[str, int] | None) -> bytes:
+    """A piece's bytes, be it of bytes, of words with a mark for spaces, or one byte as `<0x0A>`."""
+    if alphabet is not None and all(letter in alphabet for letter in name):
+        return bytes(alphabet[letter] for letter in name)
+    byte = re.fullmatch(r"<0x([0-9A-F]{2})>", name)
+    return bytes([int(byte[1], 16)]) if byte else name.replace(SPACE, " ").encode()
 
 
 def signed(numbers: np.ndarray) -> np.ndarray:
@@ -97,22 +113,12 @@ def read(path: Path, column: str, start: int, ends: Sequence[int]) -> dict[str, 
 
     ends: with what the template sets behind an assistant's turn in front, if that is a mark.
     """
-    from tokenizers import Tokenizer
-
-    try:
-        tokenizer = Tokenizer.from_file(str(path))
-    except Exception as error:  # the library raises Exception itself
-        raise DataError(
-            f"{path} is no tokenizer of the tokenizers library: {error}. Give the tokenizer.json of the weights.",
-            where=f"inputs.{column}.file",
-            expected="tokenizer.json",
-            got=str(error)[:100],
-            fix="save the tokenizer again with save_pretrained",
-        ) from error
+    whole = pieces.read(str(path), column)
+    tokenizer = _opened(whole)
     found = template_of(path.parent) or chat_template.PLAIN
     words = [str(tokenizer.id_to_token(number)) for number in (start, ends[0])]
     template = chat_template.prepared(found, *words)
-    made = {"tokenizer": str(tokenizer.to_str()), "template": template}
+    made = {"tokenizer": whole, "template": template}
     return {**made, "ends": tuple(dict.fromkeys([*_closing(Published(**made)), *ends]))}
 
 
@@ -140,7 +146,7 @@ def _closing(tokens: Published) -> list[int]:
     text = chat_template.rendered(tokens.template, [("user", "a"), ("assistant", said)], goes_on=False)
     behind = text.rpartition(said)[2]
     first = tokens.marked.encode(behind, add_special_tokens=False).ids[:1]
-    return [number for number in first if number in tokens.special.values()]
+    return [number for number in first if number in tokens._special.values()]
 
 
 def _opened(tokenizer: str) -> Tokenizer:

@@ -11,8 +11,7 @@ import numpy as np
 
 from feilun.core.task import Rows
 from feilun.parts.features import grams
-from feilun.parts.features.text import text_of
-from feilun.parts.features.words import ALONE, WORD
+from feilun.parts.features.text import ALONE, WORD, text_of
 from feilun.parts.ops.ragged import Ragged
 
 SHORTEST = 4  # letters of a word that may lose an s

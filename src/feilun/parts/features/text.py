@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,7 +16,6 @@ import numpy as np
 from feilun.core.errors import DataError, RecipeError
 from feilun.core.task import Rows
 from feilun.parts.features import grams, pieces
-from feilun.parts.features.words import ALONE, WORD, half_of, joined_of, suited
 from feilun.parts.ops import composed, missing
 from feilun.parts.ops.ragged import Ragged
 
@@ -25,7 +25,14 @@ if TYPE_CHECKING:
 PIECES = ("bpe", "wordpiece", "unigram")
 TOKENS = ("auto", "characters", "words", *PIECES, "grams", "file")
 PADDING, UNKNOWN, START, END = 0, 1, 2, 3
+# Scripts written without spaces: Han, kana, Thai, Lao, Khmer, Burmese. Each character is a word of its own.
+UNSPACED = (
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+)
+WORD = re.compile(rf"[{UNSPACED}]|[^\W{UNSPACED}]+|[^\w\s]")
+ALONE = re.compile(rf"[{UNSPACED}]")
 LONGEST_PIECE = 64  # letters on one base whose places are told apart
+SAMPLE = 2000  # texts looked at to choose between characters and words
 LENGTH, GRAMS_LENGTH = 256, 2000  # max_length where left out: of tokens, and for grams of characters
 VOCABULARY, GRAMS_VOCABULARY = 8000, 60_000
 TOKENIZER = "tokenizer.json"
@@ -64,15 +71,15 @@ class Text:
     learns_from: tuple[str, ...] = ()
     half: str = ""
     join: bool = False
-    tagged: bool = False
     known: tuple[str, ...] = ()  # fitted, for characters and words
     tokenizer: str = ""  # fitted, for pieces and file: the JSON of the tokenizers library
-    tags: tuple[str, ...] = ()  # fitted, where tagged
+    tagged: bool = False
+    tags: tuple[str, ...] = ()  # fitted
 
     def __post_init__(self) -> None:
         for name in ("columns", "missing", "learns_from", "known", "tags"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
-        object.__setattr__(self, "learns_from", self.learns_from or self._said)
+        object.__setattr__(self, "learns_from", self.learns_from or self._texts_of)
         if self.tokens not in TOKENS:
             raise RecipeError(
                 f"tokens {self.tokens!r} of {self.columns[0]} is not one of {', '.join(TOKENS)}.",
@@ -134,8 +141,8 @@ class Text:
         texts = [text for column in self.learns_from for text in self._texts(rows[column])]
         check_some(self.columns[0], texts)
         if self.file is not None:
-            return replace(self, tokenizer=_read_tokenizer(self.file, self.columns[0]), file=TOKENIZER)
-        chosen = replace(self, tokens=suited(texts) if self.tokens == "auto" else self.tokens)
+            return replace(self, tokenizer=pieces.read(self.file, self.columns[0]), file=TOKENIZER)
+        chosen = replace(self, tokens=_suited(texts) if self.tokens == "auto" else self.tokens)
         if chosen.tokens in PIECES:
             made = pieces.of_letters(chosen.tokens, texts, self.vocabulary, self._reserved)
             return replace(chosen, tokenizer=made)
@@ -163,26 +170,26 @@ class Text:
         values = np.fromiter(chain.from_iterable(tokens), np.int32, int(offsets[-1]))
         return Ragged(values, offsets)
 
-    def joined(self, rows: Rows) -> Sequence[Any]:
-        """The text of each row as it came, of several columns a line each; of a half the words in it."""
-        cells = rows[self.columns[0]]
-        if len(self._said) > 1:
-            columns = [[text_of(name, value) for value in rows[name]] for name in self._said]
-            cells = ["\n".join(filter(None, parts)) for parts in zip(*columns, strict=True)]
-        if self.half:
-            cells = [half_of(text_of(self.columns[0], value), self.half) for value in cells]
-        return cells
-
     def lengths(self, rows: Rows) -> list[int]:
         """How many tokens each text has as a whole, marks included; more than max_length are cut."""
         texts = self._texts(self.joined(rows))
         if self.tokenizer:
             self._bpe.no_truncation()
-            published = self.file is not None
-            encoded = self._bpe.encode_batch_fast(texts, add_special_tokens=published)
+            encoded = self._bpe.encode_batch_fast(texts, add_special_tokens=self.file is not None)
             return [len(one.ids) + 2 * self.marks for one in encoded]
         words = self.tokens == "words"
         return [len(WORD.findall(text) if words else text) + 2 * self.marks for text in texts]
+
+    def joined(self, rows: Rows) -> Sequence[Any]:
+        """The text of each row as it came, of several columns a line each; of a half the words in it."""
+        names = self._texts_of
+        cells = rows[names[0]]
+        if len(names) > 1:
+            columns = [[text_of(name, value) for value in rows[name]] for name in names]
+            cells = ["\n".join(filter(None, parts)) for parts in zip(*columns, strict=True)]
+        if self.half:
+            cells = [_half(text_of(names[0], value), self.half) for value in cells]
+        return cells
 
     def places(self, rows: Rows) -> list[np.ndarray]:
         """Per text int32 (T, 2): the letters of each of its tokens in the text as it came, [first, behind the last].
@@ -211,15 +218,11 @@ class Text:
             kept += [number] if number >= self._first else []
         if self.tokenizer:
             return str(self._bpe.decode(kept)).strip()
-        return joined_of([self.known[number - self._first] for number in kept], words=self.tokens == "words")
+        return _joined([self.known[number - self._first] for number in kept], words=self.tokens == "words")
 
     def to_json(self) -> dict[str, Any]:
         """Options and fitted state."""
         return asdict(self)
-
-    @property
-    def _said(self) -> tuple[str, ...]:
-        return self.columns[:-1] if self.tagged else self.columns
 
     @property
     def _reserved(self) -> list[str]:
@@ -228,6 +231,11 @@ class Text:
     @property
     def _first(self) -> int:
         return 4 if self.marks else 2
+
+    @property
+    def _texts_of(self) -> tuple[str, ...]:
+        """The columns of text."""
+        return self.columns[:-1] if self.tagged else self.columns
 
     @property
     def _without_tags(self) -> int:
@@ -296,8 +304,8 @@ class Text:
             self._bpe.no_truncation()
             published = self.file is not None
             encoded = self._bpe.encode_batch(list(texts), add_special_tokens=published)
-            kept = (_shortened(one.offsets, self.max_length, one.special_tokens_mask) for one in encoded)
-            return (_bare(places, text) for places, text in zip(kept, texts, strict=True))
+            kept = (pieces.shortened(one.offsets, self.max_length, one.special_tokens_mask) for one in encoded)
+            return (pieces.bare(places, text) for places, text in zip(kept, texts, strict=True))
         if self.tokens == "words":
             return ([match.span() for match in WORD.finditer(text)] for text in texts)
         return ([(place, place + 1) for place in range(min(len(text), self.max_length))] for text in texts)
@@ -355,29 +363,26 @@ def text_of(column: str, value: Any) -> str:
     )
 
 
-def _shortened(places: list[tuple[int, int]], most: int, special: Sequence[int]) -> list[tuple[int, int]]:
-    """At most so many, the published marks before and behind kept, as the tokenizer cuts."""
-    if len(places) <= most:
-        return places
-    after = next((place for place, one in enumerate(reversed(special)) if not one), 0)
-    return [*places[: most - after], *places[len(places) - after :]]
+def _half(text: str, which: str) -> str:
+    """The words before the middle one, or from it on; letters in scripts without spaces are words."""
+    words = [match.start() for match in WORD.finditer(text)]
+    middle = words[len(words) // 2] if len(words) > 1 else len(text)
+    return text[:middle] if which == "first" else text[middle:]
 
 
-def _bare(places: list[tuple[int, int]], text: str) -> list[tuple[int, int]]:
-    """Without the space that many tokenizers count as the beginning of a word."""
-    return [(min(end, start + (text[start : start + 1] == " ")), end) for start, end in places]
+def _suited(texts: Sequence[str]) -> str:
+    """Characters if more than a third of the letters belong to scripts without spaces."""
+    text = "".join(texts[:: max(1, len(texts) // SAMPLE)])
+    alone = len(ALONE.findall(text))
+    return "characters" if alone * 3 > sum(map(str.isalpha, text)) else "words"
 
 
-def _read_tokenizer(path: str, column: str) -> str:
-    from tokenizers import Tokenizer
-
-    try:
-        return str(Tokenizer.from_file(path).to_str())
-    except Exception as error:  # the library raises Exception itself
-        raise DataError(
-            f"{path} is no tokenizer of the tokenizers library: {error}. Give the tokenizer.json of the weights.",
-            where=f"inputs.{column}.file",
-            expected="tokenizer.json",
-            got=str(error)[:100],
-            fix="save the tokenizer again with save_pretrained",
-        ) from error
+def _joined(tokens: Sequence[str], *, words: bool) -> str:
+    """Words with spaces between them, but none around characters of unspaced scripts or before punctuation."""
+    if not words:
+        return "".join(tokens)
+    text = ""
+    for token in tokens:
+        close = not text or ALONE.match(token) or ALONE.match(text[-1]) or (len(token) == 1 and token in ".,;:!?%)")
+        text += token if close else f" {token}"
+    return text

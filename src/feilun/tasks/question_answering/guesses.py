@@ -11,7 +11,7 @@ from typing import Any
 
 from feilun.core.task import Json, Rows
 from feilun.parts.features.answers import checked
-from feilun.parts.features.words import WORD
+from feilun.parts.features.text import WORD
 
 SENTENCE_ENDS = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])|\n+")
 LONGEST = 5  # words of an answer

@@ -12,7 +12,7 @@ import pyarrow as pa
 from feilun.core.errors import DataError
 from feilun.core.recipe import Data
 from feilun.parts.delimited import encoding
-from feilun.parts.features.words import ALONE
+from feilun.parts.features.text import ALONE
 from feilun.stages.data.reading import raw
 
 TEXT, SPANS = "text", "spans"
