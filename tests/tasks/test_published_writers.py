@@ -155,8 +155,9 @@ def test_a_bundle_is_where_another_begins(tmp_path: Path) -> None:
     ]
     assert bits[0] < 0.8 * bits[1]
     named, _ = judged(
-        tmp_path, recipe(tmp_path, name="named", model={"weights": before.version}, inputs=inputs, **plain)
+        tmp_path, recipe(tmp_path, name="named", model={"weights": before.version}, inputs=whole, **plain)
     )
     assert named.inputs["told"].options["tokens"] == "file"
     with pytest.raises(RecipeError, match="asks for others"):
-        judged(tmp_path, recipe(tmp_path, model={"weights": bundle}, inputs=whole))
+        other = {"told": {"kind": "text", "tokens": "bpe"}}
+        judged(tmp_path, recipe(tmp_path, model={"weights": bundle}, inputs=other))

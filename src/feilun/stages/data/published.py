@@ -71,18 +71,20 @@ def like_bundle(recipe: Recipe, folder: Path) -> Recipe:
         return recipe
     said = recipe.model_dump(mode="json", exclude_unset=True)
     taken = {"tokens": "file", "file": str((folder / dialogue.FEATURES).resolve())}
-    taken |= {name: theirs[name] for name in ("context", "start", "ends") if theirs.get(name) is not None}
+    taken |= {name: theirs[name] for name in ("start", "ends") if theirs.get(name) is not None}
     for column, item in recipe.inputs.items():
-        for option in {"tokens", "vocabulary"} & set(item.options):
+        asked = item.options.get("tokens", "auto")
+        if asked not in ("auto", "file", theirs["tokens"]):
             raise RecipeError(
-                f"model.weights {recipe.model.weights} has its own tokens, which training goes on with; "
-                f"inputs.{column}.{option} asks for others. Leave {option} out.",
-                where=f"inputs.{column}.{option}",
-                expected="the tokens of the weights",
-                got=str(item.options[option]),
-                fix=f"leave {option} out",
+                f"model.weights {recipe.model.weights} has its own tokens ({theirs['tokens']}), which training goes on "
+                f"with; inputs.{column}.tokens asks for others. Leave tokens out.",
+                where=f"inputs.{column}.tokens",
+                expected=str(theirs["tokens"]),
+                got=str(asked),
+                fix="leave tokens out",
             )
-    inputs = {column: {**taken, **item.model_dump(mode="json")} for column, item in recipe.inputs.items()}
+    plain = {column: item.model_dump(mode="json") for column, item in recipe.inputs.items()}
+    inputs = {column: {"context": theirs["context"], **options, **taken} for column, options in plain.items()}
     model = {**_options(folder), **said["model"]}
     return Recipe.model_validate({**said, "inputs": inputs, "model": model})
 

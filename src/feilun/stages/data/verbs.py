@@ -123,7 +123,8 @@ def like_bundle(recipe: Recipe, folder: Path) -> Recipe:
     from feilun.stages.data import options, published
 
     filled = published.like_bundle(recipe, folder)
-    options.check(filled)
+    if filled is not recipe:
+        options.check(filled)
     return filled
 
 

@@ -101,6 +101,8 @@ def begin(networks: Mapping[str, nn.Module], model: Model, features: Mapping[str
     matched |= tables.fewer_places(networks, tensors)
     taken = transfer.take(networks, tensors, where=str(model.weights), called=called, tables=matched)
     say.line(taken.words(str(model.weights)))
+    if theirs and any(feature.kind == "dialogue" for feature in features.values()):
+        say.line(f"Tokens are those of {model.weights}.")
 
 
 def publish_adapter(folder: Path, model: Model) -> None:
