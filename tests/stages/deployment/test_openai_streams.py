@@ -22,7 +22,8 @@ from feilun.stages.deployment.serving import server
 
 CHAT = "/v1/chat/completions"
 USER = [{"role": "user", "content": "count"}]
-LONG = {"messages": USER, "temperature": 10, "seed": 2, "n": 8, "max_tokens": 4096}  # hundreds of tokens each
+FORM = {"type": "json_schema", "json_schema": {"name": "long", "schema": {"type": "string", "minLength": 3000}}}
+LONG = {"messages": USER, "temperature": 3, "seed": 2, "n": 8, "max_tokens": 4096, "response_format": FORM}
 
 
 @pytest.fixture(name="address")

@@ -42,7 +42,7 @@ def said(value: Json) -> str | Phrase:
     """One line: `yes (83 %)`, `dog × 2, cat`, `51,987`; an empty answer says so."""
     if isinstance(value, dict) and "nats" in value:
         return tell("{nats} nats a token", nats=f"{value['nats'] / max(1, value['tokens']):.2f}")
-    if isinstance(value, dict) and "place" in value:
+    if isinstance(value, dict) and "place" in value and "of" in value:
         return tell("place {place} of {count}", place=f"{value['place']:,}", count=f"{value['of']:,}")
     text = _said(value)
     return cut(text, LONGEST) if text else tell("nothing")

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from feilun.core.task import Row, Task
 
 DECISIONS = ("promote", "keep")
+SPELT = ("spans", "answers", "boxes", "dialogue")  # kinds of lists, which files of text hold as JSON
 
 
 def collect(home: Path, name: str, run_folder_of: Callable[[int], Path]) -> dict[str, Any]:
@@ -140,10 +141,11 @@ def _rows(recipe: Recipe, table: Table, fresh: list[dict[str, Any]]) -> tuple[li
     task = discover.task(str(recipe.task))
     identity = task.identity(recipe) if task.identity else tuple(recipe.inputs)
     rows, splits, left_out = [], [], {}
+    spelt = {column for feature in table.features.values() if feature.kind in SPELT for column in feature.columns}
     for entry in fresh:
         try:
             row = _sound(_learnt(task, entry, recipe))
-            stored = values.stored({**row, **_read(row, table), "_id": entry["id"]}, table.rows.features)
+            stored = values.stored({**row, **_read(row, table), "_id": entry["id"]}, table.rows.features, spelt)
             values.require_fit(stored, table.rows.features)
             for feature in table.features.values():  # such as a label that the champion does not know
                 feature.encode({column: [stored[column]] for column in feature.columns})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +16,15 @@ if TYPE_CHECKING:
     from feilun.core.task import Row
 
 
-def stored(row: Row, columns: Mapping[str, Any]) -> Row:
+def stored(row: Row, columns: Mapping[str, Any], spelt: Collection[str] = ()) -> Row:
     """The row with exactly these columns, each value in its column's type; absent columns become None.
 
-    columns: `datasets.Features`.  Raises DataError naming column and value if one does not fit.
+    columns: `datasets.Features`.  spelt: of them those whose lists are JSON where the column is text, such as spans
+    from a CoNLL file.  Raises DataError naming column and value if one does not fit.
     """
-    return {name: _value(name, row.get(name), getattr(kind, "dtype", "")) for name, kind in columns.items()}
+    kinds = {name: getattr(kind, "dtype", "") for name, kind in columns.items()}
+    plain = {name: _spelt(row.get(name), kinds[name]) if name in spelt else row.get(name) for name in columns}
+    return {name: _value(name, value, kinds[name]) for name, value in plain.items()}
 
 
 def require_fit(row: Row, columns: Any) -> None:
@@ -75,9 +78,11 @@ def _decoded(value: Any) -> bytes:
         raise ValueError(str(error)) from error
 
 
+def _spelt(value: Any, dtype: str) -> Any:
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) and "string" in dtype else value
+
+
 def _text(value: Any) -> str:
-    if isinstance(value, list | dict):  # such as spans, which a CSV or CoNLL file holds as JSON
-        return json.dumps(value, ensure_ascii=False)
     if not isinstance(value, bool | int | float):
         raise TypeError("neither text nor number")
     return str(value)
