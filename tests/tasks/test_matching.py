@@ -115,7 +115,7 @@ def test_duplicates_are_told_by_the_first_that_is_alike(pairs: Learnt) -> None:
     first = learn(recipe(LABELS), labelled(0))
     texts = list(first.state["texts"])
     said = first.answers(texts[0], texts[0].upper(), "🙂 entirely else", duplicates=0.999, top_k=0)
-    assert [one["duplicate_of"] for one in said] == [None, texts[0], None]  # none of itself
+    assert [one["duplicate_of"] for one in said] == [texts[0], texts[0], None]  # what is known is known
     with pytest.raises(InputError, match="cosine"):
         pairs.answers("a", duplicates=1.5)
     with pytest.raises(InputError, match="from 1 to 1000"):

@@ -82,3 +82,21 @@ def test_other_inputs_are_told() -> None:
     with pytest.raises(RecipeError, match="one input of kind text"):
         TASK.features(Recipe.model_validate(keys))
     assert discover.aliases("tasks")["ner"] == "token_classification"
+
+
+@pytest.mark.parametrize(
+    ("task", "target"),
+    [
+        ("token_classification", {"columns": ["spans"], "crff": True}),
+        ("token_classification", {"columns": ["spans"], "crf": "perhaps"}),
+        ("translation", {"columns": ["de"], "tokenz": "bpe"}),
+        ("translation", {"columns": ["de"], "vocabulary": True}),
+        ("matching", {"columns": ["other"], "kind": "text", "negativ": "x"}),
+        ("matching", {"columns": ["other"], "kind": "text", "temperature": 0}),
+        ("matching", {"columns": ["other"], "kind": "text", "negative": "other"}),
+    ],
+)
+def test_an_option_of_the_target_that_there_is_not_is_told(task: str, target: dict[str, Any]) -> None:
+    given = {"name": "t", "task": task, "inputs": {"text": "text"}, "target": target}
+    with pytest.raises(RecipeError, match="target"):
+        discover.task(task).features(Recipe.model_validate(given))

@@ -6,11 +6,13 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from feilun.core.errors import RecipeError
 from feilun.core.keys import Frozen
 from feilun.core.train import WITHOUT_EFFECT
 from feilun.core.train import Train as Train
 
 AUTO = "auto"  # the model that is chosen from a few by trying
+KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}  # of options, as people say it
 
 
 class Split(Frozen):
@@ -125,6 +127,31 @@ class Target(BaseModel):
     def options(self) -> dict[str, Any]:
         """Options of the task's target feature."""
         return dict(self.model_extra or {})
+
+    def known(self, **kinds: type | tuple[type, ...]) -> dict[str, Any]:
+        """The options, each of its kind; a task calls it with all that it knows. Raises RecipeError for others."""
+        for name, value in self.options.items():
+            if name not in kinds:
+                there = ", ".join(kinds)
+                raise RecipeError(
+                    f"target has no option {name!r} here. There are: {there}.",
+                    where=f"target.{name}",
+                    expected=there,
+                    got=name,
+                    fix="take one of these, or leave it out",
+                )
+            asked = kinds[name]
+            kind: tuple[type, ...] = asked if isinstance(asked, tuple) else (asked,)
+            if not isinstance(value, kind) or (isinstance(value, bool) and bool not in kind):
+                expected = " or ".join(KINDS.get(one, one.__name__) for one in kind)
+                raise RecipeError(
+                    f"target.{name} is {value!r}; expected {expected}.",
+                    where=f"target.{name}",
+                    expected=expected,
+                    got=repr(value)[:100],
+                    fix=f"leave {name} out, or give {expected}",
+                )
+        return self.options
 
 
 class Lora(Frozen):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -43,6 +44,24 @@ def features(recipe: Recipe) -> dict[str, Feature]:
     """
     columns = tuple(recipe.inputs)
     form, (passage, negative) = _form(recipe), _others(recipe)
+    if recipe.target is not None:
+        recipe.target.known(kind=str, negative=str, temperature=(int, float))
+    if not 0 < _said(recipe, "temperature", TEMPERATURE) < math.inf:
+        raise RecipeError(
+            f"target.temperature is {_said(recipe, 'temperature', TEMPERATURE)}; expected a number above 0.",
+            where="target.temperature",
+            expected="a number above 0",
+            got=str(_said(recipe, "temperature", TEMPERATURE)),
+            fix=f"temperature: {TEMPERATURE}, or leave it out",
+        )
+    if negative and negative == passage:
+        raise RecipeError(
+            f"target.negative names {negative}, which holds the passages that are right. Name a column of wrong ones.",
+            where="target.negative",
+            expected="a column of wrong passages",
+            got=negative,
+            fix="leave negative out",
+        )
     money.refuse(recipe, "the answers are lists")
     expression.refuse(recipe.evaluate.metrics, ("score", "chance"), "the answers are lists")
     options = {key: value for one in recipe.inputs.values() for key, value in one.options.items()}
@@ -131,7 +150,8 @@ def answer(
 
     top_k: so many, 0 for none.  embedding: also the text's vector, of length 1; scores are cosines of vectors.
     rerank: words in common count as much as vectors; scores are then sums of reciprocal ranks (Cormack et al. 2009).
-    duplicates: above 0 also `duplicate_of`, the first known text whose cosine is at least so much, or null.
+    duplicates: above 0 also `duplicate_of`, the first known text whose cosine is at least so much, or null; a
+    known text that has none before it is its own.
     """
     most = bounded("top_k", top_k, MOST) if top_k else 0
     if not 0 <= duplicates <= 1:
@@ -154,13 +174,6 @@ def answer(
         if most:
             said["matches"] = [_match(state, place, score) for place, score in list(ranked)[:most]]
     return answers
-
-
-def finish(row: Row, answer: Json, features: Features) -> Json:
-    """A text is no duplicate of itself."""
-    text: Any = features["text"]
-    own = text.joined({name: [row.get(name)] for name in text.columns})[0]
-    return {**answer, "duplicate_of": None} if own is not None and answer.get("duplicate_of") == own else answer
 
 
 def foretell(run: Runner, inputs: Mapping[str, np.ndarray], features: Features, state: State) -> list[Json]:
@@ -374,7 +387,6 @@ TASK = Task(
     settle=settle,
     answer=answer,
     options={"top_k": K, "embedding": False, "rerank": False, "duplicates": 0.0},
-    finish=finish,
     foretell=foretell,
     truth=truth,
     correct=correct,

@@ -33,6 +33,8 @@ LONGEST = 10  # words of a phrase that the dictionary knows
 def features(recipe: Recipe) -> dict[str, Feature]:
     """A text, where its tokens stand, and the spans to learn. Raises RecipeError for other inputs."""
     text, target = _columns(recipe)
+    if recipe.target is not None:
+        recipe.target.known(crf=bool)
     money.refuse(recipe, "the answers are spans")
     expression.refuse(recipe.evaluate.metrics, ("score", "chance"), "the answers are lists of spans")
     options = {"lowercase": False, "tokens": "words", **recipe.inputs[text].options}

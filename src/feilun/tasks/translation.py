@@ -35,7 +35,8 @@ def features(recipe: Recipe) -> dict[str, Feature]:
     target = _target(recipe)
     money.refuse(recipe, "the answers are texts")
     expression.refuse(recipe.evaluate.metrics, ("chance",), "there is no positive class")
-    wanted = {"tokens": "characters", "lowercase": False, **(recipe.target.options if recipe.target else {})}
+    known = {"tokens": str, "vocabulary": int, "max_length": int, "lowercase": bool}
+    wanted = {"tokens": "characters", "lowercase": False, **(recipe.target.known(**known) if recipe.target else {})}
     return {
         "source": discover.feature("text", columns=columns, tagged=len(columns) > 1, **options),
         "target": discover.feature("text", columns=(target,), **wanted, marks=True),
@@ -113,11 +114,19 @@ def answer(
     least = next_token.bounded("min_length", least, longest) if least != 0 else 0
     lengths = (least, longest)
     width = next_token.bounded("beams", beams, next_token.MOST_BEAMS)
+    penalty = next_token.within("length_penalty", length_penalty)
     read = run("encoder", **inputs)
     going = {"memory": read["memory"], "source_length": inputs["source_length"]}
     if width > 1:
         written = [
-            _searched(run, read["state"][row : row + 1], _part(going, [row]), width, lengths, length_penalty)
+            _searched(
+                run,
+                read["state"][row : row + 1],
+                _part(going, [row]),
+                width,
+                lengths,
+                penalty,
+            )
             for row in range(len(read["state"]))
         ]
     else:

@@ -61,6 +61,18 @@ def test_the_client_parses_what_it_asked_for(client: openai.OpenAI, temperature:
         assert stream.get_final_completion().choices[0].message.parsed == made.choices[0].message.parsed
 
 
+@pytest.mark.parametrize("tokens", [24, 40, 80])
+def test_the_last_token_is_there_where_the_text_ends_for_want_of_room(client: openai.OpenAI, tokens: int) -> None:
+    shape = {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]}
+    form: Any = {"type": "json_schema", "json_schema": {"name": "x", "schema": shape}}
+    for seed in range(6):
+        asked = {**ASKED, "response_format": form, "max_tokens": tokens, "temperature": 1.5, "seed": seed}
+        [choice] = client.chat.completions.create(**asked).choices
+        assert choice.finish_reason == "stop" and json.loads(choice.message.content or "").keys() == {"a"}
+        streamed = client.chat.completions.create(**asked, stream=True)
+        assert "".join(one.choices[0].delta.content or "" for one in streamed) == choice.message.content
+
+
 def test_any_object_and_a_beginning_where_there_is_no_room(client: openai.OpenAI) -> None:
     form: Any = {"type": "json_object"}
     said = client.chat.completions.create(**ASKED, response_format=form, temperature=2, seed=3)

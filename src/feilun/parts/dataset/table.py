@@ -119,9 +119,7 @@ def _written(
     manifest.write_json(folder / "columns.json", profile)
     table = rows.with_format("arrow")[:]
     fitted = {
-        name: feature
-        if feature.fitted
-        else feature.fit(Taken(table, getattr(feature, "learns_from", feature.columns), _learnt_from(feature, splits)))
+        name: feature if feature.fitted else feature.fit(Taken(table, _read_by(feature), _learnt_from(feature, splits)))
         for name, feature in features.items()
     }
     state = {name: {"kind": feature.kind, **feature.to_json()} for name, feature in fitted.items()}
@@ -130,6 +128,11 @@ def _written(
     for name, feature in fitted.items():
         _encode(folder / "arrays", name, feature, table)
     return fitted
+
+
+def _read_by(feature: Any) -> tuple[str, ...]:
+    """The columns that it is fitted on: its own, and those that it learns from besides."""
+    return tuple(dict.fromkeys([*getattr(feature, "learns_from", ()), *feature.columns]))
 
 
 def load_rows(folder: Path) -> Dataset:

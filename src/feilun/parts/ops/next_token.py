@@ -13,6 +13,7 @@ BOUNDS = {
     "repetition_penalty": (0.1, 10.0),
     "presence_penalty": (-2.0, 2.0),
     "frequency_penalty": (-2.0, 2.0),
+    "length_penalty": (0.0, 10.0),
 }
 MOST_BEAMS = 32
 SORTED_FIRST = 64  # tokens that are put in order before more are asked for
@@ -40,10 +41,9 @@ class Drawing:
     frequency_penalty: float = 0.0  # the same, as often as each was written
 
     def __post_init__(self) -> None:
-        for name, (least, most) in BOUNDS.items():
-            given = getattr(self, name)
-            if isinstance(given, bool) or not isinstance(given, int | float) or not least <= given <= most:
-                raise OutOfBoundsError(name, f"a number from {least:g} to {most:g}", given)
+        for name in BOUNDS:
+            if name in self.__dataclass_fields__:
+                within(name, getattr(self, name))
         if isinstance(self.top_k, bool) or not isinstance(self.top_k, int) or self.top_k < 0:
             raise OutOfBoundsError("top_k", "a whole number, 0 or more", self.top_k)
 
@@ -117,6 +117,14 @@ def beams(
         sums = np.array([value for _, _, value in going])
         logs = log_softmax(step(tokens, sources))
     return best, best_mean
+
+
+def within(name: str, given: object) -> float:
+    """A number within BOUNDS. Raises OutOfBoundsError for anything else."""
+    least, most = BOUNDS[name]
+    if isinstance(given, bool) or not isinstance(given, int | float) or not least <= given <= most:
+        raise OutOfBoundsError(name, f"a number from {least:g} to {most:g}", given)
+    return float(given)
 
 
 def bounded(name: str, given: object, most: int) -> int:

@@ -39,6 +39,7 @@ def features(recipe: Recipe) -> dict[str, Feature]:
     With `data.documents` the passage is there in training alone, and the question's terms are what finds it.
     """
     asked, told, target = _columns(recipe)
+    _target(recipe)
     money.refuse(recipe, "the answers are texts")
     expression.refuse(recipe.evaluate.metrics, ("score", "chance"), "the answers are texts")
     options = {"learns_from": (asked, told), **_options(recipe)}

@@ -65,7 +65,8 @@ class Text:
     choice: int
     telling: Telling
     row: Row | None = None  # once it has a slot
-    noted: int = 0  # of the row's notes, told
+    heard: int = 0  # of the row's tokens
+    noted: int = 0  # of its notes, told
 
 
 class Engine:
@@ -165,7 +166,8 @@ class Engine:
             self._forget(text.job)
             self._deliver(text.job, answering.refused(row.problem))
             return
-        new = "" if row.ended else telling.add(row.tokens[-1])
+        new = "".join(telling.add(token) for token in row.tokens[text.heard :])  # an end is none of the tokens
+        text.heard = len(row.tokens)
         is_full = len(row.tokens) >= row.wish.longest
         finish = STOP if row.ended or telling.stopped else LENGTH if is_full else None
         if finish:
