@@ -307,7 +307,7 @@ def with_weights(recipe: Recipe, home: Path, base: Path) -> Recipe:
         try:
             path = bundle_folder(reading.expand(thing), home, base)
         except InputError as error:
-            said = f"model.weights: {thing!r} is no file or folder of weights, and no version either. {error}"
+            said = f"model.weights: {thing!r} is no folder of weights, version, or hub name (org/name). {error}"
             raise InputError(said, where="model.weights", got=thing, fix=error.fix) from error
         recipe = call("data", "like_bundle", recipe, path)
     model = recipe.model.model_dump(mode="json")

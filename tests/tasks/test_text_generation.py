@@ -232,3 +232,19 @@ def test_inputs_that_are_no_texts_are_told() -> None:
     with pytest.raises(RecipeError, match="decoder"):
         TASK.build(plain().but(model={"name": "mlp"}), fitted(plain()))
     assert isinstance(fitted(plain())["text"].encode(ROWS), Ragged) and text_generation.TASK is TASK
+
+
+def test_of_a_prompt_without_end_a_server_reads_the_end_alone() -> None:
+    recipe, rows = chatting(), {"chat": CHATS}
+    features = {name: feature.fit(rows) for name, feature in TASK.features(recipe).items()}
+    state = {"layers": 1, "groups": 2, "head": 8}
+    assert TASK.writes is not None
+    pen = TASK.writes(lambda *_, **__: {}, features, state)
+    long = pen.prompt(pen.row([("user", "who sat " * 100_000)]))
+    short = pen.prompt(pen.row([("user", "who sat " * 100)]))
+    assert len(long) < 3_000 and long[-8:] == short[-8:]
+
+
+def test_a_correction_without_end_is_refused() -> None:
+    with pytest.raises(DataError, match="at most 100,000"):
+        TASK.correct({"ask": "a"}, "x" * 100_001, asking())

@@ -133,6 +133,9 @@ def test_a_missing_source_and_a_short_limit_are_answered(made: Made) -> None:
     rows = {"english": [None, "", "we must see thirty dogs"]}
     answers = answer_rows(TASK, run, made.features, {}, rows, max_length=3)
     assert all(len(one["text"]) <= 3 for one in answers)
+    assert [one["text"] for one in answers[:2]] == ["", ""]
+    with pytest.raises(InputError, match="length_penalty"):
+        answer_rows(TASK, run, made.features, {}, rows, beams=2, length_penalty=1e308)
 
 
 class Spelling:

@@ -174,3 +174,13 @@ def test_tables_of_passages_stand_beside_folders(tmp_path: Path) -> None:
     (tmp_path / "faq.jsonl").write_text('{"question": "?"}\n{"question": "!"}\n', "utf-8")
     with pytest.raises(DataError, match="no column of passages"):
         library.read(recipe, tmp_path, Quiet())
+
+
+def test_a_link_out_of_the_folder_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "secret.txt").write_text("The password is swordfish.", encoding="utf-8")
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "real.txt").write_text("Refunds take seven days.", encoding="utf-8")
+    (tmp_path / "docs" / "link.txt").symlink_to(tmp_path / "secret.txt")
+    found = folder.passages_of(tmp_path / "docs")
+    assert [name for name, _, _ in found.rows] == ["real.txt"]
+    assert any("link.txt is a link out of the folder" in note for note in found.notes)

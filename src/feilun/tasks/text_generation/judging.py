@@ -17,6 +17,8 @@ from feilun.tasks.text_generation.columns import columns_of, preference_of, role
 if TYPE_CHECKING:
     from feilun.core.recipe import Recipe
 
+LONGEST = 100_000  # letters of a correction: a single one must not take the whole lap
+
 
 def truth(row: Row, recipe: Recipe) -> Json:
     """The text that was to be foretold."""
@@ -35,6 +37,14 @@ def correct(row: Row, feedback: Json, recipe: Recipe) -> Row:
             expected="a text",
             got=repr(feedback)[:100],
             fix="send the whole text",
+        )
+    if len(said) > LONGEST:
+        raise DataError(
+            f"The correction has {len(said):,} letters; at most {LONGEST:,} are learnt from one.",
+            where="correction",
+            expected=f"at most {LONGEST:,} letters",
+            got=f"{len(said):,} letters",
+            fix="send the answer alone",
         )
     asked, target = columns_of(recipe)
     if target is not None:

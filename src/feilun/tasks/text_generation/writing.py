@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from feilun.core.protocols import Runner
     from feilun.core.task import Features
 
+LETTERS = 128  # of the longest token, as people write
 AT_ONCE = 32  # windows whose likelihood is read together
 
 
@@ -74,7 +75,9 @@ def pen(run: Runner, features: Features, state: State) -> continuing.Pen:
     text: Any = features["text"]
 
     def prompt(row: Mapping[str, Any]) -> list[int]:
-        tokens: list[int] = dialogue.plain(text.encode({column: [row[column]] for column in text.columns})[0]).tolist()
+        most = LETTERS * (text.context + 1)  # letters that may matter: of a longer text only the last tokens are seen
+        read = {column: [_last(row[column], most)] for column in text.columns}
+        tokens: list[int] = dialogue.plain(text.encode(read)[0]).tolist()
         return tokens
 
     return continuing.Pen(
@@ -131,6 +134,15 @@ def _summed(
         for (row, _, counts), own in zip(some, nats, strict=True):
             found[row] += own[counts[1:]].sum(), counts[1:].sum()
     return found
+
+
+def _last(value: Any, most: int) -> Any:
+    """So many letters at the end of a text, or of everything that was said in a dialogue."""
+    if isinstance(value, str):
+        return value[-most:]
+    if not isinstance(value, list):
+        return value
+    return [{**one, "content": one["content"][-most:]} if isinstance(one.get("content"), str) else one for one in value]
 
 
 def _row(text: Any, asked: str | Sequence[tuple[str, str]]) -> Row:

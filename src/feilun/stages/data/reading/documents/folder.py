@@ -70,6 +70,9 @@ def passages_of(path: Path, code: str | None = None) -> Found:
     unread = []
     for file in known:
         name = file.name if path.is_file() else file.relative_to(path).as_posix()
+        if not path.is_file() and not file.resolve().is_relative_to(path.resolve()):
+            unread.append(f"{name} is a link out of the folder")
+            continue
         try:
             sections = _sections(file, code)
         except UnreadableError as error:
