@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from pathlib import Path
 
 import pytest
@@ -48,3 +49,25 @@ def test_the_share_of_cut_texts_is_told(tmp_path: Path, tokens: str) -> None:
     assert 0.1 < line["rows"] / train < 0.4
     assert line["key"] == f"inputs.text.max_length: {9 if tokens == 'words' else 17}"
     assert any(line["key"] in said for said in say.lines)
+
+
+def test_pairs_that_do_not_fit_are_told(tmp_path: Path) -> None:
+    pairs = [{"ask": f"how {n}", "good": "yes " * (1 + n % 10), "bad": "no"} for n in range(60)]
+    (tmp_path / "pairs.jsonl").write_text("\n".join(map(json.dumps, pairs)), encoding="utf-8")
+    recipe = Recipe.model_validate(
+        {
+            "name": "pairs",
+            "task": "text_generation",
+            "data": {"source": "pairs.jsonl", "near": "ignore"},
+            "inputs": {"ask": {"kind": "text", "tokens": "characters", "context": 32}},
+            "target": {"columns": ["good"], "rejected": "bad"},
+        }
+    )
+    say = Heard()
+    whole = lifecycle.call("data", "resolve", recipe, base=tmp_path)
+    made, _ = lifecycle.make_stages(whole, ("data",), tmp_path / "p" / "1", lifecycle.Given(base=tmp_path, say=say))
+    found = manifest.read(made["data"])
+    assert found is not None
+    [line] = [one for one in found.facts["cleaning"] if one["what"] == "cut pairs"]
+    assert 0.3 < line["rows"] / found.facts["splits"]["train"] < 0.7 and line["key"].startswith("inputs.ask.context: ")
+    assert any("the question loses its beginning" in one for one in say.lines)

@@ -42,13 +42,6 @@ def examples(arrays: Mapping[str, Any], context: int, beta: float) -> tuple[dict
     return {**sides, "beta": np.full(len(rows), beta, np.float32)}, np.array(rows, np.int64)
 
 
-def cut(arrays: Mapping[str, Any], context: int) -> int:
-    """How many of these rows lose tokens in `examples`."""
-    asked = np.diff(arrays["text"].offsets)
-    answered = np.maximum(np.diff(arrays["answer"].offsets), np.diff(arrays["rejected"].offsets))
-    return int((asked + answered > context + 1).sum())
-
-
 def loss(networks: Mapping[str, Callable[..., Any]], batch: Mapping[str, Tensor], player: str, of_token: Any) -> Tensor:
     """See `preference.loss`."""
     from feilun.parts.models import preference

@@ -14,8 +14,9 @@ LOOKED_AT = 500  # texts as long as may be, of which it is counted how many were
 
 
 def find(table: dataset.Table) -> list[Line]:
-    """A line for each text feature that cuts training rows."""
-    return [made for feature in table.features.values() if feature.kind == "text" for made in _of(table, feature)]
+    """A line for each text feature that cuts training rows, and for pairs of answers that do not fit the context."""
+    cut = [made for feature in table.features.values() if feature.kind == "text" for made in _of(table, feature)]
+    return [*cut, *_pairs(table)]
 
 
 def _of(table: dataset.Table, feature: Any) -> list[Line]:
@@ -36,9 +37,27 @@ def _of(table: dataset.Table, feature: Any) -> list[Line]:
     return [line("cut texts", rows, "the end is left out", why, column=column, key=_key(table, column, lengths))]
 
 
+def _pairs(table: dataset.Table) -> list[Line]:
+    """Of preferences: question and answer are one window, of which the question loses its beginning first."""
+    asked: Any = table.features.get("text")
+    if not {"answer", "rejected"} <= table.features.keys() or asked is None or asked.kind != "dialogue":
+        return []
+    train = table.index("train")
+    counts = {name: np.diff(table.arrays[name].offsets)[train] for name in ("text", "answer", "rejected")}
+    lengths = counts["text"] + np.maximum(counts["answer"], counts["rejected"])
+    rows = int((lengths > asked.context + 1).sum())
+    if not rows:
+        return []
+    share = f"{rows / len(train):.1%}".replace("%", " %")
+    why = f"{share} of the training pairs have more than {asked.context} tokens, up to {lengths.max():,}"
+    column = asked.columns[0]
+    key = f"inputs.{column}.context: {int(lengths.max())}"
+    return [line("cut pairs", rows, "the question loses its beginning", why, column=column, key=key)]
+
+
 def said(lines: list[Line]) -> list[str]:
     """The same for the terminal."""
-    return [f"{one['column']}: {one['why']}; the end is left out. Change it with {one['key']}." for one in lines]
+    return [f"{one['column']}: {one['why']}; {one['done']}. Change it with {one['key']}." for one in lines]
 
 
 def _key(table: dataset.Table, column: str, lengths: np.ndarray) -> str:
