@@ -17,15 +17,18 @@ MOST_KEYS = 200  # an object with more keys is no record
 DEPTH = 3  # objects within objects
 
 
-def flattened(table: pa.Table, where: str, whole: Collection[str] = ()) -> tuple[pa.Table, list[str]]:
+def flattened(
+    table: pa.Table, where: str, whole: Collection[str] = (), targets: Collection[str] = ()
+) -> tuple[pa.Table, list[str]]:
     """Objects (JSON text or Arrow structs) as columns `column.key`; JSON lists of texts as Arrow lists; notes.
 
-    whole: columns that the recipe names as they are.
+    whole: columns that the recipe names as they are.  targets: of these only lists are read.
     """
     columns: dict[str, pa.ChunkedArray] = {}
     notes = []
     for name, column in zip(table.column_names, table.columns, strict=True):
         made = {name: column} if name in whole else _apart(name, parsed(column), DEPTH)
+        made = {name: column} if name in targets and list(made) != [name] else made
         columns |= made
         if list(made) != [name]:
             shown = ", ".join(list(made)[:5]) + (", ..." if len(made) > 5 else "")

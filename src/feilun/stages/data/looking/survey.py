@@ -51,9 +51,7 @@ def take(recipe: Recipe, base: Path, frame: Any = None) -> Survey:
 def prepared(recipe: Recipe, whole: raw.Raw) -> raw.Raw:
     """The rows as columns that can be looked at: stripped, objects flattened, units taken off, windows added."""
     table = clean.strip(whole.table, recipe.data.missing)
-    table, notes = shapes.flattened(
-        table, whole.name, [*recipe.inputs, *(recipe.target.columns if recipe.target else ())]
-    )
+    table, notes = shapes.flattened(table, whole.name, recipe.inputs, recipe.target.columns if recipe.target else ())
     if notes:
         table = clean.strip(table, recipe.data.missing)
     kinds_said = {name: column.kind for name, column in recipe.inputs.items()}
