@@ -100,6 +100,12 @@ def measured(size: str, streams: int, runs: int) -> dict[str, Any]:
     return {**made, "met": made["met"] and same == 1 and runs >= 5}
 
 
+def shown(one: dict[str, Any]) -> str:
+    """A line of the result, for people."""
+    figures = f"{one['ours']} {one['peer']} x{one['ratio_median']}, null {one['null_ratio']}, met {one['met']}"
+    return f"{one['claim']}\n  {figures}"
+
+
 def main(arguments: list[str]) -> int:
     """Print the table and write benchmarks/results/generation.json."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
@@ -108,8 +114,7 @@ def main(arguments: list[str]) -> int:
     told = parser.parse_args(arguments)
     lines = [measured(size, streams, told.runs) for size in told.sizes for streams in STREAMS]
     for one in lines:
-        figures = f"{one['ours']} {one['peer']} x{one['ratio_median']}, null {one['null_ratio']}, met {one['met']}"
-        print(f"{one['claim']}\n  {figures}, the same texts {one['same_texts']:.0%}")
+        print(f"{shown(one)}, the same texts {one['same_texts']:.0%}")
     record.write("generation", lines, keep=True)
     return record.status(lines)
 

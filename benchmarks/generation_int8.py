@@ -69,8 +69,7 @@ def main(arguments: list[str]) -> int:
             print(f"perplexity {exact:.3f}, int8 {near:.3f}")
         lines += [measured(size, streams, told.runs, worse) for streams in generation.STREAMS]
     for one in lines:
-        figures = f"{one['ours']} {one['peer']} x{one['ratio_median']}, null {one['null_ratio']}, met {one['met']}"
-        print(f"{one['claim']}\n  {figures}")
+        print(generation.shown(one))
     record.write("generation_int8", lines, keep=True)
     return record.status(lines)
 

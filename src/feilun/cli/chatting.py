@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -83,8 +84,8 @@ def chat(
     named = {"temperature": temperature, "seed": seed, "max_length": max_length}
     asked = {**options_of(options), **{name: value for name, value in named.items() if value is not None}}
     talk = lifecycle.call("deployment", "talk", lifecycle.bundle_folder(thing, context.home), asked)
-    with contextlib.suppress(AttributeError, ValueError):  # where the system speaks ASCII, or a Windows code page
-        sys.stdin.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]
+    if isinstance(sys.stdin, io.TextIOWrapper):  # whatever the system speaks, such as ASCII or a Windows code page
+        sys.stdin.reconfigure(encoding="utf-8", errors="strict")
     if system and talk.form != "chat":
         raise DataError(
             f"{talk.called} was taught no dialogues, and takes no system message. Leave --system out.",
@@ -115,7 +116,9 @@ def _lines(at_desk: bool) -> Iterator[str]:
     """What is typed, a line at a time, until it ends."""
     if at_desk:
         with contextlib.suppress(ImportError):
-            import readline  # noqa: F401  (lines can be edited and called back)
+            import readline
+
+            readline.set_auto_history(True)  # lines can be edited and called back
     while True:
         try:
             line = input("> ") if at_desk else sys.stdin.readline()
@@ -123,6 +126,14 @@ def _lines(at_desk: bool) -> Iterator[str]:
             if at_desk:
                 print(flush=True)
             return
+        except UnicodeDecodeError as error:
+            raise DataError(
+                f"What was typed is no UTF-8: {error}. Send text in UTF-8.",
+                where="standard input",
+                expected="UTF-8",
+                got=str(error)[:100],
+                fix="iconv -t UTF-8",
+            ) from error
         if not at_desk and not line:
             return
         if line.strip():

@@ -162,3 +162,9 @@ def test_a_reader_who_went_away_ends_it_quietly(bundles: dict[str, Path]) -> Non
     process.stdin.close()
     assert process.wait(timeout=60) == 130 and process.stderr.read() == b""
     process.stderr.close()
+
+
+def test_what_is_no_utf_8_is_told(bundles: dict[str, Path]) -> None:
+    words = [sys.executable, "-m", "feilun.cli.main", "chat", str(bundles["chat"])]
+    made = subprocess.run(words, input="café\n".encode("latin-1"), capture_output=True, timeout=60)
+    assert made.returncode == 2 and b"no UTF-8" in made.stderr and b"Traceback" not in made.stderr

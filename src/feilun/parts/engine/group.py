@@ -108,7 +108,8 @@ class Group:
         distributed.all_gather(counts, counts[0].new_tensor([len(rows)]))
         lengths = [int(count.item()) for count in counts]
         first = sum(lengths[: self.rank])
-        made: Tensor = _Every.apply(rows, lengths, first)  # type: ignore[no-untyped-call]
+        apply: Any = _Every.apply
+        made: Tensor = apply(rows, lengths, first)
         return made, first
 
 

@@ -16,7 +16,8 @@ import numpy as np
 from feilun.core.errors import RecipeError, not_one_of
 from feilun.core.task import Rows
 from feilun.parts.features import pieces, published_tokens
-from feilun.parts.features.text import check_some, text_of
+from feilun.parts.features.text import text_of
+from feilun.parts.features.told import check_floors, check_some
 from feilun.parts.features.turns import turns_of
 from feilun.parts.ops.held_text import Pieces
 from feilun.parts.ops.ragged import Ragged
@@ -79,16 +80,9 @@ class Dialogue:
             raise not_one_of("role", self.role, ROLES)
         if self.tokens == "file" and not self.file:
             raise self._nothing_said("none")
-        least = {"vocabulary": FIRST + BYTES if self.tokens != "characters" else FIRST + 1, "context": 8}
-        for name, floor in least.items():
-            if getattr(self, name) < floor:
-                raise RecipeError(
-                    f"{name} of {self.columns[0]} is {getattr(self, name)}; it needs {floor} or more.",
-                    where=f"inputs.{self.columns[0]}.{name}",
-                    expected=f"{floor} or more",
-                    got=str(getattr(self, name)),
-                    fix=f"{name}: {floor}, or leave it out",
-                )
+        symbols = FIRST + BYTES if self.tokens != "characters" else FIRST + 1
+        floors = {"vocabulary": (self.vocabulary, symbols), "context": (self.context, 8)}
+        check_floors(self.columns[0], floors)
 
     @property
     def fitted(self) -> bool:

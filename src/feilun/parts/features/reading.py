@@ -9,9 +9,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from feilun.core.errors import DataError, RecipeError, not_one_of
+from feilun.core.errors import DataError, not_one_of
 from feilun.core.task import Rows
-from feilun.parts.features.text import Text, check_some, text_of
+from feilun.parts.features.text import Text, text_of
+from feilun.parts.features.told import check_floors, check_some, nowhere
 from feilun.parts.ops.ragged import Ragged
 
 ROLES = ("question", "passage")
@@ -55,23 +56,9 @@ class Reading:
         object.__setattr__(self, "max_length", self.max_length or WINDOW)
         if self.role not in ROLES:
             raise not_one_of("role", self.role, ROLES)
-        for name, floor in {"max_length": LEAST, "stride": 0}.items():
-            if getattr(self, name) < floor:
-                raise RecipeError(
-                    f"{name} of {self.columns[0]} is {getattr(self, name)}; it needs {floor} or more.",
-                    where=f"inputs.{self.columns[0]}.{name}",
-                    expected=f"{floor} or more",
-                    got=str(getattr(self, name)),
-                    fix=f"leave {name} out",
-                )
+        check_floors(self.columns[0], {"max_length": (self.max_length, LEAST), "stride": (self.stride, 0)})
         if self.tokens == "grams":
-            raise RecipeError(
-                f"tokens of {self.columns[0]} is grams, which stand nowhere. Take words, bpe or characters.",
-                where=f"inputs.{self.columns[0]}.tokens",
-                expected="words, bpe, characters or file",
-                got="grams",
-                fix="tokens: words",
-            )
+            raise nowhere(self.columns[0])
         Text(columns=(BOTH,), **self._options)  # raises RecipeError for values that it does not take
 
     @property

@@ -16,6 +16,7 @@ import numpy as np
 from feilun.core.errors import DataError, RecipeError
 from feilun.core.task import Rows
 from feilun.parts.features import grams, pieces
+from feilun.parts.features.told import check_some, nowhere
 from feilun.parts.ops import composed, missing
 from feilun.parts.ops.ragged import Ragged
 
@@ -197,13 +198,7 @@ class Text:
         As many as `encode` gives, without marks; (0, 0) for a token that is no letter. Raises RecipeError for grams.
         """
         if self.tokens == "grams":
-            raise RecipeError(
-                f"tokens of {self.columns[0]} is grams, which stand nowhere. Take words, bpe or characters.",
-                where=f"inputs.{self.columns[0]}.tokens",
-                expected="words, bpe, characters or file",
-                got="grams",
-                fix="tokens: words",
-            )
+            raise nowhere(self.columns[0])
         texts = self._texts(rows[self.columns[0]])
         given = [text_of(self.columns[0], value) for value in rows[self.columns[0]]]
         found = zip(self._letters(texts), texts, given, strict=True)
@@ -332,18 +327,6 @@ class Text:
 
 
 FEATURE = Text
-
-
-def check_some(column: str, texts: Sequence[str]) -> None:
-    """Raises DataError if no row has text to learn from."""
-    if not any(texts):
-        raise DataError(
-            f"Column {column!r} has no text in its {len(texts):,} training rows. Fill it, or drop it.",
-            where=column,
-            expected="at least one text",
-            got="none",
-            fix=f"data.drop: [{column}]",
-        )
 
 
 def text_of(column: str, value: Any) -> str:

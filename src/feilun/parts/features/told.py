@@ -1,0 +1,43 @@
+"""What is told of columns of text that cannot be read as a recipe asks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from feilun.core.errors import DataError, RecipeError
+
+
+def nowhere(column: str) -> RecipeError:
+    """Where it must be known in which place of a text each token stands."""
+    return RecipeError(
+        f"tokens of {column} is grams, which stand nowhere. Take words, bpe or characters.",
+        where=f"inputs.{column}.tokens",
+        expected="words, bpe, characters or file",
+        got="grams",
+        fix="tokens: words",
+    )
+
+
+def check_floors(column: str, floors: Mapping[str, tuple[int, int]]) -> None:
+    """{option: (its value, the least there may be)}. Raises RecipeError."""
+    for name, (value, floor) in floors.items():
+        if value < floor:
+            raise RecipeError(
+                f"{name} of {column} is {value}; it needs {floor} or more.",
+                where=f"inputs.{column}.{name}",
+                expected=f"{floor} or more",
+                got=str(value),
+                fix=f"{name}: {floor}, or leave it out",
+            )
+
+
+def check_some(column: str, texts: Sequence[str]) -> None:
+    """Raises DataError if no row has text to learn from."""
+    if not any(texts):
+        raise DataError(
+            f"Column {column!r} has no text in its {len(texts):,} training rows. Fill it, or drop it.",
+            where=column,
+            expected="at least one text",
+            got="none",
+            fix=f"data.drop: [{column}]",
+        )
