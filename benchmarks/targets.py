@@ -41,6 +41,10 @@ TARGETS: dict[str, Target] = {
     "student-grades": Target(score="rmse", beside="ridge_regression"),
     "squad": Target(score="answer_f1", reach=0.56),
     "customer-service": Target(score="recall_at_5", reach=0.9),
+    "shakespeare": Target(score="bits_per_letter", reach=2.308),  # 1.60 nats
+    "wnut": Target(score="span_f1", reach=0.30),
+    "wnut-lstm": Target(score="span_f1", beside=STRONGEST),
+    "multi30k": Target(score="bleu", reach=0.22),
     "starter-mnist": Target(score="accuracy", reach=0.98),
     "starter-cats-dogs": Target(score="accuracy", reach=0.70),
     "starter-two-convolutions": Target(score="accuracy", reach=0.96),
