@@ -122,7 +122,7 @@ def pixels(answer: dict[str, Any]) -> np.ndarray:
 def test_answers_are_pictures_that_follow_from_the_seed() -> None:
     run = TorchRunner(graphs(TASK.build(RECIPE, FEATURES), 2))
     asked, kept = {"label": ["3", "3"]}, state()
-    one, same, other = (answer_rows(TASK, run, FEATURES, kept, asked, seed=seed) for seed in (0, 0, 5))
+    one, same, other = (answer_rows(TASK, run, FEATURES, kept, asked, seed=seed) for seed in (0, 0, -5))
     assert one == same != other
     assert one[0]["image"] != one[1]["image"]
     assert pixels(one[0]).shape == (8, 8)

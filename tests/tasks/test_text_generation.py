@@ -174,8 +174,11 @@ def test_writing_ends_where_it_is_told_to() -> None:
     cut = answer_rows(TASK, run, features, state, rows, max_length=30, stop=[long["text"][2:5]])
     assert cut[said.index(long)]["text"] == long["text"][: long["text"].find(long["text"][2:5])]
     assert cut[said.index(long)]["finish"] == "stop"
-    drawn = [answer_rows(TASK, run, features, state, rows, temperature=1.0, seed=seed) for seed in (1, 1, 2)]
-    assert drawn[0] == drawn[1] != drawn[2]
+    drawn = [
+        answer_rows(TASK, run, features, state, rows, temperature=1.0, seed=seed)
+        for seed in (1, 1, 2, 1 + (1 << 32), -1)
+    ]
+    assert drawn[0] == drawn[1] and all(drawn[0] != other for other in drawn[2:])
 
 
 @pytest.mark.parametrize(
@@ -190,6 +193,7 @@ def test_writing_ends_where_it_is_told_to() -> None:
         {"stop": [""]},
         {"stop": ["x"] * 9},
         {"stop": 3},
+        {"seed": 1 << 63},
     ],
     ids=str,
 )

@@ -112,8 +112,9 @@ def test_searched_and_drawn_texts_do_not_depend_on_the_batch(made: Made, options
     alone = answer_rows(TASK, run, made.features, {}, rows, batch_size=1, max_length=20, **options)
     assert [one["text"] for one in together] == [one["text"] for one in alone]
     if "seed" in options:
-        other = answer_rows(TASK, run, made.features, {}, rows, max_length=20, **{**options, "seed": 4})
-        assert [one["text"] for one in other] != [one["text"] for one in together]
+        for seed in (4, 3 + (1 << 32), -3):
+            other = answer_rows(TASK, run, made.features, {}, rows, max_length=20, **{**options, "seed": seed})
+            assert [one["text"] for one in other] != [one["text"] for one in together]
     else:
         plain = answer_rows(TASK, run, made.features, {}, rows, max_length=20)
         assert (
@@ -121,7 +122,17 @@ def test_searched_and_drawn_texts_do_not_depend_on_the_batch(made: Made, options
         )  # beams promise nothing
 
 
-@pytest.mark.parametrize("options", [{"beams": 0}, {"max_length": 1.5}, {"temperature": -1.0}, {"beams": True}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"beams": 0},
+        {"max_length": 1.5},
+        {"temperature": -1.0},
+        {"beams": True},
+        {"seed": 1 << 63},
+        {"temperature": 0.5, "beams": 2},
+    ],
+)
 def test_options_out_of_bounds_are_told(made: Made, options: dict[str, Any]) -> None:
     _, run = runners(made)
     with pytest.raises(InputError, match=next(iter(options))):

@@ -13,6 +13,7 @@ from feilun.core import discover
 from feilun.core.errors import DataError, RecipeError
 from feilun.core.task import Graph, Json, Picture, Row, Rows, Score, Shape, State, Task
 from feilun.parts.metrics import expression, generation, money
+from feilun.parts.ops import next_token
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -88,7 +89,8 @@ def answer(
     looks_like: what a nearest-neighbour reader takes it for; confidence: the share of neighbours that agree.
     """
     label = inputs["label"]
-    drawn = np.random.default_rng(seed).standard_normal((len(label), int(state["latent"])), dtype=np.float32)
+    words = next_token.seeded(seed)
+    drawn = np.random.default_rng(words).standard_normal((len(label), int(state["latent"])), dtype=np.float32)
     made = run("main", label=label, noise=drawn)["image"]
     return _read([_png(picture) for picture in made], state["known"], np.asarray(state["labels"]))
 

@@ -113,7 +113,9 @@ def answer(
     longest = next_token.bounded("max_length", max_length, LONGEST)
     least = next_token.bounded("min_length", least, longest) if least != 0 else 0
     lengths = (least, longest)
-    width = next_token.bounded("beams", beams, next_token.MOST_BEAMS)
+    width, words = next_token.bounded("beams", beams, next_token.MOST_BEAMS), next_token.seeded(seed)
+    if width > 1 and drawing.temperature:
+        raise next_token.OutOfBoundsError("temperature", "0 beside beams, which draw nothing", drawing.temperature)
     penalty = next_token.within("length_penalty", length_penalty)
     read = run("encoder", **inputs)
     going = {"memory": read["memory"], "source_length": inputs["source_length"]}
@@ -131,7 +133,7 @@ def answer(
         ]
     else:
         texts = zip(inputs["source"], inputs["source_length"], strict=True)
-        keys = [[seed & 0xFFFFFFFF, *map(int, row[:length])] for row, length in texts]
+        keys = [[*words, *map(int, row[:length])] for row, length in texts]
         written = _written(run, read["state"], going, lengths, drawing, keys)
     target: Any = features["target"]
     return [{"text": target.decode(ids), "confidence": float(np.exp(mean))} for ids, mean in written]

@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from feilun.parts.ops.next_token import Drawing, OutOfBoundsError, beams, chosen, log_softmax
+from feilun.parts.ops.next_token import COLDEST, Drawing, OutOfBoundsError, beams, chosen, log_softmax, seeded
 
 LOGITS = np.log(np.array([0.5, 0.25, 0.15, 0.07, 0.03]))
 
@@ -88,3 +88,20 @@ def test_wide_beams_find_the_best_sequence(seed: int, penalty: float) -> None:
     assert found == [token for token in best if token != 0]
     greedy, _ = beams(table[4], step, width=1, longest=longest, end=0, length_penalty=penalty)
     assert value((*greedy, 0)[:longest]) <= value(best) + 1e-9
+
+
+@pytest.mark.parametrize("temperature", [5e-324, 1e-320, 1e-300, 1e-30])
+def test_a_temperature_that_tells_nothing_apart_takes_the_likeliest(temperature: float) -> None:
+    drawing, logits = Drawing(temperature=temperature), np.array([[0.0, 1e30, 3e38, -np.inf]], np.float32)
+    assert drawing == Drawing() and chosen(logits, drawing, [()], [])[0].tolist() == [2]
+    near = chosen(logits, Drawing(temperature=COLDEST), [()], [np.random.default_rng(0)])[0]
+    assert near.tolist() == [2]
+
+
+def test_every_bit_of_a_seed_counts() -> None:
+    seeds = [0, 1, 1 << 32, 1 << 33, 1 << 62, -1, -2, -(1 << 63), 0xFFFFFFFF]
+    drawn = {float(np.random.default_rng([*seeded(seed), 7]).random()) for seed in seeds}
+    assert len(drawn) == len(seeds)
+    for wrong in (1 << 63, -(1 << 63) - 1, 1.0, True, "5", None):
+        with pytest.raises(OutOfBoundsError, match="seed"):
+            seeded(wrong)

@@ -80,8 +80,9 @@ def test_several_texts_are_drawn_each_its_own_way(client: openai.OpenAI) -> None
         choice = chunk.choices[0]
         streamed[choice.index] = streamed.get(choice.index, "") + (choice.delta.content or "")
     assert [streamed[index] for index in range(4)] == texts
-    other = client.chat.completions.create(**{**drawn, "seed": 6})
-    assert other.choices[0].message.content != texts[0]
+    for seed in (6, 5 + (1 << 32), -5):
+        other = client.chat.completions.create(**{**drawn, "seed": seed})
+        assert other.choices[0].message.content != texts[0]
 
 
 def test_log_probabilities_are_those_of_the_distribution(client: openai.OpenAI) -> None:

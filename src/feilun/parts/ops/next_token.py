@@ -19,6 +19,8 @@ MOST_BEAMS = 32
 SORTED_FIRST = 64  # tokens that are put in order before more are asked for
 MOST_STOPS, LONGEST_STOP = 8, 64
 MOST_TOKENS = 4096  # whatever is asked for: one request must not keep a server busy for ever
+COLDEST = 1e-5  # below it the likeliest token is taken: float32 logits differ by no less where they matter
+SEEDS = 2**63  # of 64 bits, as with OpenAI
 
 
 class OutOfBoundsError(ValueError):
@@ -33,7 +35,7 @@ class OutOfBoundsError(ValueError):
 class Drawing:
     """How a token is drawn. Raises OutOfBoundsError for values out of bounds."""
 
-    temperature: float = 0.0  # logits are divided by it; 0: the likeliest token
+    temperature: float = 0.0  # logits are divided by it; 0, and less than COLDEST: the likeliest token
     top_k: int = 0  # of the likeliest tokens; 0: of all
     top_p: float = 1.0  # of the fewest tokens that together have so much probability (Holtzman et al. 2020)
     repetition_penalty: float = 1.0  # logits of tokens that were written become so many times less (Keskar et al. 2019)
@@ -46,6 +48,8 @@ class Drawing:
                 within(name, getattr(self, name))
         if isinstance(self.top_k, bool) or not isinstance(self.top_k, int) or self.top_k < 0:
             raise OutOfBoundsError("top_k", "a whole number, 0 or more", self.top_k)
+        if self.temperature < COLDEST:
+            object.__setattr__(self, "temperature", 0.0)
 
 
 def chosen(
@@ -132,6 +136,16 @@ def bounded(name: str, given: object, most: int) -> int:
     if isinstance(given, bool) or not isinstance(given, int) or not 1 <= given <= most:
         raise OutOfBoundsError(name, f"a whole number from 1 to {most}", given)
     return given
+
+
+def seeded(given: object) -> list[int]:
+    """The words of a seed, for numpy's generators: two of 32 bits, so that all of them count, with their sign.
+
+    Raises OutOfBoundsError for anything but a whole number of 64 bits.
+    """
+    if isinstance(given, bool) or not isinstance(given, int) or not -SEEDS <= given < SEEDS:
+        raise OutOfBoundsError("seed", "a whole number from -2^63 to 2^63 - 1", given)
+    return [given & 0xFFFFFFFF, given >> 32 & 0xFFFFFFFF]
 
 
 def stops(given: object) -> tuple[str, ...]:

@@ -66,7 +66,8 @@ def talk(bundle: Bundle, options: Mapping[str, Any]) -> Talk:
     drawn = {**bundle.task.options, **options}
     try:
         longest = next_token.bounded("max_length", drawn.pop("max_length"), next_token.MOST_TOKENS)
-        stops, schema, seed = next_token.stops(drawn.pop("stop")), drawn.pop("schema"), drawn.pop("seed")
+        stops, schema = next_token.stops(drawn.pop("stop")), drawn.pop("schema")
+        words = next_token.seeded(drawn.pop("seed"))
         drawing = next_token.Drawing(**drawn)
         if schema:
             pen.hold(schema, longest)
@@ -74,7 +75,7 @@ def talk(bundle: Bundle, options: Mapping[str, Any]) -> Talk:
         raise answering.refused(error) from None
 
     def wished(prompt: Sequence[int]) -> Wish:
-        plain = Wish(prompt=prompt, longest=longest, drawing=drawing, seed=[seed & 0xFFFFFFFF, *prompt])
+        plain = Wish(prompt=prompt, longest=longest, drawing=drawing, seed=[*words, *prompt])
         holding = pen.hold(schema, longest) if schema else None
         return replace(plain, allowed=holding.allowed, whole=holding.whole) if holding else plain
 

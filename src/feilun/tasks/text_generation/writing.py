@@ -43,6 +43,7 @@ def answer(
     """
     drawing = next_token.Drawing(**drawn)
     longest, stops = next_token.bounded("max_length", max_length, next_token.MOST_TOKENS), next_token.stops(stop)
+    words = next_token.seeded(seed)
     text: Any = features["text"]
     if schema and stops:
         raise next_token.OutOfBoundsError("stop", "nothing beside schema: what is cut off is no JSON", stop)
@@ -54,7 +55,7 @@ def answer(
             prompt=prompt,
             longest=longest,
             drawing=drawing,
-            seed=[seed & 0xFFFFFFFF, *prompt],
+            seed=[*words, *prompt],
             allowed=form.allowed if form else None,
             whole=form.whole if form else None,
         )

@@ -130,7 +130,7 @@ def _asked(given: Mapping[str, Any], prompts: Sequence[Any], longest: int, told:
         n=n,
         longest=longest,
         drawing=drawing,
-        seed=_whole(given, "seed", -(2**63), 2**63 - 1, secrets.randbits(32)),
+        seed=_whole(given, "seed", -next_token.SEEDS, next_token.SEEDS - 1, secrets.randbits(32)),
         stops=stops,
         told=told,
         stream=stream,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from feilun.parts.ops.continuing import Wish
-from feilun.parts.ops.next_token import OutOfBoundsError
+from feilun.parts.ops.next_token import OutOfBoundsError, seeded
 from feilun.stages.deployment.serving.language import shapes
 from feilun.stages.deployment.serving.replies import Refused
 
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from feilun.core.task import Row
     from feilun.stages.deployment.serving.language.asking import Asked
     from feilun.stages.deployment.serving.language.engine import Engine, Piece
-
-WORD = 0xFFFFFFFF  # seeds of numpy's generators are lists of words of 32 bits
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,7 +61,7 @@ class Own:
 
     def _wish(self, asked: Asked, prompt: list[int], choice: int) -> Wish:
         """The first choice draws what /v1/predict draws with the same seed."""
-        seed = (asked.seed & WORD, *prompt, *([choice] if choice else []))
+        seed = (*seeded(asked.seed), *prompt, *([choice] if choice else []))
         plain = Wish(prompt=prompt, longest=asked.longest, drawing=asked.drawing, seed=seed, told=asked.told)
         if asked.schema is None:
             return plain
