@@ -118,6 +118,17 @@ def test_completions_of_several_prompts(client: openai.OpenAI) -> None:
 
 def test_the_models(client: openai.OpenAI, address: str) -> None:
     assert [model.id for model in client.models.list()] == [NAME, f"{NAME}@1"]
+    for name in (NAME, f"{NAME}@1"):
+        assert client.models.retrieve(name) in list(client.models.list())
+    for name in (f"{NAME}@2", "gpt-4", "a/b", "你好"):
+        with pytest.raises(openai.NotFoundError, match="There is no model") as unknown:
+            client.models.retrieve(name)
+        assert (unknown.value.code, unknown.value.param, unknown.value.type) == (
+            "model_not_found",
+            "model",
+            "not_found_error",
+        )
+    assert 'path="/v1/models/{model:path}",status="404"} 4' in ask(address, "/metrics")[1]
     ours = ask(address, "/v1/models")[1]
     assert ours["serving"] == f"{NAME}@1" and [one["champion"] for one in ours["models"]] == [True, False]
 

@@ -105,6 +105,9 @@ def test_errors_of_the_server_itself_have_that_shape_on_these_routes_only(addres
     status, said, _ = ask(address, CHAT, b"{")
     assert status == 400 and set(said["error"]) == {"message", "type", "param", "code"}
     assert set(ask(address, "/v1/predict", b"{")[1]["error"]) > {"where", "expected", "got", "fix"}
+    for path in ("/v1/models", "/v1/models/my"):
+        status, said, _ = ask(address, path, {})
+        assert status == 405 and set(said["error"]) == {"message", "type", "param", "code"}
     status, said, _ = ask(address, CHAT, {"messages": USER, "model": "other"})
     assert status == 404 and said["error"]["code"] == "model_not_found"
 
@@ -116,6 +119,9 @@ def test_a_key_is_needed_where_there_are_keys(talk: Path) -> None:
         for path in (CHAT, COMPLETION, EMBEDDING):
             status, said, headers = ask(address, path, {})
             assert (status, said["error"]["code"]) == (401, "invalid_api_key") and "www-authenticate" in headers
+        for path in ("/v1/models", f"/v1/models/{writing_bundle.NAME}"):
+            status, said, _ = ask(address, path)
+            assert (status, said["error"]["code"]) == (401, "invalid_api_key")
         told = ask(address, CHAT, {"messages": USER, "max_tokens": 2}, {"Authorization": f"Bearer {key}"})
         assert told[0] == 200
 

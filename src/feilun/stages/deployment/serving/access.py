@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from feilun.core.errors import FeilunError, InputError
+from feilun.stages.deployment.serving import places
 from feilun.stages.deployment.serving.replies import Refused
 
 if TYPE_CHECKING:
@@ -28,7 +29,8 @@ RULES: Mapping[tuple[str, str], str] = {
     ("POST", "/v1/chat/completions"): USER,
     ("POST", "/v1/completions"): USER,
     ("POST", "/v1/embeddings"): USER,
-    ("GET", "/v1/models"): USER,
+    ("GET", places.MODELS): USER,
+    ("GET", places.MODEL): USER,
     ("GET", "/v1/schema"): USER,
     ("GET", "/metrics"): ADMIN,
 }
@@ -51,7 +53,7 @@ class Door:
 
     async def enter(self, method: str, path: str, headers: Mapping[bytes, bytes]) -> str:
         """Whose request it is: the same for all of a key, nothing without one. Raises Refused 404, 405, 401 or 403."""
-        role = self.rules.get((method, path))
+        role = self.rules.get((method, places.of(path)))
         if role is None:
             raise _no_route(self.rules, method, path)
         if role == OPEN:
@@ -149,10 +151,10 @@ def _same_machine(headers: Mapping[bytes, bytes]) -> None:
 
 
 def _no_route(rules: Mapping[tuple[str, str], str], method: str, path: str) -> Refused:
-    methods = sorted(known for known, place in rules if place == path)
+    methods = sorted(known for known, place in rules if place == places.of(path))
     if methods:
         return Refused(
             405, f"{path} does not take {method[:20]}.", where=path, expected=", ".join(methods), got=method[:20]
         )
-    places = ", ".join(sorted({place for _, place in rules}))
-    return Refused(404, "There is nothing at this address.", where=path, expected=places, got=path)
+    there = ", ".join(sorted({place for _, place in rules}))
+    return Refused(404, "There is nothing at this address.", where=path, expected=there, got=path)

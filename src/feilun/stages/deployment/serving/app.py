@@ -14,7 +14,7 @@ from starlette.responses import Response
 from feilun.core.errors import FeilunError
 from feilun.stages.deployment.serving import access, correcting, limits, logged, replies, schemas
 from feilun.stages.deployment.serving.gate import Gate
-from feilun.stages.deployment.serving.language import routes
+from feilun.stages.deployment.serving.language import model_list, routes
 
 if TYPE_CHECKING:
     from feilun.core.recipe import Serve
@@ -44,7 +44,8 @@ def application(parts: Parts, door: access.Door, pages: Mapping[str, bytes]) -> 
     app = FastAPI(title=f"{parts.shelf.name} by Feilun", version="1", docs_url=None, redoc_url=None)
     app.add_exception_handler(FeilunError, _refused)
     app.add_exception_handler(Exception, _failed)
-    _models(app, parts)
+    model_list.add(app, parts)
+    _schema(app, parts)
     _answers(app, parts)
     routes.add(app, parts)
     _health(app, parts)
@@ -88,20 +89,7 @@ def _answers(app: FastAPI, parts: Parts) -> None:
         return replies.answer(saved)
 
 
-def _models(app: FastAPI, parts: Parts) -> None:
-    @app.get("/v1/models", summary="Versions, and which one serves")
-    async def models(_: Request) -> Response:
-        rows = await parts.correcting.ask(lambda: parts.store.versions(parts.shelf.name))
-        serving = parts.shelf.current.bundle.called
-        kept = [
-            {"model": f"{row['name']}@{row['number']}", "created": row["created"], "champion": row["champion"]}
-            for row in rows
-        ]
-        created = next(int(row["created"]) for row in rows if f"{row['name']}@{row['number']}" == serving)
-        asked = {"object": "model", "created": created, "owned_by": "feilun"}
-        data = [{"id": id, **asked} for id in (parts.shelf.name, serving)]
-        return replies.answer({"serving": serving, "models": kept, "object": "list", "data": data})
-
+def _schema(app: FastAPI, parts: Parts) -> None:
     @app.get("/v1/schema", summary="Columns, options and an example of what the model takes")
     async def schema(_: Request) -> Response:
         bundle = parts.shelf.current.bundle

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from feilun.core.errors import FeilunError
-from feilun.stages.deployment.serving import limits, replies
+from feilun.stages.deployment.serving import limits, places, replies
 
 if TYPE_CHECKING:
     from feilun.core.recipe import Serve
@@ -71,8 +71,9 @@ class Gate:
             logging.getLogger("feilun.serve").exception("%s %s failed", scope["method"], scope["path"])
             if status == 499:
                 await replies.fault(scope["path"])(scope, receive, told)
-        known = any(path == scope["path"] for _, path in self.door.rules)
-        self.counters.request(scope["path"] if known else "other", status, time.perf_counter() - started)
+        place = places.of(scope["path"])
+        known = any(path == place for _, path in self.door.rules)
+        self.counters.request(place if known else "other", status, time.perf_counter() - started)
 
     async def _checked(self, scope: Scope, receive: Receive, send: Send) -> None:
         caller = await self.door.enter(scope["method"], scope["path"], dict(scope["headers"]))

@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 from starlette.responses import Response
 
 from feilun.core.errors import FeilunError, InputError
+from feilun.stages.deployment.serving import places
 
 STATUS = {"busy": 503, "storage_full": 507, "missing_extra": 500, "integrity": 500, "error": 500}
-OPENAI = frozenset({"/v1/chat/completions", "/v1/completions", "/v1/embeddings"})  # errors in OpenAI's shape
 TYPES = {401: "authentication_error", 403: "permission_error", 404: "not_found_error", 429: "rate_limit_error"}
 LONGEST = 500  # characters of any field that echoes what was sent
 
@@ -43,7 +43,7 @@ def answer(value: Any, status: int = 200, headers: Mapping[str, str] | None = No
 def error(problem: FeilunError, path: str = "") -> Response:
     """The response to an error on this path."""
     status, told = status_of(problem), {"error": _fields(problem)}
-    if path in OPENAI:
+    if places.of(path) in places.OPENAI:
         status, told = 400 if status == 422 else status, openai(problem)
     headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
     retry = problem.retry_after_s if isinstance(problem, Refused) else 1 if problem.code == "busy" else None

@@ -9,7 +9,7 @@ from fastapi import FastAPI, Request
 from starlette.responses import Response
 
 from feilun.stages.deployment.serving import limits, replies
-from feilun.stages.deployment.serving.language import asking, embedding, schemas, sending
+from feilun.stages.deployment.serving.language import asking, embedding, model_list, schemas, sending
 from feilun.stages.deployment.serving.language.answering import Answering, Order
 from feilun.stages.deployment.serving.language.shapes import Form
 from feilun.stages.deployment.serving.replies import Refused
@@ -23,7 +23,7 @@ Read = Callable[[Mapping[str, Any], "Serve"], asking.Asked]
 
 
 def add(app: FastAPI, parts: Parts) -> None:
-    """The three routes; /v1/models is one of ours."""
+    """The three that answer."""
 
     @app.post("/v1/chat/completions", openapi_extra=schemas.CHAT, summary="Answer messages, as OpenAI's API does")
     async def chat(request: Request) -> Response:
@@ -38,7 +38,7 @@ def add(app: FastAPI, parts: Parts) -> None:
         body = limits.parsed(await request.body())
         served = parts.shelf.current
         asked = embedding.asked(body, parts.settings.rows)
-        _require_model(served, asked.model)
+        model_list.require(served, asked.model)
         if not served.embeds:
             raise _cannot(served, "makes no embeddings", "/v1/predict")
         made = await parts.predicting.ask(lambda: embedding.answer(served.bundle, asked, parts.log))
@@ -49,7 +49,7 @@ def add(app: FastAPI, parts: Parts) -> None:
 async def _written(request: Request, parts: Parts, form: Form, read: Read) -> Response:
     asked = read(limits.parsed(await request.body()), parts.settings)
     served, outgoing, timeout_s = parts.shelf.current, parts.outgoing, parts.settings.timeout_s
-    _require_model(served, asked.model)
+    model_list.require(served, asked.model)
     writer = served.writer
     if writer is None:
         raise _cannot(served, "writes no texts", "/v1/predict")
@@ -74,19 +74,6 @@ async def _written(request: Request, parts: Parts, form: Form, read: Read) -> Re
         return sending.Events(answering.chunks(), timeout_s, outgoing.headers())
     made = await sending.watched(request.receive, answering.whole(), timeout_s)
     return replies.answer(made, headers=outgoing.headers())
-
-
-def _require_model(served: Served, asked: str | None) -> None:
-    known = (served.bundle.name, served.bundle.called)
-    if asked is not None and asked not in known:
-        raise Refused(
-            404,
-            f"There is no model {asked[:80]!r} here; {served.bundle.called} serves.",
-            where="model",
-            expected=" or ".join(known),
-            got=asked,
-            fix=f"use {known[0]}",
-        )
 
 
 def _cannot(served: Served, what: str, instead: str) -> Refused:
