@@ -55,6 +55,7 @@ def engine_of(step: Counting, **settings: Any) -> Engine:
         sizes=SIZES,
         ends=(END,),
         decode=letters,
+        written=lambda token: letters([token]).encode(),
         row=lambda asked: {},
         prompt=lambda row: [2],
         hold=lambda schema, longest: Holding(to_schema(schema, Pieces([]), END), longest),

@@ -98,13 +98,10 @@ def test_log_probabilities_are_those_of_the_distribution(client: openai.OpenAI) 
     assert plain.choices[0].logprobs.token_logprobs == [note.logprob for note in notes]
     assert plain.choices[0].logprobs.text_offset == list(range(len(notes)))
     streamed = client.chat.completions.create(messages=user("hello"), logprobs=True, stream=True, **GREEDY)
-    seen = [
-        note.logprob
-        for chunk in streamed
-        if chunk.choices[0].logprobs
-        for note in chunk.choices[0].logprobs.content or ()
-    ]
-    assert len(seen) == len(ANSWERS["hello"].encode()), "also those of parts of characters"
+    seen = [note for chunk in streamed if chunk.choices[0].logprobs for note in chunk.choices[0].logprobs.content or ()]
+    written = [note.bytes or [] for note in seen]
+    assert b"".join(map(bytes, written)) == ANSWERS["hello"].encode(), "also those of parts of characters"
+    assert {len(one) for one in written} == {1} and "\ufffd" in {note.token for note in seen}
 
 
 def test_completions_of_several_prompts(client: openai.OpenAI) -> None:

@@ -50,6 +50,7 @@ class Pen:
     sizes: Sizes
     ends: tuple[int, ...]
     decode: Callable[[Sequence[int]], str]
+    written: Callable[[int], bytes]  # by a token, which may be a part of a letter; nothing by a mark
     row: Callable[[str | Sequence[tuple[str, str]]], dict[str, Any]]  # of a text, or (role, said) of turns; DataError
     prompt: Callable[[Mapping[str, Any]], list[int]]  # tokens to go on with, of such a row
     hold: Callable[[Mapping[str, Any], int], Holding]  # of a JSON schema and at most so many tokens: Wish.allowed

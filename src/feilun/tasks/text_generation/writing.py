@@ -86,6 +86,7 @@ def pen(run: Runner, features: Features, state: State) -> continuing.Pen:
         sizes=_sizes(state, text),
         ends=text.stops,
         decode=text.decode,
+        written=lambda token: text.pieces.written[token],
         row=lambda asked: _row(text, asked),
         prompt=prompt,
         hold=lambda schema, longest: _hold(text, schema, longest),

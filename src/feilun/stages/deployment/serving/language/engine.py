@@ -15,7 +15,7 @@ from feilun.core.errors import FeilunError
 from feilun.parts.bundle import answering
 from feilun.parts.ops.continuing import Batch
 from feilun.parts.ops.fair_line import Line
-from feilun.parts.ops.telling import Telling
+from feilun.parts.ops.telling import STRANGE, Telling
 from feilun.stages.deployment.serving.replies import Refused, hidden
 
 if TYPE_CHECKING:
@@ -27,11 +27,13 @@ STOP, LENGTH = "stop", "length"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Note:
-    """What is known of a token. likeliest: (text, log-probability) of the likeliest, the first of them first."""
+    """What is known of a token. log: its log-probability.  bytes: what it writes, which of a part of a letter the text
+    cannot tell; None where nobody knows.  likeliest: of the likeliest tokens, the first of them first."""
 
     text: str
     log: float
-    likeliest: tuple[tuple[str, float], ...] = ()
+    bytes: bytes | None
+    likeliest: tuple[Note, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -182,8 +184,12 @@ class Engine:
         self._deliver(text.job, piece)
 
     def _note(self, token: int, note: tuple[float, list[tuple[int, float]]]) -> Note:
-        likeliest = tuple((self.pen.decode([one]), log) for one, log in note[1])
-        return Note(text=self.pen.decode([token]), log=note[0], likeliest=likeliest)
+        return self._spelt(token, note[0], tuple(self._spelt(one, log) for one, log in note[1]))
+
+    def _spelt(self, token: int, log: float, likeliest: tuple[Note, ...] = ()) -> Note:
+        text = self.pen.decode([token])
+        written = (self.pen.written(token) or None) if STRANGE in text else text.encode()
+        return Note(text=text, log=log, bytes=written, likeliest=likeliest)
 
     def _leave(self, text: Text) -> None:
         self._under_way.remove(text)

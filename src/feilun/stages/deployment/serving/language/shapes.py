@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from feilun.parts.ops.telling import STRANGE
-
 if TYPE_CHECKING:
     from feilun.stages.deployment.serving.language.engine import Note
 
@@ -68,16 +66,13 @@ def _common(choice: Choice) -> dict[str, Any]:
 def _content(notes: Sequence[Note] | None) -> dict[str, Any] | None:
     if notes is None:
         return None
-    told = [
-        {**_spelt(note.text, note.log), "top_logprobs": [_spelt(text, log) for text, log in note.likeliest]}
-        for note in notes
-    ]
+    told = [{**_spelt(note), "top_logprobs": [_spelt(one) for one in note.likeliest]} for note in notes]
     return {"content": told, "refusal": None}
 
 
-def _spelt(text: str, log: float) -> dict[str, Any]:
-    """A token; what is a part of a character only has no bytes that its text could tell."""
-    return {"token": text, "logprob": log, "bytes": None if STRANGE in text else list(text.encode())}
+def _spelt(note: Note) -> dict[str, Any]:
+    """A token."""
+    return {"token": note.text, "logprob": note.log, "bytes": None if note.bytes is None else list(note.bytes)}
 
 
 def _tokens(choice: Choice) -> dict[str, Any] | None:
@@ -90,6 +85,6 @@ def _tokens(choice: Choice) -> dict[str, Any] | None:
     return {
         "tokens": [note.text for note in choice.notes],
         "token_logprobs": [note.log for note in choice.notes],
-        "top_logprobs": [dict(reversed(note.likeliest)) for note in choice.notes],
+        "top_logprobs": [{one.text: one.log for one in reversed(note.likeliest)} for note in choice.notes],
         "text_offset": offsets,
     }

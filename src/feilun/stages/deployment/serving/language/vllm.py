@@ -202,12 +202,23 @@ def _notes(told: Mapping[str, Any]) -> list[Note]:
     if "tokens" in told:
         best = told.get("top_logprobs") or [{}] * len(told["tokens"])
         known = zip(told["tokens"], told["token_logprobs"], best, strict=True)
-        return [Note(text=text, log=log, likeliest=tuple((top or {}).items())) for text, log, top in known]
-    return [
-        Note(
-            text=one["token"],
-            log=one["logprob"],
-            likeliest=tuple((top["token"], top["logprob"]) for top in one.get("top_logprobs") or ()),
-        )
-        for one in told.get("content") or ()
-    ]
+        return [
+            Note(
+                text=text,
+                log=log,
+                bytes=None,
+                likeliest=tuple(Note(text=one, log=its, bytes=None) for one, its in (top or {}).items()),
+            )
+            for text, log, top in known
+        ]
+    return [_note(one) for one in told.get("content") or ()]
+
+
+def _note(told: Mapping[str, Any]) -> Note:
+    written = told.get("bytes")
+    return Note(
+        text=told["token"],
+        log=told["logprob"],
+        bytes=None if written is None else bytes(written),
+        likeliest=tuple(map(_note, told.get("top_logprobs") or ())),
+    )
