@@ -12,6 +12,11 @@ from feilun.cli.record import Context, Result, Verb, argument
 from feilun.cli.words import tell
 from feilun.core.errors import InputError
 
+NOTES = {
+    "short_windows": "{count} rows have fewer steps before them than a window",
+    "cut_texts": "{count} rows have longer texts than are read; the rest of them is left out",
+}
+
 
 def predict(
     context: Context,
@@ -34,14 +39,14 @@ def predict(
         )
     rows = [_object(text) for text in row or ()]
     out = Path(output) if output else None
-    answers = lifecycle.call("deployment", "predict", folder, source or rows, options_of(options), out)
+    told: dict[str, int] = {}
+    answers = lifecycle.call("deployment", "predict", folder, source or rows, options_of(options), out, told)
+    warnings = [tell(context.lang, NOTES[name], count=count) for name, count in told.items()]
     if out is None:
         lines = [json.dumps(answer, ensure_ascii=False, default=str) for answer in answers]
-        return Result(value=answers, text="\n".join(lines), name=thing)
+        return Result(value=answers, text="\n".join(lines), name=thing, warnings=warnings)
     text = f"{tell(context.lang, '{count} rows answered', count=answers[0]['rows'])}  {out}"
-    if short := answers[0].get("short_windows"):
-        text += f"\n{tell(context.lang, '{count} rows have fewer steps before them than a window', count=short)}"
-    return Result(value=answers[0], text=text, name=thing)
+    return Result(value=answers[0], text=text, name=thing, warnings=warnings)
 
 
 def serve(context: Context, name: str, *, host: str | None = None, port: int | None = None) -> Result:

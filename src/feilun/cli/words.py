@@ -25,6 +25,9 @@ CHINESE: Mapping[str, str] = {
     ),
     "nothing here yet": "这里还没有内容",
     "{count} rows answered": "已回答 {count} 行",
+    "{count} rows have longer texts than are read; the rest of them is left out": (
+        "{count} 行的文本超过可读取的长度,超出部分未读取"
+    ),
     "{count} rows have fewer steps before them than a window": "{count} 行之前的步数不足一个窗口",
     "A new dialogue.": "开始新的对话。",
     "A new dialogue, which begins with that.": "开始新的对话,以此为系统消息。",

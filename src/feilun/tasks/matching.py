@@ -14,9 +14,8 @@ from feilun.core.errors import DataError, RecipeError
 from feilun.core.task import Graph, Json, Row, Rows, Score, State, Task
 from feilun.parts.features.text import text_of
 from feilun.parts.metrics import expression, money, ranking
-from feilun.parts.ops import bm25, nearest
+from feilun.parts.ops import bm25, nearest, vectors
 from feilun.parts.ops.next_token import OutOfBoundsError, bounded
-from feilun.parts.ops.ragged import Ragged, collate
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -30,8 +29,6 @@ PAIRS, LABELS, TEXTS = "pairs", "labels", "texts"  # the forms of rows
 TEMPERATURE = 0.05  # Gao et al. 2021
 MOST = 1000  # matches, whatever is asked for
 CANDIDATES = 100  # of each of two rankings that are made one; and looked through for duplicates
-TOKENS = 512  # read at a time: what fits into a core's cache. benchmarks/embedding.py: 10,000 take twice as long
-AT_ONCE = 4096  # texts that are padded together for the index
 ASKED = 256  # validation texts that say how many cells of a large index must be looked into
 LONG = 60  # letters that a label seldom has
 K = 10
@@ -125,11 +122,10 @@ def settle(run: Runner, rows: Mapping[str, Rows], features: Features, recipe: Re
     kept = np.array(sorted(place for pair, place in places.items() if pair[0].strip()), np.int64)
     tokens = known.encode({name: [rows["train"][name][int(one)] for one in kept] for name in known.columns})
     asked = features["text"].encode({name: rows["validation"][name][:ASKED] for name in features["text"].columns})
-    vectors = _vectors(run, tokens)
     state = {
         "form": form,
         "texts": [texts[place] for place in kept],
-        "index": nearest.build(vectors, _vectors(run, asked), recipe.seed),
+        "index": nearest.build(vectors.of_texts(run, tokens), vectors.of_texts(run, asked), recipe.seed),
         "words": bm25.index(tokens),
     }
     return {**state, "labels": [labels[place][0] for place in kept]} if form == LABELS else state
@@ -156,12 +152,14 @@ def answer(
     most = bounded("top_k", top_k, MOST) if top_k else 0
     if not 0 <= duplicates <= 1:
         raise OutOfBoundsError("duplicates", "a cosine from 0 to 1, such as 0.9", duplicates)
-    vectors = _embedded(run, inputs, "text")
-    answers: list[Json] = [{"embedding": row} for row in vectors.tolist()] if embedding else [{} for _ in vectors]
+    own_vectors = vectors.of_padded(run, inputs["text"], inputs["text_length"])
+    answers: list[Json] = (
+        [{"embedding": row} for row in own_vectors.tolist()] if embedding else [{} for _ in own_vectors]
+    )
     looked = max(most, CANDIDATES if rerank or duplicates else 0)
     if not looked:
         return answers
-    places, scores = nearest.search(state["index"], vectors, looked)
+    places, scores = nearest.search(state["index"], own_vectors, looked)
     for row, said in enumerate(answers):
         own = places[row][places[row] >= 0]
         if duplicates:
@@ -176,6 +174,15 @@ def answer(
     return answers
 
 
+def finish(row: Row, answer: Json, features: Features) -> Json:
+    """Nothing goes with a text that says nothing, whatever its vector is near to."""
+    text: Any = features["text"]
+    if not text.is_empty(row):
+        return answer
+    none: Json = {"embedding": None, "duplicate_of": None, "matches": []}
+    return {**{name: none[name] for name in answer}, "reason": "the text is empty"}
+
+
 def foretell(run: Runner, inputs: Mapping[str, np.ndarray], features: Features, state: State) -> list[Json]:
     """What judging looks at: `{labels}` of the ten nearest known texts; or `{place, of, match}`, the own passage's
     place among it and all known ones. Of texts alone the second half is asked for the first.
@@ -183,9 +190,9 @@ def foretell(run: Runner, inputs: Mapping[str, np.ndarray], features: Features, 
     if state["form"] == LABELS:
         return [{"labels": [one["label"] for one in said["matches"]]} for said in answer(run, inputs, features, state)]
     asked, wanted = ("text", "passage") if state["form"] == PAIRS else ("second", "first")
-    vectors, right = (_embedded(run, inputs, name) for name in (asked, wanted))
-    first = nearest.search(state["index"], vectors, 1)[0][:, 0].tolist()
-    above = nearest.above(state["index"], vectors, right).tolist()
+    made, right = (vectors.of_padded(run, inputs[name], inputs[f"{name}_length"]) for name in (asked, wanted))
+    first = nearest.search(state["index"], made, 1)[0][:, 0].tolist()
+    above = nearest.above(state["index"], made, right).tolist()
     every = zip(above, first, strict=True)
     return [{"place": 1 + more, "of": len(state["texts"]) + 1, "match": state["texts"][one]} for more, one in every]
 
@@ -305,30 +312,6 @@ def _joined(row: Row, recipe: Recipe) -> str:
     return text_of(next(iter(recipe.inputs)), text.joined({name: [row[name]] for name in recipe.inputs})[0])
 
 
-def _vectors(run: Runner, tokens: Ragged) -> np.ndarray:
-    """float32 (N, width) of encoded texts, those of like length together."""
-    order = np.argsort(np.diff(tokens.offsets), kind="stable")
-    parts = [
-        _embedded(run, collate({"text": tokens.take(order[start : start + AT_ONCE])}), "text")
-        for start in range(0, len(order), AT_ONCE)
-    ]
-    return np.concatenate(parts)[np.argsort(order)] if parts else np.zeros((0, 1), np.float32)
-
-
-def _embedded(run: Runner, inputs: Mapping[str, np.ndarray], name: str) -> np.ndarray:
-    """float32 (B, width) of padded texts: as many at a time as their tokens allow, padded no more than needed."""
-    text, length = inputs[name], inputs[f"{name}_length"]
-    parts, start = [], 0
-    while start < len(text):
-        widest = np.maximum.accumulate(length[start : start + TOKENS])
-        rows = max(1, int((widest * np.arange(1, len(widest) + 1) <= TOKENS).sum()))
-        part = slice(start, start + rows)
-        made = run("main", text=text[part, : max(1, int(widest[rows - 1]))], text_length=length[part])
-        parts.append(made["embedding"])
-        start += rows
-    return np.concatenate(parts)
-
-
 def _reranked(state: State, nearest: np.ndarray, tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(places, scores): the vectors' ranking and that of the words, as one."""
     scores = bm25.scores(state["words"], np.asarray(tokens))
@@ -387,6 +370,7 @@ TASK = Task(
     settle=settle,
     answer=answer,
     options={"top_k": K, "embedding": False, "rerank": False, "duplicates": 0.0},
+    finish=finish,
     foretell=foretell,
     truth=truth,
     correct=correct,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import openai
 import pytest
@@ -64,5 +65,44 @@ def test_a_task_that_gives_vectors_when_asked_is_asked(environment: dict[str, st
     with server.background(tmp_path, "m", Serve(port=0), {}) as address:
         told = ask(address, "/v1/embeddings", {"input": ["where is my parcel", "🙂"]})[1]["data"]
         said = ask(address, "/v1/predict", {"rows": [{"question": "where is my parcel"}]})[1]["predictions"]
+        _what_cannot_be_embedded(address)
+        _what_is_longer_than_is_read(address)
+    bundle = lifecycle.load(lifecycle.bundle_folder("m", tmp_path))
+    answers = bundle.predict([{"question": text} for text in (None, " \t", "a")], embedding=True, duplicates=0.5)
+    empty = {"embedding": None, "duplicate_of": None, "matches": [], "reason": "the text is empty"}
+    assert answers[:2] == [empty, empty] and len(answers[2]["matches"]) == 10 and "reason" not in answers[2]
     assert [sum(number**2 for number in one["embedding"]) for one in told] == pytest.approx([1, 1], abs=1e-4)
     assert list(said[0]["answer"]) == ["matches"]
+
+
+def _what_cannot_be_embedded(address: str) -> None:
+    """By the official client, since it is the one that reads the errors."""
+    wrong: list[tuple[Any, str]] = [
+        ("", r"input\[0\] is empty"),
+        ("  \n", r"input\[0\] is empty"),
+        (["a", ""], r"input\[1\] is empty"),
+        ([], "list of texts"),
+        (["a", 3], "expected texts"),
+        ([[1, 2]], "token numbers"),
+        ({"a": 1}, "list of texts"),
+        (["a"] * 3000, "3,000 texts; at most 256"),
+    ]
+    with openai.OpenAI(base_url=f"{address}/v1", api_key="none", max_retries=0) as client:
+        for given, words in wrong:
+            with pytest.raises(openai.BadRequestError, match=words) as refused:
+                client.embeddings.create(model="m", input=given)
+            assert (refused.value.param, refused.value.type) == ("input", "invalid_request_error")
+        assert len(client.embeddings.create(model="m", input=["a"] * 256).data) == 256
+        with pytest.raises(openai.APIStatusError) as large:
+            client.embeddings.create(model="m", input="a " * 10_000_000)
+    assert large.value.status_code == 413 and large.value.type == "invalid_request_error"
+
+
+def _what_is_longer_than_is_read(address: str) -> None:
+    """A megabyte is answered, and the answer says what was read of it."""
+    long, cut = "word " * 200_000, {"question": {"read": 256, "of": 200_000}}
+    told = ask(address, "/v1/embeddings", {"input": ["short", long]})[1]
+    assert "cut" not in told["data"][0] and told["data"][1]["cut"] == cut
+    assert told["usage"]["prompt_tokens"] == 257
+    said = ask(address, "/v1/predict", {"rows": [{"question": long}, {"question": "short"}]})[1]["predictions"]
+    assert said[0]["cut"] == cut and "cut" not in said[1]

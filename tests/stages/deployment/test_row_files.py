@@ -18,6 +18,7 @@ import pytest
 from feilun.core.errors import DataError, InputError
 from feilun.core.recipe import Recipe, Window
 from feilun.parts.bundle import loading
+from feilun.parts.bundle.answering import Answered
 from feilun.parts.features.number import Number
 from feilun.stages.data.cells import clean
 from feilun.stages.data.looking import window
@@ -167,14 +168,14 @@ def test_answers_to_a_folder_name_their_files(tmp_path: Path, monkeypatch: pytes
         recipe = Recipe()
         task = type("Task", (), {"options": {}})
 
-        def predict(self, block: list[Any]) -> list[Any]:
-            return [{"label": row["text"]} for row in block]
+        def answered(self, block: list[Any]) -> Answered:
+            return Answered(answers=[{"label": row["text"]} for row in block], cut={})
 
     (tmp_path / "t" / "b").mkdir(parents=True)
     for name, text in (("b/2.txt", "=HYPERLINK(1)"), ("a.txt", "-1"), ("c.txt", "@x")):
         (tmp_path / "t" / name).write_text(text)
     out = tmp_path / "x.csv"
-    assert asking.predict(Model(), tmp_path / "t", {}, out) == [{"file": str(out), "rows": 3}]  # type: ignore[arg-type]
+    assert asking.predict(Model(), tmp_path / "t", {}, out, {}) == [{"file": str(out), "rows": 3}]  # type: ignore[arg-type]
     with out.open(newline="") as file:
         assert list(csv.reader(file)) == [
             ["file", "label"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +22,14 @@ PADDED_BYTES = 64 << 20  # that ragged inputs of one batch may take once they ar
 BLOCK = 16  # batches encoded at a time: enough rows to sort by length, few enough to keep pictures out of memory
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answered:
+    """One JSON answer a row. cut: {row: {column: {"read": tokens, "of": tokens}}} of texts that were not read whole."""
+
+    answers: list[Json]
+    cut: Mapping[int, Json]
+
+
 def answer_rows(
     task: Task,
     run: Runner,
@@ -32,7 +41,22 @@ def answer_rows(
     judged: bool = False,
     **options: Any,
 ) -> list[Json]:
-    """One JSON answer per row, in the order of the rows.
+    """One JSON answer per row, in the order of the rows; see `answered`."""
+    return answered(task, run, features, state, rows, batch_size, judged=judged, **options).answers
+
+
+def answered(
+    task: Task,
+    run: Runner,
+    features: Features,
+    state: State,
+    rows: Rows | Sequence[Row],
+    batch_size: int = BATCH,
+    *,
+    judged: bool = False,
+    **options: Any,
+) -> Answered:
+    """The answers, in the order of the rows, and what of the rows' texts was not read.
 
     rows: `{column: [value, ...]}` or `[{column: value}, ...]`; target columns are not needed.
     judged: what judging looks at, which a task with `foretell` makes from rows with their targets.
@@ -46,12 +70,15 @@ def answer_rows(
     inputs = features if judged else input_features(task, features)
     count = _count(inputs, rows)
     answers: list[Json] = []
+    cut: dict[int, Json] = {}
     for block in _slices(count, batch_size * BLOCK):
-        arrays = encode(inputs, {column: values[block] for column, values in rows.items()})
+        some = {column: values[block] for column, values in rows.items()}
+        arrays = encode(inputs, some)
         answers += answer_encoded(task, run, features, state, arrays, batch_size, judged=judged, **options)
-    if task.finish is None or judged:
-        return answers
-    return [task.finish(row, answer, features) for row, answer in zip(by_row(rows), answers, strict=True)]
+        cut |= {} if judged else {block.start + row: told for row, told in _cut(inputs, some, arrays).items()}
+    if task.finish is not None and not judged:
+        answers = [task.finish(row, answer, features) for row, answer in zip(by_row(rows), answers, strict=True)]
+    return Answered(answers=answers, cut=cut)
 
 
 def answer_encoded(
@@ -102,6 +129,16 @@ def refused(error: OutOfBoundsError) -> InputError:
     """What a user hears of an option that may not be so."""
     fix = f"leave {error.name} out"
     return InputError(str(error), where=error.name, expected=error.expected, got=error.got, fix=fix)
+
+
+def _cut(inputs: Features, rows: Rows, arrays: Mapping[str, Any]) -> dict[int, Json]:
+    """Of features that say so. A feature of several columns is named by its first."""
+    found: dict[int, Json] = {}
+    for name, feature in inputs.items():
+        shortened = getattr(feature, "shortened", None)
+        for row, (read, of) in (shortened(rows, arrays[name]) if shortened else {}).items():
+            found.setdefault(row, {})[feature.columns[0]] = {"read": read, "of": of}
+    return found
 
 
 def _asked(

@@ -41,12 +41,18 @@ class Bundle:
 
         rows: a list of dicts, or a pandas or Arrow table.
         """
+        return self.answered(rows, **options).answers
+
+    def answered(self, rows: Sequence[Row], **options: Any) -> answering.Answered:
+        """`.answers`, the same, and `.cut`, {row: {column: {"read": tokens, "of": tokens}}} of texts not read whole."""
         for method, arguments in (("to_pylist", ()), ("to_dict", ("records",))):  # Arrow, pandas
             if hasattr(rows, method):
                 rows = getattr(rows, method)(*arguments)
         checks.rows(rows, self.signature)
         checks.options(options, self.task.options)
-        return answering.answer_rows(self.task, self.run, self.features, self.state, rows, **options) if rows else []
+        if not len(rows):
+            return answering.Answered(answers=[], cut={})
+        return answering.answered(self.task, self.run, self.features, self.state, rows, **options)
 
     def judged(self, rows: Sequence[Row]) -> list[Json]:
         """What judging looks at: the answers, or how likely rows with their targets are, of a task with `foretell`."""

@@ -132,7 +132,11 @@ def _run(given: argparse.Namespace, manifest: dict[str, Any]) -> Any:
     task = discover.task(manifest["task"])
     features = {name: discover.feature(**facts) for name, facts in layout.read_features(HERE).items()}
     run = onnx_runner.OnnxRunner(HERE, manifest, given.variant, given.threads)
-    return answering.answer_rows(task, run, features, state.load(HERE), rows, **json.loads(given.options))
+    found = answering.answered(task, run, features, state.load(HERE), rows, **json.loads(given.options))
+    if found.cut:
+        said = f"{len(found.cut)} of {len(rows)} rows have texts that are longer than is read, such as"
+        print(f"{said} rows[{min(found.cut)}]: {json.dumps(found.cut[min(found.cut)])}", file=sys.stderr)
+    return found.answers
 
 
 def read_rows(source: str, columns: list[str]) -> list[dict[str, Any]]:

@@ -143,6 +143,11 @@ class Dialogue:
         np.cumsum(np.fromiter(map(len, tokens), np.int64, len(tokens)), out=offsets[1:])
         return Ragged(np.fromiter(chain.from_iterable(tokens), np.int32, int(offsets[-1])), offsets)
 
+    def shortened(self, rows: Rows, encoded: Ragged) -> dict[int, tuple[int, int]]:
+        """{row: (tokens that are seen, tokens there are)} of texts of which only the end fits the context."""
+        lengths = np.diff(encoded.offsets).tolist()
+        return {row: (self.context, count) for row, count in enumerate(lengths) if count > self.context}
+
     def chat(self, turns: Sequence[tuple[str, str]]) -> list[int]:
         """Token numbers of a dialogue; it is the assistant's turn at its end unless the assistant spoke last."""
         if self.ends:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from feilun.core.errors import DataError, RecipeError
-from feilun.core.task import Rows
+from feilun.core.task import Row, Rows
 from feilun.parts.features import grams, pieces
 from feilun.parts.features.told import check_some, nowhere
 from feilun.parts.ops import composed, missing
@@ -175,11 +175,27 @@ class Text:
         """How many tokens each text has as a whole, marks included; more than max_length are cut."""
         texts = self._texts(self.joined(rows))
         if self.tokenizer:
-            self._bpe.no_truncation()
-            encoded = self._bpe.encode_batch_fast(texts, add_special_tokens=self.file is not None)
+            encoded = self._whole.encode_batch_fast(texts, add_special_tokens=self.file is not None)
             return [len(one.ids) + 2 * self.marks for one in encoded]
         words = self.tokens == "words"
         return [len(WORD.findall(text) if words else text) + 2 * self.marks for text in texts]
+
+    def shortened(self, rows: Rows, encoded: Ragged) -> dict[int, tuple[int, int]]:
+        """{row: (tokens that are read, tokens there are)} of texts cut at max_length; of grams characters.
+
+        encoded: what `encode` made of the same rows: only texts that fill it are counted.
+        """
+        if self.tokens == "grams":
+            some, counts = list(range(len(encoded))), list(map(len, self._texts(self.joined(rows))))
+        else:
+            some = np.flatnonzero(np.diff(encoded.offsets) >= self.max_length).tolist()
+            counts = self.lengths({name: [rows[name][row] for row in some] for name in self.columns}) if some else []
+        every = zip(some, counts, strict=True)
+        return {row: (self.max_length, count) for row, count in every if count > self.max_length}
+
+    def is_empty(self, row: Row) -> bool:
+        """Whether its text is missing, or spaces alone."""
+        return not self._texts(self.joined({name: [row.get(name)] for name in self.columns}))[0].strip()
 
     def joined(self, rows: Rows) -> Sequence[Any]:
         """The text of each row as it came, of several columns a line each; of a half the words in it."""
@@ -238,6 +254,13 @@ class Text:
 
     @cached_property
     def _bpe(self) -> Tokenizer:
+        from tokenizers import Tokenizer
+
+        return Tokenizer.from_str(self.tokenizer)
+
+    @cached_property
+    def _whole(self) -> Tokenizer:
+        """The same, which never cuts: how another one cuts may be changed by other threads."""
         from tokenizers import Tokenizer
 
         return Tokenizer.from_str(self.tokenizer)

@@ -18,24 +18,28 @@ from feilun.stages.deployment.row_files import rows_of
 
 if TYPE_CHECKING:
     from feilun.core.task import Json, Row
+    from feilun.parts.bundle.answering import Answered
     from feilun.parts.bundle.loading import Bundle
 
 BLOCK = 1024  # rows read, answered and written at a time
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how cells start that spreadsheets run: OWASP, CSV injection
+CUT = "cut_texts"  # in what is told: rows with texts that are longer than is read
 NUMBER = re.compile(r"[+-]?[\d.,]+([eE][+-]?\d+)?", re.ASCII)
 
 
-def predict(bundle: Bundle, source: Any, options: Mapping[str, Any], out: Path | None) -> list[Any]:
-    """Answers in order; with `out` (.jsonl or .csv) they are written there, and `[{file, rows}]` is returned, with
-    `short_windows` where windows were made of the rows and some have fewer steps.
+def predict(
+    bundle: Bundle, source: Any, options: Mapping[str, Any], out: Path | None, told: dict[str, int]
+) -> list[Any]:
+    """Answers in order; with `out` (.jsonl or .csv) they are written there, and `[{file, rows}]` is returned.
 
+    told: gets, and `[{file, rows}]` has too, how many rows have `short_windows`, fewer steps than a window, and
+    `cut_texts`, longer ones than are read.
     Raises DataError naming file and row where one cannot be answered, InputError if there are no rows at all.
     """
     checks.options(options, bundle.task.options)
     if out is not None:
         _require_place(out)
-    told: dict[str, int] = {}
-    blocks = _answered(bundle, rows_of(source, bundle.signature, bundle.recipe, told), options, source)
+    blocks = _answered(bundle, rows_of(source, bundle.signature, bundle.recipe, told), options, source, told)
     first = next(blocks, None)
     if first is None:
         called = row_files.called(source) or "What was given"
@@ -54,21 +58,25 @@ def predict(bundle: Bundle, source: Any, options: Mapping[str, Any], out: Path |
     return [{"file": str(out), "rows": _write(out, with_names if named else answers), **told}]
 
 
-def _answered(bundle: Bundle, rows: Iterator[Row], options: Mapping[str, Any], source: Any) -> Iterator[list[Json]]:
+def _answered(
+    bundle: Bundle, rows: Iterator[Row], options: Mapping[str, Any], source: Any, told: dict[str, int]
+) -> Iterator[list[Json]]:
     before = 0
     while block := list(islice(rows, BLOCK)):
         try:
-            answers = _ask(bundle, block, options)
+            found = _ask(bundle, block, options)
         except DataError as error:
             at, wrong = _first_wrong(bundle, block, options)
             if wrong is None:  # only wrong together
                 raise
             raise _named(wrong, source, row_files.label(source, before + at + 1, bundle.signature)) from error
-        yield answers
+        if found.cut:
+            told[CUT] = told.get(CUT, 0) + len(found.cut)
+        yield found.answers
         before += len(block)
 
 
-def _ask(bundle: Bundle, block: list[Row], options: Mapping[str, Any]) -> list[Json]:
+def _ask(bundle: Bundle, block: list[Row], options: Mapping[str, Any]) -> Answered:
     for row in block:
         place = surrogates.place(row, "row")
         if place is not None:
@@ -77,7 +85,7 @@ def _ask(bundle: Bundle, block: list[Row], options: Mapping[str, Any]) -> list[J
                 expected="text that UTF-8 can hold",
                 fix="correct the value",
             )
-    return bundle.predict(block, **options)
+    return bundle.answered(block, **options)
 
 
 def _first_wrong(bundle: Bundle, block: list[Row], options: Mapping[str, Any]) -> tuple[int, DataError | None]:

@@ -70,15 +70,20 @@ def load(folder: Path, variant: str | None = None, threads: int | None = None) -
 
 
 def predict(
-    folder: Path, source: Any, options: Mapping[str, Any] | None = None, out: Path | None = None
+    folder: Path,
+    source: Any,
+    options: Mapping[str, Any] | None = None,
+    out: Path | None = None,
+    told: dict[str, int] | None = None,
 ) -> list[dict[str, Any] | Json]:
     """Answers to the rows of a file, folder of pictures, JSON text or list of rows, in order.
 
     out: a .jsonl or .csv file; then answers are written there block by block, and `[{file, rows}]` comes back.
+    told: gets what is counted of the rows, such as `cut_texts`, those with longer texts than are read.
     """
     from feilun.stages.deployment import asking
 
-    return asking.predict(load(folder), source, dict(options or {}), out)
+    return asking.predict(load(folder), source, dict(options or {}), out, {} if told is None else told)
 
 
 def talk(folder: Path, options: Mapping[str, Any]) -> Talk:

@@ -65,16 +65,19 @@ def _answers(app: FastAPI, parts: Parts) -> None:
         served, started = parts.shelf.current, time.perf_counter()
         writes, outgoing = served.bundle.task.writes is not None, parts.outgoing
 
-        def answered() -> list[Any]:
-            made = served.bundle.predict(rows, **options)
-            return [outgoing.answer(one) for one in made] if writes else made
+        def answered() -> tuple[list[Any], Mapping[int, Any]]:
+            made = served.bundle.answered(rows, **options)
+            return [outgoing.answer(one) for one in made.answers] if writes else made.answers, made.cut
 
-        answers = await parts.predicting.ask(answered)
+        answers, cut = await parts.predicting.ask(answered)
         ids = _logged(parts, served, rows, answers, {"latency_s": round(time.perf_counter() - started, 6)}, size)
         parts.counters.plain["rows"] += len(rows)
         is_held = bool(options.get("schema"))
         shown = [outgoing.labelled(one, is_held=is_held) for one in answers] if writes else answers
-        predictions = [{"id": id, "answer": answer} for id, answer in zip(ids, shown, strict=True)]
+        pairs = enumerate(zip(ids, shown, strict=True))
+        predictions = [
+            {"id": id, "answer": answer, **({"cut": cut[row]} if row in cut else {})} for row, (id, answer) in pairs
+        ]
         told = {"model": served.bundle.called, "predictions": predictions}
         # The ids of these are known as long as they are among the recent ones in memory, and not after a restart.
         headers = outgoing.headers() if writes else {}

@@ -40,29 +40,29 @@ def asked(body: Mapping[str, Any], most: int) -> Asked:
     unknown = sorted(set(given) - set(KNOWN))
     if unknown:
         raise _wrong(unknown[0], "left out: this server does not carry it", given[unknown[0]])
-    texts = [given["input"]] if isinstance(given.get("input"), str) else given.get("input")
-    is_list = isinstance(texts, list) and 0 < len(texts) <= most
-    if not is_list or not all(isinstance(one, str) and one for one in texts or ()):
-        raise _wrong("input", f"a text, or a list of 1 to {most} texts, none empty", given.get("input"))
+    texts = _texts(given.get("input"), most)
     form = given.get("encoding_format", "float")
     if form not in ("float", "base64"):
         raise _wrong("encoding_format", "float or base64", form)
     model = given.get("model")
     if model is not None and not isinstance(model, str):
         raise _wrong("model", "the name of a model", model)
-    return Asked(model=model, texts=texts or [], is_base64=form == "base64")
+    return Asked(model=model, texts=texts, is_base64=form == "base64")
 
 
 def answer(bundle: Bundle, asked: Asked, log: PredictionLog) -> dict[str, Any]:
-    """`{object: list, data: [{object, index, embedding, id}], model, usage}`; base64 holds little-endian float32."""
+    """`{object: list, data: [{object, index, embedding, id, cut}], model, usage}`; base64 is little-endian float32."""
     rows = [_row(bundle, text) for text in asked.texts]
-    data = []
-    for index, (row, told) in enumerate(zip(rows, bundle.predict(rows, **_options(bundle)), strict=True)):
+    data, found = [], bundle.answered(rows, **_options(bundle))
+    for index, (row, told) in enumerate(zip(rows, found.answers, strict=True)):
         vector, id = told[KEY], log.new_id()
+        if vector is None:
+            raise _empty(index)
         # What was asked is logged, not the vector: it can be had again, and is larger than any text.
         logged.note(log, bundle, id, row, {"dimensions": len(vector)}, {})
         shown = base64.b64encode(np.asarray(vector, "<f4").tobytes()).decode() if asked.is_base64 else vector
-        data.append({"object": "embedding", "index": index, "embedding": shown, "id": id})
+        cut = {"cut": found.cut[index]} if index in found.cut else {}
+        data.append({"object": "embedding", "index": index, "embedding": shown, "id": id, **cut})
     read = _tokens(bundle, rows)
     usage = {"prompt_tokens": read, "total_tokens": read}
     return {"object": "list", "data": data, "model": bundle.called, "usage": usage}
@@ -71,6 +71,38 @@ def answer(bundle: Bundle, asked: Asked, log: PredictionLog) -> dict[str, Any]:
 def can(bundle: Bundle, answers: Sequence[Any]) -> bool:
     """Whether this bundle gives vectors: always, as these answers of it tell, or when asked."""
     return KEY in bundle.task.options or any(isinstance(answer, Mapping) and KEY in answer for answer in answers)
+
+
+def _texts(given: Any, most: int) -> list[str]:
+    texts = [given] if isinstance(given, str) else given
+    if not isinstance(texts, list) or not texts:
+        raise _wrong("input", "a text, or a list of texts", given)
+    if len(texts) > most:
+        raise Refused(
+            400,
+            f"input has {len(texts):,} texts; at most {most:,} are taken in one request (serve.rows).",
+            where="input",
+            expected=f"at most {most:,} texts",
+            got=f"{len(texts):,} texts",
+            fix="send them in several requests",
+        )
+    for place, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise _wrong("input", "texts; token numbers are not taken", text)
+        if not text.strip():
+            raise _empty(place)
+    return texts
+
+
+def _empty(place: int) -> Refused:
+    return Refused(
+        400,
+        f"input[{place}] is empty, and nothing has no vector. Leave it out.",
+        where="input",
+        expected="a text",
+        got="an empty text",
+        fix="leave it out",
+    )
 
 
 def _options(bundle: Bundle) -> dict[str, Any]:
@@ -93,5 +125,5 @@ def _tokens(bundle: Bundle, rows: Sequence[Row]) -> int:
 
 
 def _wrong(name: str, expected: str, got: Any) -> Refused:
-    said = f"{got!r:.100}"
+    said = "missing" if got is None else f"{got!r:.100}"
     return Refused(400, f"{name} is {said}; expected {expected}.", where=name, expected=expected, got=said)
