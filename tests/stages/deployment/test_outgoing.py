@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import openai
 import pytest
 from http_client import ask
 from writing_bundle import ANSWERS, NAME
@@ -66,6 +67,25 @@ def test_where_the_filter_fails_nothing_leaves(content: str, talk: Path, tmp_pat
             status, said, _ = ask(address, CHAT, body)
             assert status == 500 and "seven" not in json.dumps(said) and said["error"]["type"] == "server_error"
         assert ask(address, "/v1/predict", {"row": {"talk": BODY["messages"]}})[0] == 500
+
+
+def test_an_error_inside_a_stream_is_one_that_the_client_raises(talk: Path, tmp_path: Path) -> None:
+    """After the first text has passed the second one fails: what was sent stays, and the slots are free."""
+    file = tmp_path / "picky.py"
+    file.write_text("def filter(text):\n    return text if '飞轮' not in text else 1 / 0\n", encoding="utf-8")
+    with (
+        server.background(talk, NAME, Serve(port=0, output_filter=str(file), max_tokens=200), {}) as address,
+        openai.OpenAI(base_url=f"{address}/v1", api_key="none", max_retries=0) as client,
+    ):
+        asked: dict[str, Any] = {"model": NAME, "temperature": 0, "max_tokens": 200, "stream": True}
+        said = []
+        with pytest.raises(openai.APIError, match="error of its own") as failed:
+            for chunk in client.completions.create(prompt=["count", "你好"], **asked):
+                said.append(chunk.choices[0].text)
+        assert said == [ANSWERS["count"]] and failed.value.type == "server_error"
+        chunks = client.completions.create(prompt="count", **asked)
+        assert "".join(chunk.choices[0].text for chunk in chunks) == ANSWERS["count"]
+        assert "feilun_texts_writing 0" in ask(address, "/metrics")[1]
 
 
 def test_without_its_filter_nothing_is_served(tmp_path: Path) -> None:
