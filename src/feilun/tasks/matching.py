@@ -16,7 +16,7 @@ from feilun.parts.features.text import text_of
 from feilun.parts.metrics import expression, money, ranking
 from feilun.parts.ops import bm25, nearest
 from feilun.parts.ops.next_token import OutOfBoundsError, bounded
-from feilun.parts.ops.ragged import Ragged, collate
+from feilun.parts.ops.ragged import Ragged, collate, together
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -318,14 +318,10 @@ def _vectors(run: Runner, tokens: Ragged) -> np.ndarray:
 def _embedded(run: Runner, inputs: Mapping[str, np.ndarray], name: str) -> np.ndarray:
     """float32 (B, width) of padded texts: as many at a time as their tokens allow, padded no more than needed."""
     text, length = inputs[name], inputs[f"{name}_length"]
-    parts, start = [], 0
-    while start < len(text):
-        widest = np.maximum.accumulate(length[start : start + TOKENS])
-        rows = max(1, int((widest * np.arange(1, len(widest) + 1) <= TOKENS).sum()))
-        part = slice(start, start + rows)
-        made = run("main", text=text[part, : max(1, int(widest[rows - 1]))], text_length=length[part])
-        parts.append(made["embedding"])
-        start += rows
+    parts = [
+        run("main", text=text[part, : max(1, int(length[part].max()))], text_length=length[part])["embedding"]
+        for part in together(length, TOKENS)
+    ]
     return np.concatenate(parts)
 
 

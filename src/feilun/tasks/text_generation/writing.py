@@ -12,13 +12,14 @@ from feilun.core.errors import DataError
 from feilun.core.task import Json, Row, State
 from feilun.parts.features import dialogue
 from feilun.parts.ops import continuing, held_text, next_token, step_graph
+from feilun.parts.ops.ragged import together
 
 if TYPE_CHECKING:
     from feilun.core.protocols import Runner
     from feilun.core.task import Features
 
 LETTERS = 128  # of the longest token, as people write
-AT_ONCE = 32  # windows whose likelihood is read together
+AT_ONCE = 1 << 24  # numbers that windows whose likelihood is read together are foretold with: 64 MB
 
 
 def answer(
@@ -100,14 +101,15 @@ def foretell(run: Runner, inputs: Mapping[str, np.ndarray], features: Features, 
     the same of the other answer; 0 where one of them is missing.
     """
     text: Any = features["text"]
-    step = partial(step_graph.nats, run, sizes=_sizes(state, text))
-    found = _summed(step, inputs, "answer", text.context)
+    sizes = _sizes(state, text)
+    step = partial(step_graph.nats, run, sizes=sizes)
+    found = _summed(step, inputs, "answer", sizes)
     made = [{"nats": round(float(nats), 4), "tokens": int(tokens)} for nats, tokens in found]
     if "rejected" not in inputs:
         return made
     still = partial(step_graph.nats_before, run)
-    gains = _summed(still, inputs, "answer", text.context)[:, 0] - found[:, 0]
-    gains -= (_summed(still, inputs, "rejected", text.context) - _summed(step, inputs, "rejected", text.context))[:, 0]
+    gains = _summed(still, inputs, "answer", sizes)[:, 0] - found[:, 0]
+    gains -= (_summed(still, inputs, "rejected", sizes) - _summed(step, inputs, "rejected", sizes))[:, 0]
     gains *= (inputs["answer_length"] > 0) & (inputs["rejected_length"] > 0)
     return [{**one, "gain": round(float(gain), 4)} for one, gain in zip(made, gains, strict=True)]
 
@@ -116,7 +118,7 @@ def _summed(
     nats_of: Callable[[Sequence[np.ndarray]], list[np.ndarray]],
     inputs: Mapping[str, np.ndarray],
     answer: str,
-    context: int,
+    sizes: continuing.Sizes,
 ) -> np.ndarray:
     """(nats, tokens) of each row, (B, 2), over the tokens that count."""
     windows: list[tuple[int, np.ndarray, np.ndarray]] = []  # row, tokens, which of them count
@@ -125,10 +127,12 @@ def _summed(
         if answer in inputs:
             tokens = np.concatenate([tokens, inputs[answer][row, : inputs[f"{answer}_length"][row]]])
         counts, tokens = dialogue.taught(tokens), dialogue.plain(tokens)
-        windows += [(row, tokens[part], counts[part] & fresh) for part, fresh in _windows(len(tokens), context)]
+        windows += [(row, tokens[part], counts[part] & fresh) for part, fresh in _windows(len(tokens), sizes.context)]
+    windows = sorted((one for one in windows if one[2][1:].any()), key=lambda one: len(one[1]))
     found = np.zeros((len(inputs["text"]), 2))
-    for start in range(0, len(windows), AT_ONCE):
-        some = windows[start : start + AT_ONCE]
+    lengths = np.array([len(tokens) for _, tokens, _ in windows], np.int64)
+    for part in together(lengths, max(1, AT_ONCE // sizes.symbols)):
+        some = windows[part]
         nats = nats_of([tokens for _, tokens, _ in some])
         for (row, _, counts), own in zip(some, nats, strict=True):
             found[row] += own[counts[1:]].sum(), counts[1:].sum()
