@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from datasets import Dataset
 
 from feilun.core import discover
 from feilun.core.errors import DataError, RecipeError
 from feilun.core.recipe import Recipe
 from feilun.parts.bundle.answering import answer_rows, by_column
+from feilun.parts.dataset import SPLITS, write
 from feilun.parts.engine.fit import fit
 from feilun.parts.engine.plan import Index, Learning
 from feilun.parts.engine.randomness import initialised
@@ -100,3 +104,21 @@ def test_an_option_of_the_target_that_there_is_not_is_told(task: str, target: di
     given = {"name": "t", "task": task, "inputs": {"text": "text"}, "target": target}
     with pytest.raises(RecipeError, match="target"):
         discover.task(task).features(Recipe.model_validate(given))
+
+
+@pytest.mark.parametrize("tokens", ["bpe", "wordpiece", "unigram"])
+def test_tags_stand_at_the_pieces_that_the_network_reads(tokens: str, tmp_path: Path) -> None:
+    """Labels are taken from all rows, pieces from the training rows alone: words of the others would make others."""
+    train = [f"red blue {'ab' * (place % 5)} Anna sings" for place in range(60)]
+    others = [f"bluered redblue {'ba' * (place % 7)} singsing Anna" for place in range(200)]
+    rows: dict[str, list[Any]] = {"text": train + others}
+    spans = [[{"start": one.index("Anna"), "end": one.index("Anna") + 4, "label": "name"}] for one in rows["text"]]
+    splits = np.array([SPLITS.index("train")] * 60 + [SPLITS.index("test")] * 200)
+    recipe = Recipe.model_validate(
+        {"name": "t", "task": "token_classification", "inputs": {"text": {"kind": "text", "tokens": tokens}}}
+        | {"target": {"columns": ["spans"]}, "model": {"name": "gru"}}
+    )
+    table = Dataset.from_dict({**rows, "spans": [json.dumps(one) for one in spans]})
+    write(tmp_path, table, splits, np.zeros(260), TASK.features(recipe), [])
+    lengths = [np.diff(np.load(tmp_path / "arrays" / f"{name}.offsets.npy")) for name in ("text", "places", "spans")]
+    assert all(np.array_equal(lengths[0], other) for other in lengths[1:])

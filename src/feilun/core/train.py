@@ -119,6 +119,9 @@ class Train(Frozen):
     balance: Literal["none", "weights", "sampling"] = Field(
         "none", description="rare classes count more (weights), or are drawn more often (sampling)"
     )
+    group_by_length: bool = Field(
+        False, description="batches of texts or series that are about as long: less padding, so faster; not streamed"
+    )
     precision: Literal["fp32", "bf16", "fp16"] = Field(
         "fp32", description="of matrix products; fp16, with scaled losses, is for GPUs"
     )

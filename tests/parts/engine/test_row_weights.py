@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 from pathlib import Path
@@ -18,7 +19,8 @@ from feilun.core.progress import Quiet
 from feilun.core.recipe import Train
 from feilun.parts.engine.fit import fit
 from feilun.parts.engine.plan import Index, Learning, Run
-from feilun.parts.engine.randomness import epoch_order, initialised
+from feilun.parts.engine.randomness import epoch_order, grouped, initialised
+from feilun.parts.ops.ragged import Ragged
 
 FLAT = {"warmup": 0.0, "decay": "none", "clip": None, "patience": None}
 
@@ -81,6 +83,53 @@ def test_chances_decide_how_often_a_row_is_drawn() -> None:
 def test_without_chances_an_epoch_is_what_it_was() -> None:
     assert sorted(epoch_order(np.arange(50), 0, 1).tolist()) == list(range(50))
     assert sorted(epoch_order(np.arange(50), 0, 1, np.full(50, 3.0)).tolist()) == list(range(50))
+
+
+def test_batches_of_one_length_have_every_row_once_and_little_padding() -> None:
+    lengths = np.random.default_rng(0).integers(1, 400, 1_003)
+    order, steps = epoch_order(np.arange(1_003), 5, 2), 63
+    made = grouped(order, lengths, steps, 5, 2)
+    assert sorted(made.tolist()) == list(range(1_003))
+    assert torch.equal(made, grouped(order, lengths, steps, 5, 2))
+    assert not torch.equal(made, grouped(order, lengths, steps, 6, 2))
+    assert torch.equal(order, grouped(order, None, steps, 5, 2))
+
+    def padded(rows: Tensor) -> int:
+        ends = np.arange(steps + 1) * len(rows) // steps
+        return sum((end - start) * lengths[rows[start:end].numpy()].max() for start, end in itertools.pairwise(ends))
+
+    assert padded(order) > 1.8 * lengths.sum()
+    assert padded(made) < 1.1 * lengths.sum()
+    firsts = lengths[made[:: len(made) // steps].numpy()]
+    assert abs(np.corrcoef(firsts[:-1], firsts[1:])[0, 1]) < 0.4  # short and long batches come mixed
+    alone = grouped(torch.arange(100, 120), lengths, 1)
+    assert (np.diff(lengths[alone.numpy()]) >= 0).all()
+
+
+def test_texts_of_one_length_together_take_less_room() -> None:
+    drawn = np.random.default_rng(3)
+    texts = Ragged.of([drawn.normal(size=(count, 1)).astype(np.float32) for count in drawn.integers(1, 30, 90)])
+    sums = np.array([[text.sum()] for text in (texts[row] for row in range(90))], np.float32)
+    plan = Train(epochs=3, batch_size=8, group_by_length=True)
+    wide: list[int] = []
+
+    def objective(networks: Any, batch: Any, player: str) -> Tensor:
+        wide.append(batch["x"].shape[1] * len(batch["x"]))
+        return (networks[player](batch["x"].sum(1)) - batch["y"]).square().sum(1)
+
+    def run(group: bool) -> Tensor:
+        with initialised(0):
+            networks = {"main": nn.Linear(1, 1)}
+        index = Index(train=np.arange(80), validation=np.arange(80, 90))
+        chosen = plan.model_copy(update={"group_by_length": group})
+        fit(networks, {"x": texts, "y": sums}, index, Learning(objective=objective), chosen)
+        return networks["main"].weight.detach()
+
+    first, together = run(True), sum(wide)
+    assert torch.equal(first, run(True))
+    wide.clear()
+    run(False)
+    assert together < 0.75 * sum(wide)
 
 
 def test_interrupted_and_gone_on_is_the_same(tmp_path: Path) -> None:

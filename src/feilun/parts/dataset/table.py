@@ -118,10 +118,12 @@ def _written(
     np.save(folder / "origin.npy", origin.astype(np.int16))
     manifest.write_json(folder / "columns.json", profile)
     table = rows.with_format("arrow")[:]
-    fitted = {
-        name: feature if feature.fitted else feature.fit(Taken(table, _read_by(feature), _learnt_from(feature, splits)))
-        for name, feature in features.items()
-    }
+    fitted: dict[str, Any] = {}
+    for name, asked in features.items():
+        feature = asked.knowing(fitted) if hasattr(asked, "knowing") and not asked.fitted else asked
+        if not feature.fitted:
+            feature = feature.fit(Taken(table, _read_by(feature), _learnt_from(feature, splits)))
+        fitted[name] = feature
     state = {name: {"kind": feature.kind, **feature.to_json()} for name, feature in fitted.items()}
     manifest.write_json(folder / "features.json", state)
     (folder / "arrays").mkdir(exist_ok=True)

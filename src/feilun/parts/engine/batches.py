@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+import numpy as np
 from torch import Tensor
 
 from feilun.parts.engine import memory
@@ -19,6 +20,10 @@ class Gatherer(Protocol):
     @property
     def buffer(self) -> Buffer | None:
         """How the rows of an epoch must be shuffled to be read fast; None: in any way."""
+
+    @property
+    def lengths(self) -> np.ndarray | None:
+        """How long each row is, where batches of rows of one length save padding."""
 
     def __call__(self, index: Tensor) -> dict[str, Tensor]:
         """Any rows in any order; fast in the order of `follow`."""

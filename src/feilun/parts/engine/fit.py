@@ -93,6 +93,7 @@ class _Loop:
         self.index, self.learning, self.plan, self.run = index, learning, plan, run
         self.group = group.current()
         self.gather = gatherer(arrays, self.group.decided(lambda: memory.for_rows(plan.memory_mb)))
+        self.lengths = self.gather.lengths if plan.group_by_length else None
         self.row_weights = None if index.weights is None else torch.from_numpy(index.weights.astype(np.float32))
         self.steps_per_epoch = math.ceil(len(index.train) / plan.batch_size)
         self.steps = self.steps_per_epoch * plan.epochs
@@ -138,7 +139,6 @@ class _Loop:
     def train(self, stop: interrupts.Stop) -> None:
         """Steps until the last one, until validation says enough, or until somebody stops it."""
         now = self.progress
-        self.threads = torch.get_num_threads()
         started = drawn = checkpointed = tick = time.monotonic()
         first = now.step
         while now.step < self.steps and not self._had_enough() and not self._is_late():
@@ -197,6 +197,7 @@ class _Loop:
         epoch, number = divmod(self.progress.step, self.steps_per_epoch)
         buffer = self.progress.buffer
         self.order = randomness.epoch_order(self.index.train, self.run.seed, epoch, self.index.chances, buffer)
+        self.order = randomness.grouped(self.order, self.lengths, self.steps_per_epoch, self.run.seed, epoch)
         self.gather.follow(self.order, number * len(self.order) // self.steps_per_epoch, buffer)
         self.cuts = cuts([point["validation_loss"] or point["loss"] for point in self.progress.curves])
         self.stepper.begin(epoch)
@@ -310,7 +311,7 @@ class _Loop:
 
     def _validate(self) -> float | None:
         """Mean loss of the validation rows in eval mode, with the same noise every time; None where it says nothing."""
-        rows = torch.from_numpy(self.index.validation)
+        rows = randomness.grouped(torch.from_numpy(self.index.validation), self.lengths, 1)
         if not self.learning.early_stop or not len(rows):
             return None
         for network in self.networks.values():

@@ -23,6 +23,12 @@ class Held:
         self.dense = {name: _tensor(array) for name, array in arrays.items() if not isinstance(array, Ragged)}
         self.ragged = {name: _in_memory(array) for name, array in arrays.items() if isinstance(array, Ragged)}
 
+    @property
+    def lengths(self) -> np.ndarray | None:
+        """int64 (N,): of all that is of any length in a row; None where nothing is."""
+        found = [np.diff(array.offsets) for array in self.ragged.values()]
+        return np.sum(found, axis=0) if found else None
+
     def __call__(self, index: Tensor) -> dict[str, Tensor]:
         """Of these rows, int64 (B,), in this order."""
         batch = {}

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 MASK = (1 << 64) - 1
+GROUP = 32  # batches whose rows are parted by length: enough for little padding, few enough to stay mixed
 
 
 class Buffer(NamedTuple):
@@ -61,6 +62,28 @@ def epoch_order(
         examples = examples[mixed[np.minimum(places, len(examples) - 1)]]
     order = drawn.permutation(examples) if buffer is None else _buffered(examples, buffer, drawn)
     return torch.from_numpy(order.astype(np.int64, copy=False))
+
+
+def grouped(order: Tensor, lengths: np.ndarray | None, steps: int, seed: int = 0, epoch: int = 0) -> Tensor:
+    """The same order, int64 (N,), with rows of about one length in each of its batches: less padding.
+
+    The batches are dealt at random into groups; the rows that the order gives to a group go to its batches by length.
+    lengths: int64, of all rows; None: the order stays as it is.
+    """
+    if lengths is None:
+        return order
+    ends = np.arange(steps + 1) * len(order) // steps
+    dealt = np.random.default_rng(mix(seed, Stream.ORDER, epoch, steps)).permutation(steps)
+    batches: list[np.ndarray] = [order[:0].numpy()] * steps
+    start = 0
+    for group in np.split(dealt, np.arange(GROUP, steps, GROUP)):
+        sizes = (ends[1:] - ends[:-1])[group]
+        rows = order[start : start + sizes.sum()].numpy()
+        start += len(rows)
+        parts = np.split(rows[np.argsort(lengths[rows], kind="stable")], np.cumsum(sizes)[:-1])
+        for number, part in zip(group, parts, strict=True):
+            batches[number] = part
+    return torch.from_numpy(np.concatenate(batches))
 
 
 def _buffered(examples: np.ndarray, buffer: Buffer, drawn: np.random.Generator) -> np.ndarray:

@@ -44,6 +44,8 @@ class Streamed:
     All others are read there and then: validation, and the batch in which one buffer ends and the next one begins.
     """
 
+    lengths = None
+
     def __init__(self, arrays: Mapping[str, Any], memory_bytes: int) -> None:
         self.sources = {name: stored.of(array) or array for name, array in arrays.items()}
         self.buffer = buffer_of(sum(row_bytes(array) for array in arrays.values()), memory_bytes)

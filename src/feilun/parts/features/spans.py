@@ -16,6 +16,7 @@ from feilun.core.errors import DataError
 from feilun.core.task import Rows
 from feilun.parts.features.category import in_order, unknown_label
 from feilun.parts.features.text import Text
+from feilun.parts.features.token_places import tokens_of
 from feilun.parts.ops.ragged import Ragged
 
 OUTSIDE = 0  # the tag of a token in no span
@@ -39,6 +40,7 @@ class Spans:
     columns: tuple[str, ...]  # (texts, spans)
     text: Mapping[str, Any] = field(default_factory=dict)
     labels: tuple[str, ...] = ()
+    knows_tokens: bool = False  # text is that of a fitted feature
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "columns", tuple(self.columns))
@@ -54,14 +56,20 @@ class Spans:
         """How many there are."""
         return 1 + TAGS * len(self.labels)
 
+    def knowing(self, fitted: Mapping[str, Any]) -> Spans:
+        """With the tokens of the text's own feature, if that is fitted. fitted: features by name."""
+        found = tokens_of(self.columns[0], fitted)
+        return self if found is None else replace(self, text=found, knows_tokens=True)
+
     def fit(self, rows: Rows) -> Spans:
         """Learn the labels, and the text's tokens. Raises DataError if there is not one span."""
         text, column = self.columns
         counts = Counter(span["label"] for value in rows[column] for span in checked(column, value))
         if not counts:
             raise DataError(f"Column {column!r} has no span in any row. Add spans.", where=column, got="no span")
-        fitted = Text(columns=(text,), **self.text).fit({text: rows[text]})
-        return replace(self, labels=in_order(counts), text=fitted.to_json())
+        if not self.knows_tokens:
+            return self.knowing({"text": Text(columns=(text,), **self.text).fit({text: rows[text]})}).fit(rows)
+        return replace(self, labels=in_order(counts))
 
     def encode(self, rows: Rows) -> Ragged:
         """int32 values. Raises DataError for a bad span, an unknown label, or a span outside its text."""

@@ -31,6 +31,11 @@ class TokenPlaces:
     def __post_init__(self) -> None:
         object.__setattr__(self, "columns", tuple(self.columns))
 
+    def knowing(self, fitted: Mapping[str, Any]) -> TokenPlaces:
+        """With the tokens of the text's own feature, if that is fitted. fitted: features by name."""
+        found = tokens_of(self.columns[0], fitted)
+        return self if found is None else replace(self, text=found, fitted=True)
+
     def fit(self, rows: Rows) -> TokenPlaces:
         """Learn the tokens."""
         found = Text(columns=self.columns, **self.text).fit(rows)
@@ -53,3 +58,9 @@ class TokenPlaces:
 
 
 FEATURE = TokenPlaces
+
+
+def tokens_of(column: str, fitted: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What a fitted feature of this column's text knows: pieces that others learn from other rows stand elsewhere."""
+    found = (one for one in fitted.values() if isinstance(one, Text) and one.columns == (column,) and one.fitted)
+    return next((one.to_json() for one in found), None)

@@ -26,6 +26,7 @@ class Pretrained:
     config: Mapping[str, Any] = field(default_factory=dict)  # config.json of the folder; filled in
     pooling: str = "mean"  # mean of all states, as sentence encoders have it, or the first token's (first)
     dropout: float = 0.1  # share of the answer's input left out while training
+    attention_dropout: float = 0.0  # share of the attention left out while training; above 0 attention is not fused
 
 
 MODEL = Pretrained
@@ -38,7 +39,7 @@ class Encoder(nn.Module):
     def __init__(self, options: Pretrained) -> None:
         super().__init__()
         config = options.config
-        self.network = _body(config)
+        self.network = _body(config, options.attention_dropout)
         self.first = options.pooling == "first"
         self.width = self.states_width = int(config.get("hidden_size") or config["dim"])
         # RoBERTa counts places from behind the number of its padding on
@@ -107,8 +108,8 @@ def encoder(options: Pretrained, feature: Any) -> nn.Module:
     return Encoder(options)
 
 
-def _body(config: Mapping[str, Any]) -> nn.Module:
-    """Without its pooler, weights drawn anew."""
+def _body(config: Mapping[str, Any], attention_dropout: float) -> nn.Module:
+    """Without its pooler, weights drawn anew. Attention is PyTorch's fused one, for which nothing may be left out."""
     try:
         import transformers
     except ModuleNotFoundError as error:
@@ -118,7 +119,9 @@ def _body(config: Mapping[str, Any]) -> nn.Module:
             fix=EXTRA,
         ) from error
     name = CLASSES[config["model_type"]]
-    plain = getattr(transformers, f"{name}Config")(**{**config, "attn_implementation": "eager"})
+    left_out = "attention_dropout" if name == "DistilBert" else "attention_probs_dropout_prob"
+    changed = {"attn_implementation": "sdpa", left_out: attention_dropout}
+    plain = getattr(transformers, f"{name}Config")(**{**config, **changed})
     pooled = {} if name == "DistilBert" else {"add_pooling_layer": False}
     network: nn.Module = getattr(transformers, f"{name}Model")(plain, **pooled)
     return network

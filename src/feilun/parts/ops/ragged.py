@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,6 +60,19 @@ def stacked(first: Any, second: Any) -> Any:
         np.concatenate([first.values, second.values]),
         np.concatenate([first.offsets, second.offsets[1:] + first.offsets[-1]]),
     )
+
+
+def together(lengths: np.ndarray, most: int) -> Iterator[slice]:
+    """Neighbours that fit into so many places once they are padded to the longest of them; at least one.
+
+    lengths: int64 (N,), at best in order.
+    """
+    start = 0
+    while start < len(lengths):
+        widest = np.maximum.accumulate(np.maximum(1, lengths[start : start + most]))
+        rows = max(1, int((widest * np.arange(1, len(widest) + 1) <= most).sum()))
+        yield slice(start, start + rows)
+        start += rows
 
 
 def collate(arrays: Mapping[str, Any]) -> dict[str, np.ndarray]:

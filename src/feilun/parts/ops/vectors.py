@@ -6,7 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
-from feilun.parts.ops.ragged import Ragged, collate
+from feilun.parts.ops.ragged import Ragged, collate, together
 
 TOKENS = 512  # read at a time: what fits into a core's cache. benchmarks/embedding.py: 10,000 take twice as long
 AT_ONCE = 4096  # texts that are padded together
@@ -30,12 +30,8 @@ def of_texts(run: Encoder, tokens: Ragged) -> np.ndarray:
 
 def of_padded(run: Encoder, text: np.ndarray, length: np.ndarray) -> np.ndarray:
     """float32 (B, width): as many at a time as their tokens allow, padded no more than needed."""
-    parts, start = [], 0
-    while start < len(text):
-        widest = np.maximum.accumulate(length[start : start + TOKENS])
-        rows = max(1, int((widest * np.arange(1, len(widest) + 1) <= TOKENS).sum()))
-        part = slice(start, start + rows)
-        made = run("main", text=text[part, : max(1, int(widest[rows - 1]))], text_length=length[part])
-        parts.append(made["embedding"])
-        start += rows
+    parts = [
+        run("main", text=text[part, : max(1, int(length[part].max()))], text_length=length[part])["embedding"]
+        for part in together(length, TOKENS)
+    ]
     return np.concatenate(parts)

@@ -87,8 +87,10 @@ def importance(model: Model, seen: Seen, main: str) -> tuple[list[dict[str, Any]
     for place, column in enumerate(columns):
         if time.monotonic() - started > SECONDS:
             return _ordered(found), columns[place:]
-        dealt = []
+        dealt: list[Score] = []
         for _ in range(SHUFFLES if len(columns) <= MANY_COLUMNS else 1):
+            if dealt and time.monotonic() - started > SECONDS:
+                break
             order = random.permutation(draw.n)
             answers = model.shuffled(arrays, rows, column, order)
             dealt.append(model.task.scores(answers, seen.truths, model.recipe)[main])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -12,13 +12,14 @@ from feilun.core.errors import DataError
 from feilun.core.task import Json, Row, State
 from feilun.parts.features import dialogue
 from feilun.parts.ops import continuing, held_text, next_token, step_graph
+from feilun.parts.ops.ragged import together
 
 if TYPE_CHECKING:
     from feilun.core.protocols import Runner
     from feilun.core.task import Features
 
 LETTERS = 128  # of the longest token, as people write
-AT_ONCE = 32  # windows whose likelihood is read together
+AT_ONCE = 1 << 24  # numbers that windows whose likelihood is read together are foretold with: 64 MB
 
 
 def answer(
@@ -96,19 +97,21 @@ def pen(run: Runner, features: Features, state: State) -> continuing.Pen:
 def foretell(run: Runner, inputs: Mapping[str, np.ndarray], features: Features, state: State) -> list[Json]:
     """`{nats, tokens}` of every text that is there, or of its answer: how unlikely it was, summed over its tokens.
 
-    Windows are those of `examples`, so that every token counts once; the end of a plain text does not.
+    Every token counts once, the end of a plain text does not. What is longer than the context is read in windows that
+    overlap by half, so that all behind the first one is foretold from half a context at least.
     Of preferences `gain` too: by how many nats the preferred answer became likelier than it was before training, less
     the same of the other answer; 0 where one of them is missing.
     """
     text: Any = features["text"]
-    step = partial(step_graph.nats, run, sizes=_sizes(state, text))
-    found = _summed(step, inputs, "answer", text.context)
+    sizes = _sizes(state, text)
+    step = partial(step_graph.nats, run, sizes=sizes)
+    found = _summed(step, inputs, "answer", sizes)
     made = [{"nats": round(float(nats), 4), "tokens": int(tokens)} for nats, tokens in found]
     if "rejected" not in inputs:
         return made
     still = partial(step_graph.nats_before, run)
-    gains = _summed(still, inputs, "answer", text.context)[:, 0] - found[:, 0]
-    gains -= (_summed(still, inputs, "rejected", text.context) - _summed(step, inputs, "rejected", text.context))[:, 0]
+    gains = _summed(still, inputs, "answer", sizes)[:, 0] - found[:, 0]
+    gains -= (_summed(still, inputs, "rejected", sizes) - _summed(step, inputs, "rejected", sizes))[:, 0]
     gains *= (inputs["answer_length"] > 0) & (inputs["rejected_length"] > 0)
     return [{**one, "gain": round(float(gain), 4)} for one, gain in zip(made, gains, strict=True)]
 
@@ -117,7 +120,7 @@ def _summed(
     nats_of: Callable[[Sequence[np.ndarray]], list[np.ndarray]],
     inputs: Mapping[str, np.ndarray],
     answer: str,
-    context: int,
+    sizes: continuing.Sizes,
 ) -> np.ndarray:
     """(nats, tokens) of each row, (B, 2), over the tokens that count."""
     windows: list[tuple[int, np.ndarray, np.ndarray]] = []  # row, tokens, which of them count
@@ -126,16 +129,26 @@ def _summed(
         if answer in inputs:
             tokens = np.concatenate([tokens, inputs[answer][row, : inputs[f"{answer}_length"][row]]])
         counts, tokens = dialogue.taught(tokens), dialogue.plain(tokens)
-        for start in range(0, len(tokens) - 1, context):
-            part = slice(start, start + context + 1)
-            windows.append((row, tokens[part], counts[part]))
+        windows += [(row, tokens[part], counts[part] & fresh) for part, fresh in _windows(len(tokens), sizes.context)]
+    windows = sorted((one for one in windows if one[2][1:].any()), key=lambda one: len(one[1]))
     found = np.zeros((len(inputs["text"]), 2))
-    for start in range(0, len(windows), AT_ONCE):
-        some = windows[start : start + AT_ONCE]
+    lengths = np.array([len(tokens) for _, tokens, _ in windows], np.int64)
+    for part in together(lengths, max(1, AT_ONCE // sizes.symbols)):
+        some = windows[part]
         nats = nats_of([tokens for _, tokens, _ in some])
         for (row, _, counts), own in zip(some, nats, strict=True):
             found[row] += own[counts[1:]].sum(), counts[1:].sum()
     return found
+
+
+def _windows(count: int, context: int) -> Iterator[tuple[slice, np.ndarray]]:
+    """(place, which of its tokens no window before it foretold) of every window of a text of so many tokens."""
+    seen = 0  # the last token that was foretold
+    while seen < count - 1:
+        start = max(0, seen - context + max(1, context // 2)) if seen else 0
+        behind = min(count, start + context + 1)
+        yield slice(start, behind), np.arange(start, behind) > seen
+        seen = behind - 1
 
 
 def _last(value: Any, most: int) -> Any:
