@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from feilun.cli.words import tell
+from feilun.core.errors import DataError
 
 if TYPE_CHECKING:
     from feilun.core.recipe import Recipe
@@ -40,7 +41,17 @@ def draft(data: str, *, target: Sequence[str] | None, task: str | None, name: st
     if target:
         values["target"] = list(target)
     recipe = reading.make_recipe(values)
-    columns = lifecycle.call("data", "profile", recipe, base=base)
+    try:
+        columns = lifecycle.call("data", "profile", recipe, base=base)
+        is_text = source.lower().endswith(".txt") and len(columns) == 1 and not target
+    except DataError:  # prose is no table
+        if not source.lower().endswith(".txt") or target:
+            raise
+        is_text = True
+    if is_text:
+        plain = {"task": "text_generation", "data": {"source": source, "format": "text"}, "inputs": {"text": "text"}}
+        recipe = reading.make_recipe({**values, **plain})
+        columns = lifecycle.call("data", "profile", recipe, base=base)
     separators = {str(item["column"]): item["separator"] for item in columns if item.get("separator")}
     for column, mark in separators.items():  # several labels in one cell
         recipe = reading.make_recipe({**values, "target": {"column": column, "separator": mark}})
@@ -57,6 +68,8 @@ def text(draft: Draft) -> str:
     recipe = draft.recipe
     left_out = [item for item in draft.columns if item["role"] == "left out"]
     values: dict[str, Any] = {"task": recipe.task, "data": {"source": draft.source}}
+    if recipe.data.format:
+        values["data"]["format"] = recipe.data.format
     if recipe.data.decimal:
         values["data"]["decimal"] = recipe.data.decimal
     if left_out:

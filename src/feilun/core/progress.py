@@ -22,6 +22,20 @@ class Quiet:
         """Drop it."""
 
 
+class Heard:
+    """A Say that keeps the lines."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def line(self, text: str) -> None:
+        """Keep it."""
+        self.lines.append(text)
+
+    def progress(self, stage: str, **fields: Any) -> None:
+        """Drop it."""
+
+
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Hold this folder's lock; the system lets go of it when the process ends, however it ends. BusyError if taken."""

@@ -125,5 +125,8 @@ class Task:
     ]  # (answers, truths); first = the main one
     paired: str = ""  # the score with `rows` on which champion and challenger are compared row by row
     baselines: Callable[[Rows, Recipe], Mapping[str, Callable[[Rows], list[Json]]]]  # fitted on training rows; >= 2
+    attention: Callable[..., list[Json]] | None = None
+    # ^ (networks, run, rows, features, most): per row {read: [token], written: [token], shares: [[float]]}, at most so
+    # many tokens written; [] of a network that has none to show
     pictures: Callable[[Sequence[Json], Sequence[Json], Rows, Recipe], list[Picture]] | None = None
     cannot: Mapping[str, str] = field(default_factory=dict)  # capability -> reason, in words for the user

@@ -10,6 +10,7 @@ import pytest
 from feilun.core.errors import DataError, RecipeError
 from feilun.parts.features import dialogue
 from feilun.parts.features.dialogue import ASSISTANT, END, FIRST, START, SYSTEM, UNKNOWN, USER, Dialogue, taught
+from feilun.parts.features.turns import turns_of
 
 TEXTS = ("Hello there, hello!", "今天天气很好。", "  two  spaces\n\nand a line", "naïve café", "", "I")
 STRANGE = (
@@ -135,3 +136,22 @@ def test_pieces_are_the_bytes_that_tokens_write(tokens: str) -> None:
         assert b"".join(feature.pieces.written[number] for number in numbers) == text.encode()
     assert len(feature.pieces.written) == feature.vocabulary_size and not any(feature.pieces.written[:FIRST])
     assert (feature.pieces.letters is None) == (tokens == "bpe")
+
+
+@pytest.mark.parametrize(
+    ("cell", "words"),
+    [
+        ("hello", "this row has the text 'hello'"),
+        ({"chat": []}, "this row has an object with 'chat'"),
+        (3, "this row has 3"),
+        (["hi"], "'hi' in place of a message"),
+        ([{"role": "boss", "content": "go"}], "a message with the role 'boss'"),
+        ([{"content": "go"}], "a message without a role"),
+        ([{"role": "user"}], "a message without a text"),
+        ([{"role": "user", "content": 3}], "a message that says 3"),
+    ],
+)
+def test_what_is_no_dialogue_is_told_as_it_came(cell: object, words: str) -> None:
+    with pytest.raises(DataError) as caught:
+        turns_of("chat", cell)
+    assert words in str(caught.value) and "none" not in str(caught.value).lower()

@@ -14,7 +14,7 @@ from feilun.core.progress import Quiet
 from feilun.core.recipe import Recipe
 from feilun.core.work import Work
 from feilun.parts.dataset import SPLITS, Table, save_rows
-from feilun.stages.data import assemble, verbs
+from feilun.stages.data import disk, verbs
 
 WORDS = [f"{first}{second}" for first in ("ka", "lo", "mi", "nu", "re") for second in ("ban", "dor", "fel", "gim")]
 
@@ -50,7 +50,7 @@ def test_answers_that_nearly_equal_judged_rows_leave_and_unsent_columns_are_empt
     rows = [{"_id": f"p{place}", "text": text, "y": "no", **more} for place, text in enumerate(said)]
     laps = tmp_path / "laps" / "1"
     laps.mkdir(parents=True)
-    save_rows(assemble.to_dataset(pa.Table.from_pylist(rows)), laps / "rows")
+    save_rows(disk.to_dataset(pa.Table.from_pylist(rows)), laps / "rows")
     np.save(laps / "splits.npy", np.array([SPLITS.index(name) for name in ("train", "train", "held", "held")], np.int8))
     after, facts = made(2, lap=laps, parent=tmp_path / "my" / "1")
     assert after.rows["_id"][120:] == ["p1", "p3"]

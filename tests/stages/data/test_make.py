@@ -19,7 +19,7 @@ from feilun.core.recipe import Recipe
 from feilun.core.task import Task
 from feilun.core.work import Work
 from feilun.parts.dataset import SPLITS, Table, save_rows
-from feilun.stages.data import assemble, verbs
+from feilun.stages.data import disk, verbs
 from feilun.stages.data.reading import pictures
 
 
@@ -206,7 +206,7 @@ def test_depends_follows_every_file(tmp_path: Path) -> None:
 def lap_rows(folder: Path, rows: list[dict[str, Any]], splits: list[str]) -> Path:
     folder.mkdir(parents=True)
     table = pa.Table.from_pylist([{"_id": f"p{folder.name}-{place}", **row} for place, row in enumerate(rows)])
-    save_rows(assemble.to_dataset(table), folder / "rows")
+    save_rows(disk.to_dataset(table), folder / "rows")
     np.save(folder / "splits.npy", np.array([SPLITS.index(name) for name in splits], np.int8))
     return folder
 

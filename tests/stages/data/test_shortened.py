@@ -10,16 +10,9 @@ import pytest
 
 from feilun import lifecycle
 from feilun.core import manifest
-from feilun.core.progress import Quiet
+from feilun.core.progress import Heard
 from feilun.core.recipe import Recipe
-
-
-class Heard(Quiet):
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def line(self, text: str) -> None:
-        self.lines.append(text)
+from feilun.stages.data.telling import shortened
 
 
 @pytest.mark.parametrize("tokens", ["words", "characters"])
@@ -49,6 +42,8 @@ def test_the_share_of_cut_texts_is_told(tmp_path: Path, tokens: str) -> None:
     assert 0.1 < line["rows"] / train < 0.4
     assert line["key"] == f"inputs.text.max_length: {9 if tokens == 'words' else 17}"
     assert any(line["key"] in said for said in say.lines)
+    foretold = lifecycle.call("data", "check_rows", whole, base=tmp_path)  # what `feilun check` says
+    assert line in foretold["cleaning"]
 
 
 def test_pairs_that_do_not_fit_are_told(tmp_path: Path) -> None:
@@ -71,3 +66,28 @@ def test_pairs_that_do_not_fit_are_told(tmp_path: Path) -> None:
     [line] = [one for one in found.facts["cleaning"] if one["what"] == "cut pairs"]
     assert 0.3 < line["rows"] / found.facts["splits"]["train"] < 0.7 and line["key"].startswith("inputs.ask.context: ")
     assert any("the question loses its beginning" in one for one in say.lines)
+
+
+def test_dialogues_that_do_not_fit_are_told_before_and_after(tmp_path: Path) -> None:
+    """One of ten is longer than the context; of more rows than are looked at before a run, about as many."""
+    chats = [
+        [{"role": "user", "content": f"how {n}"}, {"role": "assistant", "content": "yes " * (20 if n % 10 == 0 else 2)}]
+        for n in range(4000)
+    ]
+    (tmp_path / "chats.jsonl").write_text("\n".join(json.dumps({"talk": chat}) for chat in chats), encoding="utf-8")
+    given = {
+        "name": "chats",
+        "task": "text_generation",
+        "data": {"source": "chats.jsonl", "near": "ignore", "split": {"test": 0.1, "gate": 0.1, "validation": 0.1}},
+        "inputs": {"talk": {"kind": "dialogue", "tokens": "characters", "context": 32}},
+    }
+    whole = lifecycle.call("data", "resolve", Recipe.model_validate(given), base=tmp_path)
+    made, _ = lifecycle.make_stages(whole, ("data",), tmp_path / "c" / "1", lifecycle.Given(base=tmp_path, say=Heard()))
+    found = manifest.read(made["data"])
+    assert found is not None
+    foretold = lifecycle.call("data", "check_rows", whole, base=tmp_path)
+    train = found.facts["splits"]["train"]
+    assert train > shortened.SEEN
+    for lines in (found.facts["cleaning"], foretold["cleaning"]):
+        [line] = [one for one in lines if one["what"] == "long dialogues"]
+        assert 0.08 < line["rows"] / train < 0.13 and line["key"].startswith("inputs.talk.context: ")

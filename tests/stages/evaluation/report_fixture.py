@@ -248,6 +248,8 @@ def evaluation(folder: Path, names: list[str], groups: int, text: str, picture: 
     write_json(folder / "why.json", WHY)
     rows = [card_row(text, picture, place, names) for place in range(8)]
     write_json(folder / "examples.json", {"wrong": rows, "right": rows})
+    looks = {"read": ["label", EVIL], "written": ["very"], "shares": [[0.9, 0.1]], "more": True, "truth": EVIL}
+    write_json(folder / "attention.json", [{"group": "right", **looks}, {"group": "wrong", **looks}])
     svg = "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 9 9'><text x='1'>answer</text><script>x</script></svg>"
     drawn = {"title": "Confusion", "where": "mistakes", "svg": svg, "png": "", "caption": EVIL}
     write_json(folder / "pictures.json", [drawn, {**drawn, "svg": "", "png": picture}])

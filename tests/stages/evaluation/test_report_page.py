@@ -12,7 +12,7 @@ import pytest
 from report_fixture import EVIL, make_run, png
 
 from feilun.core.manifest import read_json, write_json
-from feilun.stages.evaluation import bilingual, costs, first, gallery
+from feilun.stages.evaluation import bilingual, costs, first, gallery, looked
 from feilun.stages.evaluation import verbs as evaluation
 from feilun.stages.evaluation.report import MOST_BYTES, report
 
@@ -76,6 +76,8 @@ def test_every_section_says_what_its_files_say(page: str) -> None:
         "Ask a person where it is less sure than",
         "2 of 2 groups are clearly worse",
         "Labels shuffled",
+        "What each written token looked at",
+        "Longer texts are cut: the first 32 tokens that were read and 40 that were written are shown.",
         "How much worse accuracy gets when a column is shuffled",
         "is it known in time?",
         "data.near: ignore",
@@ -122,6 +124,7 @@ def test_chinese_shows_no_english_sentence(page: str) -> None:
 def test_every_phrase_of_ours_has_its_chinese() -> None:
     folder = Path(bilingual.__file__).parent
     used = {*first.LEVELS.values(), *first.BETTER.values(), *costs.ADVICE.values(), *gallery.TITLES.values()}
+    used |= set(looked.TITLES.values())
     used |= gallery.AXES - set(bilingual.terms())
     for path in folder.glob("*.jinja.html"):
         for quote in "\"'":
@@ -176,7 +179,7 @@ def test_older_runs_without_the_new_files_leave_gaps_and_say_what_to_add(tmp_pat
     run, stages, recipe = make_run(tmp_path)
     for name in STUDIES:
         (run / name).unlink()
-    for name in ("why.json", "answers.jsonl", "pictures.json"):
+    for name in ("why.json", "answers.jsonl", "pictures.json", "attention.json"):
         (stages["evaluation"] / name).unlink()
     scores = read_json(stages["evaluation"] / "scores.json")
     for name in ("classes", "groups", "money", "resampled"):

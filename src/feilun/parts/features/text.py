@@ -360,12 +360,14 @@ def text_of(column: str, value: Any) -> str:
         return ""
     if isinstance(value, int | float):
         return str(value)
+    is_list = isinstance(value, list | tuple | dict)
     raise DataError(
-        f"Column {column!r} holds text; {value!r:.60} is not text.",
+        f"Column {column!r} holds text; {value!r:.60} is not text."
+        + (" For dialogues, lists of messages, set kind: dialogue." if is_list else ""),
         where=column,
         expected="text or null",
         got=f"{value!r:.60}",
-        fix="give a string",
+        fix=f"inputs: {{{column}: dialogue}}" if is_list else "give a string",
     )
 
 

@@ -167,20 +167,27 @@ class Attention(nn.Module):
         mask: float, added to the scores, (B, 1, T, K); None: each place sees itself and those before it, and K is T.
         past: keys and values (B, groups, P, head) of the places before; the mask is then (B, 1, T, P + K).
         """
-        query = self._in_heads(self.query(state))
-        query = query if self.query_norm is None else self.query_norm(query)
-        query = query if turn is None else rotated(query, turn, self.head // 2)
-        key, value = memory
+        query = self._asked(state, turn)
         if past is not None:
             seen = self._over_both(query, past, memory, mask)
         else:
-            if self.groups != self.heads:
-                times = self.heads // self.groups
-                key, value = (_repeated(part, times) for part in (key, value))
+            key, value = (_repeated(part, self.heads // self.groups) for part in memory)
             seen = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask, is_causal=mask is None)
         seen = seen.transpose(1, 2)
         made: Tensor = self.join(seen.reshape(seen.shape[0], seen.shape[1], self.heads * self.head))
         return made
+
+    def shares(self, state: Tensor, memory: Memory, mask: Tensor) -> Tensor:
+        """(B, heads, T, K): how much of each of the memory's values `forward` takes; of a place they add up to 1."""
+        keys = _repeated(memory[0], self.heads // self.groups)
+        made: Tensor = (self._asked(state, None) @ keys.transpose(2, 3) * self.head**-0.5 + mask).softmax(-1)
+        return made
+
+    def _asked(self, state: Tensor, turn: Tensor | None) -> Tensor:
+        """Queries (B, heads, T, head)."""
+        query = self._in_heads(self.query(state))
+        query = query if self.query_norm is None else self.query_norm(query)
+        return query if turn is None else rotated(query, turn, self.head // 2)
 
     def _in_heads(self, state: Tensor) -> Tensor:
         """(B, T, heads x head) -> (B, heads, T, head)."""
@@ -235,6 +242,17 @@ class Block(nn.Module):
         return made, fresh
 
 
+def watched(look: Attention, run: Callable[[], object]) -> Tensor:
+    """`shares` of what this attention is given last while `run` goes through the network."""
+    found: list[Tensor] = []
+    hook = look.register_forward_pre_hook(lambda _, given: found.append(look.shares(*given)))
+    try:
+        run()
+    finally:
+        hook.remove()
+    return found[-1]
+
+
 def start(network: nn.Module, layers: int) -> None:
     """Normal with deviation 0.02; what is added to the state 1 / sqrt(2 layers) of that, so that sums keep their size
     (Radford et al. 2019)."""
@@ -266,6 +284,8 @@ def rotated(state: Tensor, turn: Tensor, half: int) -> Tensor:
 
 def _repeated(part: Tensor, times: int) -> Tensor:
     """(B, groups, K, head) -> (B, groups x times, K, head), each group's copies side by side."""
+    if times == 1:
+        return part
     rows, groups, places, head = part.shape
     return part.unsqueeze(2).expand(rows, groups, times, places, head).reshape(rows, groups * times, places, head)
 

@@ -102,6 +102,12 @@ class Network(nn.Module):
         table = self.target_vectors.weight if self.head is None else self.head.weight
         return functional.linear(self.norm(state), table), torch.stack(kept, 1)
 
+    def looked(self, source: Tensor, source_length: Tensor, prefix: Tensor) -> Tensor:
+        """(B, T, S): what the token behind each of the prefix looked at, the mean of the last layer's heads."""
+        memory = self.encode(source, source_length)
+        last: Any = self.writing[-1]
+        return attention.watched(last.cross, lambda: self.decode(prefix, memory, source_length, None)).mean(1)
+
     def _after(self, prefix: Tensor, past: int) -> Tensor:
         """Mask (B, 1, T, past + T): all that was before, and of the new ones those up to each."""
         new = attention.counted(prefix)

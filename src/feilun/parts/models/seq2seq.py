@@ -73,12 +73,27 @@ class Network(nn.Module):
 
     def decode(self, prefix: Tensor, state: Tensor, memory: Tensor, length: Tensor) -> tuple[Tensor, Tensor]:
         """logits (B, T, ids) after each token of the prefix, and the state (B, hidden) after the last."""
+        hidden, after = self._heard(prefix, state)
+        context = self._shares(hidden, memory, length) @ memory
+        return self.last(self.dropout(torch.tanh(self.combine(torch.cat([hidden, context], 2))))), after[0]
+
+    def looked(self, source: Tensor, source_length: Tensor, prefix: Tensor) -> Tensor:
+        """(B, T, S): what the token behind each of the prefix looked at; padding has none of it."""
+        memory, state = self.encode(source, source_length)
+        return self._shares(self._heard(prefix, state)[0], memory, source_length)
+
+    def _heard(self, prefix: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """The decoder's own states (B, T, hidden), and the last one."""
         hidden, after = self.decoder(self.dropout(self.target_embedding(prefix)), state[None].contiguous())
+        return hidden, after
+
+    def _shares(self, hidden: Tensor, memory: Tensor, length: Tensor) -> Tensor:
+        """(B, T, S): how much of each place of the memory is taken."""
         weights = self.query(hidden) @ memory.transpose(1, 2)
         place = torch.arange(memory.shape[1], device=memory.device)
         hide = (place[None, :] >= length.clamp(min=1)[:, None])[:, None, :]
-        context = weights.masked_fill(hide, -1e9).softmax(2) @ memory
-        return self.last(self.dropout(torch.tanh(self.combine(torch.cat([hidden, context], 2))))), after[0]
+        shares: Tensor = weights.masked_fill(hide, -1e9).softmax(2)
+        return shares
 
 
 class Encoder(nn.Module):

@@ -57,7 +57,9 @@ def make(work: Work) -> Made:
     """Write the data stage's folder. Raises DataError with place, value and fix for whatever is wrong with the rows."""
     done = rows_of(work.recipe, work.task, work.base, work.frame, work.say)
     origin = np.zeros(len(done.splits), np.int16)
-    dataset.write(work.folder, to_dataset(done.table), done.splits, origin, dict(done.wanted.features), done.profile)
+    dataset.write(
+        work.folder, disk.to_dataset(done.table), done.splits, origin, dict(done.wanted.features), done.profile
+    )
     cut = shortened.find(dataset.Table.open(work.folder))
     for said in shortened.said(cut):
         work.say.line(said)
@@ -102,14 +104,6 @@ def rows_of(recipe: Recipe, task: Task, base: Path, frame: Any, say: Say) -> Ass
         "notes": notes,
     }
     return Assembled(table=table, splits=of_rows, wanted=rows.wanted, profile=list(profile), facts=facts)
-
-
-def to_dataset(table: pa.Table) -> Any:
-    """A datasets.Dataset over this table, nothing copied."""
-    from datasets import Dataset
-    from datasets.table import InMemoryTable
-
-    return Dataset(InMemoryTable(table), fingerprint="rows")  # without one, datasets pickles all rows to make one
 
 
 def count(of_rows: np.ndarray) -> dict[str, int]:

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -71,3 +72,11 @@ def _place(values: pa.ChunkedArray) -> int | None:
     """Where the last chunk's values lie in memory."""
     buffers = values.chunk(values.num_chunks - 1).buffers() if values.num_chunks else []
     return buffers[-1].address if buffers and buffers[-1] is not None else None
+
+
+def to_dataset(table: pa.Table) -> Any:
+    """A datasets.Dataset over this table, nothing copied."""
+    from datasets import Dataset
+    from datasets.table import InMemoryTable
+
+    return Dataset(InMemoryTable(table), fingerprint="rows")  # without one, datasets pickles all rows to make one

@@ -12,7 +12,7 @@ from feilun.core import manifest
 from feilun.core.errors import DataError
 from feilun.core.work import Made, Work
 from feilun.parts import dataset
-from feilun.stages.data import assemble, cleaning, wanted
+from feilun.stages.data import assemble, cleaning, disk, wanted
 from feilun.stages.data.alike import hashing, near
 from feilun.stages.data.cells import clean
 from feilun.stages.data.looking import survey
@@ -38,7 +38,7 @@ def make(work: Work) -> Made:
     new, of_new = new.filter(pa.array(stays)), of_new[stays]
     of_rows = np.concatenate([before.splits, of_new]).astype(np.int8)
     origin = np.concatenate([before.origin, np.full(len(of_new), number, np.int16)])
-    rows = assemble.to_dataset(pa.concat_tables([old, new.select(old.column_names)], promote_options="permissive"))
+    rows = disk.to_dataset(pa.concat_tables([old, new.select(old.column_names)], promote_options="permissive"))
     profile = manifest.read_json(parent / "columns.json")
     dataset.write(work.folder, rows, of_rows, origin, dict(before.features), profile)
     left_out = int((~stays).sum())

@@ -110,6 +110,7 @@ def _is_complete(recipe: Recipe) -> bool:
 
 
 def _with_data(recipe: Recipe, found: survey.Survey) -> Recipe:
+    recipe = _set(recipe, **found.proposed)
     if not found.targets and recipe.task is None:
         raise targets.missing([entry["column"] for entry in found.columns], found.name)
     recipe = _set(recipe, task=_task_name(str(found.task)))

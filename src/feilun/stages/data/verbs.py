@@ -59,16 +59,23 @@ def look(recipe: Recipe, base: Path, frame: Any = None) -> tuple[Recipe, list[di
 
 
 def check_rows(recipe: Recipe, base: Path, frame: Any = None) -> dict[str, Any]:
-    """Everything `make` finds out about all rows, and nothing encoded or written: for a look before a run.
+    """Everything `make` finds out about all rows, and nothing is kept: for a look before a run.
 
     Returns {cleaning: lines of the cleaning table, drift, splits: {split: rows}, notes}, as in the manifest's facts.
+    Texts that would be cut are counted on some training rows; notes also say which documents cannot be read.
     """
     from feilun.core import discover, progress
-    from feilun.stages.data import assemble
+    from feilun.stages.data import assemble, library
+    from feilun.stages.data.telling import shortened
 
     whole = resolve(recipe, base, frame)
-    facts = assemble.rows_of(whole, discover.task(str(whole.task)), base, frame, progress.Quiet()).facts
-    return {name: facts[name] for name in ("cleaning", "drift", "splits", "notes")}
+    done = assemble.rows_of(whole, discover.task(str(whole.task)), base, frame, progress.Quiet())
+    facts, heard = done.facts, progress.Heard()
+    if whole.data.documents:
+        library.read(whole, base, heard)
+    cut = shortened.foreseen(done.table, done.splits, done.wanted.features)
+    found = {name: facts[name] for name in ("cleaning", "drift", "splits", "notes")}
+    return {**found, "cleaning": [*facts["cleaning"], *cut], "notes": [*facts["notes"], *heard.lines]}
 
 
 def unlabelled(recipe: Recipe, base: Path, source: str, folder: Path) -> tuple[Mapping[str, Any], int]:

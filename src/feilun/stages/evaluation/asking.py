@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +12,8 @@ from feilun.parts.bundle.answering import answer_encoded, answer_rows, by_row, e
 from feilun.parts.ops.ragged import take
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from feilun.core.protocols import Runner
     from feilun.core.recipe import Recipe
     from feilun.core.task import Features, Json, Rows, State, Task
@@ -26,6 +28,7 @@ class Model:
     run: Runner
     features: Features
     state: State
+    networks: Mapping[str, nn.Module] = field(default_factory=dict)
 
     def answers(self, rows: Rows) -> list[Json]:
         """One per row."""

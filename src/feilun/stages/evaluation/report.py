@@ -21,6 +21,7 @@ from feilun.stages.evaluation import (
     first,
     gallery,
     judged,
+    looked,
     loop,
     mislabelled,
     network,
@@ -150,6 +151,7 @@ def _judgement(stages: Mapping[str, Path], scores: Any, recipe: Recipe, data: Ma
         "weak_spots": judged.weak_spots(scores),
         "certainty": certainty.asking(stages),
         "groups": judged.groups(scores, recipe),
+        "attention": looked.figures(reading.json_of(stages, "evaluation", "attention.json")),
         "why": reasons.why(reading.json_of(stages, "evaluation", "why.json"), scores, data["columns"]),
     }
 

@@ -22,6 +22,8 @@ from feilun.stages.evaluation.report import inline as _inline
 from feilun.stages.evaluation.report import report as _report
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from feilun.core.recipe import Recipe
     from feilun.core.task import Features, Json, Picture, Rows, State
 
@@ -51,7 +53,7 @@ def make(work: Work) -> Made:
             fix="raise data.split.test, or give more rows",
         )
     work.say.progress("evaluation", doing="settling on validation rows")
-    runner, state = _settled(work, table)
+    runner, state, networks = _settled(work, table)
     work.say.progress("evaluation", doing=f"answering {len(rows):,} test rows")
     answers = _plain(answer_rows(task, runner, table.features, state, test, judged=True), "answers")
     truths = _plain([task.truth(row, recipe) for row in rows], "truths")
@@ -68,14 +70,14 @@ def make(work: Work) -> Made:
         }
     own = sorted({column for text in recipe.evaluate.metrics.values() for column in expression.columns(text)})
     writing.answers(work.folder / "answers.jsonl", writing.lines(rows, answers, truths, others, draw, own))
-    model = Model(task=task, recipe=recipe, run=runner, features=table.features, state=state)
+    model = Model(task=task, recipe=recipe, run=runner, features=table.features, state=state, networks=networks)
     work.say.progress("evaluation", doing="asking why")
     seen = why.Seen(rows=test, truths=truths, answers=answers)
     told = why.explained(model, seen, train, found)
     write_json(work.folder / "why.json", told)
     found["slices"] = slices.described(model, seen, draw, found["main"], told["importance"])
     write_json(work.folder / "scores.json", found)
-    write_json(work.folder / "examples.json", writing.examples(model, seen, train, told["importance"]))
+    writing.shown(work.folder, model, seen, train, told["importance"])
     drawn = task.pictures(answers, truths, test, recipe) if task.pictures else []
     write_json(work.folder / "pictures.json", [_picture(picture) for picture in drawn])
     write_bytes(work.folder / card.FILE, card.text(recipe, work.before, found, _lineage(work)).encode())
@@ -162,8 +164,8 @@ def studied(found: Mapping[str, Any]) -> list[str]:
     return telling.lines(found)
 
 
-def _settled(work: Work, table: Table) -> tuple[Any, State]:
-    """The torch runner, and the state as it will be read back when serving."""
+def _settled(work: Work, table: Table) -> tuple[Any, State, Mapping[str, nn.Module]]:
+    """The torch runner, the state as it will be read back when serving, and the networks."""
     import numpy as np
 
     from feilun.parts.engine import trained
@@ -180,7 +182,7 @@ def _settled(work: Work, table: Table) -> tuple[Any, State]:
             seen["documents"] = _documents(work)
         state = task.settle(runner, seen, table.features, recipe)
     states.save(work.folder, state)
-    return runner, states.load(work.folder)
+    return runner, states.load(work.folder), networks
 
 
 def _documents(work: Work) -> Rows:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from feilun.core.manifest import write_bytes
-from feilun.stages.evaluation import attributions, judging
+from feilun.core.manifest import write_bytes, write_json
+from feilun.stages.evaluation import attributions, judging, looked
 from feilun.stages.evaluation import examples as choosing
 from feilun.stages.evaluation.asking import Model, part
 
@@ -45,8 +45,8 @@ def answers(path: Path, lines: Sequence[Mapping[str, Any]]) -> None:
     write_bytes(path, ("\n".join(json.dumps(line, ensure_ascii=False, default=str) for line in lines) + "\n").encode())
 
 
-def examples(model: Model, seen: Seen, train: Rows, matters: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """examples.json: rows answered well and badly, each with `why`.
+def shown(folder: Path, model: Model, seen: Seen, train: Rows, matters: Sequence[Mapping[str, Any]]) -> None:
+    """examples.json: rows answered well and badly, each with `why`; attention.json: what they were written from.
 
     matters: the importance of columns; of many columns those that matter most are shown.
     """
@@ -58,7 +58,10 @@ def examples(model: Model, seen: Seen, train: Rows, matters: Sequence[Mapping[st
     columns = columns or {name: "" for name in seen.rows if name != "_id"}
     order = [str(row["input"]) for row in matters if row["input"] in columns]
     columns = dict(sorted(columns.items(), key=lambda item: order.index(item[0]) if item[0] in order else len(order)))
-    return {group: _shown(model, seen, places, columns, train) for group, places in groups.items()}
+    rows = {group: _shown(model, seen, places, columns, train) for group, places in groups.items()}
+    write_json(folder / "examples.json", rows)
+    if attention := looked.found(model, seen.rows, seen.truths, groups):
+        write_json(folder / "attention.json", attention)
 
 
 def _shown(model: Model, seen: Seen, places: np.ndarray, columns: Mapping[str, str], train: Rows) -> Any:

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from feilun.stages.data.cells import clean, dates
+from feilun.stages.data.looking import language
 from feilun.stages.data.reading import picture_files, pictures
 
 # Whole numbers with few different values and many rows for each are coded classes. Measured with a linear model and a
@@ -62,6 +63,8 @@ def find(name: str, column: pa.ChunkedArray) -> Finding:
         is_picture = any(pictures.is_picture(cell.as_py()) for cell in clean.spread(known, FIRST_SEEN))
         found = replace(found, kind="identifier", why="bytes that are no picture", distinct=len(known))
         return replace(found, kind="image", why="encoded pictures") if is_picture else found
+    if language.are(known, *language.TURNS):
+        return replace(found, kind="dialogue", why="dialogues, lists of messages, which text_generation reads")
     if pa.types.is_nested(column.type):
         return _list(known, found)
     found = replace(found, distinct=len(pc.unique(known)))  # three times as fast as count_distinct

@@ -9,6 +9,7 @@ from typing import Any
 
 from feilun.core.recipe import Recipe
 
+DIALOGUES = "holds dialogues, which as text are their JSON: set kind: dialogue"
 OTHERS = "*"  # under inputs: all other columns, as they are found
 
 
@@ -19,6 +20,8 @@ def line(recipe: Recipe, entry: Mapping[str, Any], task: str | None) -> str:
         return _of_target(entry, task)
     if role == "left out":
         return _back(recipe, name, entry)
+    if entry["kind"] == "text" and entry["warning"] == DIALOGUES:
+        return _use(recipe, name, "dialogue")
     read = entry["kind"] == "time" and "day_first" in (entry.get("options") or {})
     if (entry["warning"] and not read) or entry["kind"] in ("image", "sequence"):
         return f"data.drop: [{', '.join(map(spelled, (*recipe.data.drop, name)))}]"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,11 @@ import pyarrow as pa
 from feilun.core.recipe import Recipe
 from feilun.parts.ops.threads import in_order
 from feilun.stages.data.cells import clean, dates
-from feilun.stages.data.looking import kinds, later, leaks, measures, overrides, shapes, targets, window
-from feilun.stages.data.looking.overrides import OTHERS
+from feilun.stages.data.looking import kinds, language, later, leaks, measures, overrides, shapes, targets, window
+from feilun.stages.data.looking.overrides import DIALOGUES, OTHERS
 from feilun.stages.data.reading import raw, sources
 
+UNLISTED = "not listed under inputs"
 ASKED = ": is it known in time?"
 
 
@@ -30,6 +31,7 @@ class Survey:
     task: str | None
     columns: tuple[dict[str, Any], ...]
     notes: tuple[str, ...]
+    proposed: Mapping[str, Any] = field(default_factory=dict)  # keys for rows of a known form, where none were said
     decimal: str | None = None  # the mark by which numbers in text were read, where some were not plain
 
     @property
@@ -45,7 +47,19 @@ class Survey:
 def take(recipe: Recipe, base: Path, frame: Any = None) -> Survey:
     """Look at a bounded sample of the rows. Raises DataError for a source or a column that is not there."""
     sample = prepared(recipe, sources.read(recipe, base, frame, sample=True))
-    return of(recipe, sample, sample.table)
+    proposed = language.proposed(recipe, sample.table)
+    if not proposed:
+        return of(recipe, sample, sample.table)
+    asked = Recipe.model_validate({**recipe.model_dump(mode="json", exclude_unset=True), **proposed})
+    found = of(asked, sample, sample.table)
+    why = f"{asked.task} reads {' and '.join(asked.inputs)}"
+    columns = [
+        {**entry, "override": "", "why": why if entry["why"] == UNLISTED else entry["why"]}
+        if entry["role"] == "left out"
+        else entry
+        for entry in found.columns
+    ]
+    return replace(found, columns=tuple(columns), proposed=proposed)
 
 
 def prepared(recipe: Recipe, whole: raw.Raw) -> raw.Raw:
@@ -110,7 +124,8 @@ def _find(recipe: Recipe, whole: raw.Raw, name: str, column: pa.ChunkedArray, ch
     said = recipe.inputs[name].kind if name in recipe.inputs else ""
     if said and said != found.kind:
         why = f"set in the recipe; looks like {found.kind}: {found.why}"
-        return replace(found, kind=said, why=why, warning="", options={})
+        hint = DIALOGUES if (said, found.kind) == ("text", "dialogue") else ""
+        return replace(found, kind=said, why=why, warning=hint, options={})
     if recipe.data.window is not None and name == recipe.data.window.column:
         said_of = recipe.data.window
         why = f"the last {said_of.steps} rows of {', '.join(said_of.of)}{f' by {said_of.by}' if said_of.by else ''}"
@@ -136,7 +151,7 @@ def _entry(
     elif _in_window(recipe, found.column):
         role, why = "left out", "seen through the window"
     elif recipe.inputs and found.column not in recipe.inputs and OTHERS not in recipe.inputs:
-        role, why = "left out", "not listed under inputs"
+        role, why = "left out", UNLISTED
     warning = found.warning if role == "input" else ""
     if role == "target":
         found = replace(found, kind={"classification": "category", "regression": "number"}.get(task or "", found.kind))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 
@@ -12,7 +11,7 @@ import pyarrow.compute as pc
 from feilun.core.errors import DataError, RecipeError
 from feilun.core.recipe import Recipe
 from feilun.stages.data.cells import absent, clean
-from feilun.stages.data.looking import shapes
+from feilun.stages.data.looking import language, shapes
 from feilun.stages.data.reading import raw
 
 USUAL = ("target", "label", "class", "y", "目标", "标签", "类别")
@@ -20,7 +19,6 @@ MOST_WHOLE_CLASSES = 10  # student_mat's grades 0..20 are numbers; ratings 1..5 
 SEPARATORS = ("|", ";")
 LONGEST_LABEL = 40  # characters
 MOST_SEEN = 5_000  # cells looked at for a separator, evenly spread
-SPANS_SEEN = 200  # cells looked at to find out whether they are spans of texts
 MOST_CLASSES_SHARE = 0.5  # of the rows: words that hardly repeat are no classes
 
 
@@ -43,9 +41,9 @@ def task(recipe: Recipe, table: pa.Table, chosen: Sequence[str], whole: raw.Raw)
     if not chosen:
         return recipe.task, ""
     column = table.column(chosen[0])
-    if recipe.task is None and len(chosen) == 1 and _are(column, {"start", "end", "label"}):
+    if recipe.task in (None, "token_classification") and len(chosen) == 1 and language.are(column, language.SPANS):
         return "token_classification", "spans of texts, so token_classification"
-    if recipe.task is None and len(chosen) == 1 and _are(column, {"text", "answer_start"}):
+    if recipe.task in (None, "question_answering") and len(chosen) == 1 and language.are(column, language.ANSWERS):
         return "question_answering", "pieces of passages, so question_answering"
     if recipe.task is not None and recipe.task not in ("classification", "regression"):
         return recipe.task, f"task {recipe.task}"
@@ -79,8 +77,10 @@ def separator(column: pa.ChunkedArray) -> str:
 def missing(names: Sequence[str], where: str) -> RecipeError:
     """The error for a recipe that does not say what to predict."""
     shown = ", ".join(names[:30]) + (", ..." if len(names) > 30 else "")
+    both = language.pair(names)
+    said = f" To translate, it is the language that is to be written: --target {both[1]}, say." if both else ""
     return RecipeError(
-        f"target is missing: which column of {where} should be predicted? There are: {shown}.",
+        f"target is missing: which column of {where} should be predicted? There are: {shown}.{said}",
         where="target",
         expected=shown,
         fix="add target: COLUMN to the recipe, or --target COLUMN",
@@ -121,19 +121,6 @@ def _check_classes(column: pa.ChunkedArray, name: str, whole: raw.Raw, missing: 
     )
 
 
-def _are(column: pa.ChunkedArray, keys: set[str]) -> bool:
-    """Whether the cells are lists of objects with these keys, or that as JSON text; empty ones say nothing."""
-    known = clean.spread(column.drop_null(), SPANS_SEEN).to_pylist()
-    try:
-        cells = [json.loads(cell) if isinstance(cell, str) and cell.startswith("[") else cell for cell in known]
-    except ValueError:
-        return False
-    if not all(isinstance(cell, list) for cell in cells):
-        return False
-    spans = [one for cell in cells for one in cell]
-    return bool(spans) and all(isinstance(one, dict) and keys <= one.keys() for one in spans)
-
-
 def _infer(recipe: Recipe, table: pa.Table, chosen: Sequence[str], where: str) -> str:
     if recipe.target is not None and recipe.target.separator:
         return "classification"
@@ -157,7 +144,8 @@ def _of_column(column: pa.ChunkedArray, name: str, where: str, *, several: bool)
     if hardly_repeats:
         raise DataError(
             f"{where}: the target {name} has {distinct:,} different values in {len(known):,} rows, too many to be "
-            "classes. Choose another column, or say which task this is.",
+            "classes. Choose another column, or say which task this is, such as --task text_generation or translation, "
+            "which write texts.",
             where=f"{where}, {name}",
             expected="classes that repeat, or numbers",
             got=f"{distinct:,} different values",

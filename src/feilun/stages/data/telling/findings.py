@@ -15,7 +15,7 @@ from feilun.stages.data import cleaning
 from feilun.stages.data.alike.near import Near
 from feilun.stages.data.cleaning import Line, line
 from feilun.stages.data.dealing import split_columns
-from feilun.stages.data.telling import classes, disagreement, drift, outliers, spellings, suspects
+from feilun.stages.data.telling import classes, disagreement, drift, marked, outliers, spellings, suspects
 from feilun.stages.data.wanted import Wanted
 
 TRAIN, TEST = SPLITS.index("train"), SPLITS.index("test")
@@ -57,7 +57,9 @@ def of(
     if (given == TEST).any():
         kinds = {**inputs, **{name: wanted.kinds.get(name, "number") for name in wanted.targets}}
         differ = drift.find(table, kinds, np.flatnonzero(given != TEST), np.flatnonzero(given == TEST))
-    notes = []
+    pieces = marked.find(table, wanted)
+    lines += pieces
+    notes = marked.said(pieces)
     if unlike and near.looked:  # tables of a few values say different things of equal rows all the time
         notes.append(f"{unlike['rows']:,} rows equal another row and say something else.")
     if differ:

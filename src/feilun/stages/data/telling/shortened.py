@@ -3,20 +3,45 @@
 from __future__ import annotations
 
 import math
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from feilun.parts import dataset
+from feilun.stages.data import disk
 from feilun.stages.data.cleaning import Line, line
 
+SEEN = 2_000  # training rows looked at before a run
+PARTS = ("text", "answer", "rejected")  # features of a text that is written on
 LOOKED_AT = 500  # texts as long as may be, of which it is counted how many were longer
 
 
 def find(table: dataset.Table) -> list[Line]:
-    """A line for each text feature that cuts training rows, and for pairs of answers that do not fit the context."""
+    """A line for each text feature that cuts training rows, and for dialogues and pairs that do not fit the context."""
     cut = [made for feature in table.features.values() if feature.kind == "text" for made in _of(table, feature)]
-    return [*cut, *_pairs(table)]
+    return [*cut, *_dialogues(table)]
+
+
+def foreseen(rows: pa.Table, of_rows: np.ndarray, features: Mapping[str, Any]) -> list[Line]:
+    """The same before anything is encoded, counted on at most SEEN training rows.
+
+    of_rows: int8 (N,), places in dataset.SPLITS.  features: unfitted.
+    """
+    read = {name: feature for name, feature in features.items() if feature.kind in ("text", "dialogue")}
+    train = np.flatnonzero(of_rows == dataset.SPLITS.index("train"))
+    some = train[np.linspace(0, len(train) - 1, min(len(train), SEEN)).astype(np.int64)]
+    if not read or not len(some):
+        return []
+    with tempfile.TemporaryDirectory() as folder:
+        zeros = np.zeros(len(some), np.int8)
+        taken = disk.to_dataset(rows.take(pa.array(some)))
+        dataset.write(Path(folder), taken, zeros, zeros.astype(np.int16), read, [])
+        found = find(dataset.Table.open(Path(folder)))
+    return [{**one, "rows": round(one["rows"] * len(train) / len(some))} for one in found]
 
 
 def _of(table: dataset.Table, feature: Any) -> list[Line]:
@@ -37,22 +62,26 @@ def _of(table: dataset.Table, feature: Any) -> list[Line]:
     return [line("cut texts", rows, "the end is left out", why, column=column, key=_key(table, column, lengths))]
 
 
-def _pairs(table: dataset.Table) -> list[Line]:
-    """Of preferences: question and answer are one window, of which the question loses its beginning first."""
+def _dialogues(table: dataset.Table) -> list[Line]:
+    """Of preferences: question and answer are one window, of which the question loses its beginning first. Dialogues,
+    and questions with their answers, are several windows; plain texts have no beginning that the rest hangs on."""
     asked: Any = table.features.get("text")
-    if not {"answer", "rejected"} <= table.features.keys() or asked is None or asked.kind != "dialogue":
+    if asked is None or asked.kind != "dialogue" or asked.role == "text":
         return []
     train = table.index("train")
-    counts = {name: np.diff(table.arrays[name].offsets)[train] for name in ("text", "answer", "rejected")}
-    lengths = counts["text"] + np.maximum(counts["answer"], counts["rejected"])
+    counts = {name: np.diff(array.offsets)[train] for name, array in table.arrays.items() if name in PARTS}
+    lengths = counts["text"] + np.max([counts[name] for name in PARTS[1:] if name in counts] or [0 * train], axis=0)
     rows = int((lengths > asked.context + 1).sum())
     if not rows:
         return []
     share = f"{rows / len(train):.1%}".replace("%", " %")
-    why = f"{share} of the training pairs have more than {asked.context} tokens, up to {lengths.max():,}"
+    pairs = "rejected" in counts
+    why = f"{share} of the training {'pairs' if pairs else 'dialogues'} have more than {asked.context} tokens, "
+    why += f"up to {lengths.max():,}"
+    done = "the question loses its beginning" if pairs else "later parts do not see the beginning"
     column = asked.columns[0]
     key = f"inputs.{column}.context: {int(lengths.max())}"
-    return [line("cut pairs", rows, "the question loses its beginning", why, column=column, key=key)]
+    return [line("cut pairs" if pairs else "long dialogues", rows, done, why, column=column, key=key)]
 
 
 def said(lines: list[Line]) -> list[str]:

@@ -49,7 +49,7 @@ def read(path: Path) -> list[Section]:
             body.read(_content(archive, BODY))
     except BROKEN as error:
         raise UnreadableError(f"is damaged ({error})") from error
-    return some(body.outline.close(), "has no text; are its pages pictures?")
+    return some(body.outline.close(), "has no text: its pages may be pictures")
 
 
 def _content(archive: zipfile.ZipFile, name: str) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ from feilun.core.errors import DataError, RecipeError, not_one_of
 from feilun.core.task import Graph, Json, Row, Rows, Score, State, Task
 from feilun.parts.metrics import expression, money, text
 from feilun.parts.ops import next_token
+from feilun.tasks.translation.sentences import example
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -241,6 +241,41 @@ def scores(answers: Sequence[Json], truths: Sequence[Json], recipe: Recipe) -> d
     }
 
 
+def attention(networks: Mapping[str, nn.Module], run: Runner, rows: Rows, features: Features, most: int) -> list[Json]:
+    """Per row what it reads, the likeliest text, at most `most` tokens, and which of these looked at which of those:
+    `{read: [token], written: [token], shares: [[share of each that is read] of each that is written]}`."""
+    import torch
+
+    network: Any = networks["main"]
+    source: Any = features["source"]
+    target: Any = features["target"]
+    if not hasattr(network, "looked") or source.tokens == "grams":
+        return []
+    encoded, names, found = source.encode(rows), target.pieces, []
+    for row, read in enumerate(_tokens(source, rows, encoded)):
+        given = {"source": encoded[row][None].astype(np.int64), "source_length": np.array([len(read)])}
+        known = run("encoder", **given)
+        going = {"memory": known["memory"], "source_length": given["source_length"]}
+        written, _ = _written(run, known["state"], going, (0, most), next_token.Drawing(), [])[0]
+        prefix = np.array([[START, *written[:-1]]])  # the state behind each of these chose the token that follows
+        with torch.no_grad():
+            shares = network.looked(*map(torch.from_numpy, (*given.values(), prefix)))
+        said = [target.decode([number]) or names[number] for number in written]
+        found.append({"read": read, "written": said, "shares": shares[0, : len(said)].tolist()})
+    return found
+
+
+def _tokens(source: Any, rows: Rows, encoded: Any) -> list[list[str]]:
+    """What each row's tokens are called: the letters they stand for; a tag, and what is no letter, by its name."""
+    names, found = source.pieces, []
+    for row, places in enumerate(source.places(rows)):
+        text, numbers = str(rows[source.columns[0]][row] or ""), encoded[row]
+        before = len(numbers) - len(places)
+        letters = [text[start:end] for start, end in places]
+        found.append([said or names[number] for said, number in zip([""] * before + letters, numbers, strict=True)])
+    return found
+
+
 def baselines(rows: Rows, recipe: Recipe) -> dict[str, Callable[[Rows], list[Json]]]:
     """The source as it is; and the translation of the training sentence that shares most words with it."""
     name, target = _source(recipe)[0][0], _target(recipe)
@@ -254,12 +289,6 @@ def baselines(rows: Rows, recipe: Recipe) -> dict[str, Callable[[Rows], list[Jso
         return [{"text": said[_nearest(frozenset(text.tokens(str(source or ""))), known)]} for source in asked[name]]
 
     return {"nearest_sentence": nearest, "copy": copy}
-
-
-def example(seed: int) -> list[Row]:
-    """1,000 sentences of a toy English, and a toy German whose verb, time and number parts stand elsewhere."""
-    drawn = random.Random(seed)
-    return [_sentence(drawn) for _ in range(1000)]
 
 
 def _source(recipe: Recipe) -> tuple[tuple[str, ...], dict[str, Any]]:
@@ -290,33 +319,6 @@ def _target(recipe: Recipe) -> str:
 def _nearest(words: frozenset[str], known: Sequence[frozenset[str]]) -> int:
     """Place of the sentence with the largest share of common words (Jaccard); the first of equals."""
     return max(range(len(known)), key=lambda place: len(words & known[place]) / (len(words | known[place]) or 1))
-
-
-PEOPLE = {"i": ("ich", 0), "you": ("du", 1), "we": ("wir", 2), "they": ("sie", 2)}
-MODALS = {
-    "want to": ("will", "willst", "wollen"),
-    "must": ("muss", "musst", "müssen"),
-    "can": ("kann", "kannst", "können"),
-}
-VERBS = {"see": "sehen", "buy": "kaufen", "find": "finden", "sell": "verkaufen", "count": "zählen", "draw": "malen"}
-THINGS = {"dogs": "hunde", "houses": "häuser", "books": "bücher", "trees": "bäume", "cups": "tassen", "birds": "vögel"}
-TIMES = {"": "", "today": "heute", "tomorrow": "morgen", "now": "jetzt"}
-ONES = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
-EINS = ("ein", "zwei", "drei", "vier", "fünf", "sechs", "sieben", "acht", "neun")
-TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
-ZEHN = ("zwanzig", "dreißig", "vierzig", "fünfzig", "sechzig", "siebzig", "achtzig", "neunzig")
-
-
-def _sentence(drawn: random.Random) -> Row:
-    """Such as `we must buy twenty one cups now` → `jetzt müssen wir einundzwanzig tassen kaufen`."""
-    person, modal, verb, thing, time = (drawn.choice(list(words)) for words in (PEOPLE, MODALS, VERBS, THINGS, TIMES))
-    ten, one = drawn.randrange(8), drawn.randrange(10)
-    number = TENS[ten] + (f" {ONES[one - 1]}" if one else "")
-    zahl = (f"{EINS[one - 1]}und" if one else "") + ZEHN[ten]
-    who, form = PEOPLE[person]
-    first = [TIMES[time], MODALS[modal][form], who] if time else [who, MODALS[modal][form]]
-    english = [person, modal, verb, number, thing, time]
-    return {"english": " ".join(english).strip(), "german": " ".join([*first, zahl, THINGS[thing], VERBS[verb]])}
 
 
 TASK = Task(
@@ -352,4 +354,5 @@ TASK = Task(
     scores=scores,
     paired="chrf",
     baselines=baselines,
+    attention=attention,
 )
