@@ -96,6 +96,37 @@ def test_infinities_and_outputs_that_are_inputs(tmp_path: Path) -> None:
     assert exporting.check(tmp_path, [{"main": piece(5)}]) == {"main": 0.0}
 
 
+class Cancelling(nn.Module):
+    """The first number is large, the second what is left of many as large ones."""
+
+    def __init__(self, wrong: float = 0.0) -> None:
+        super().__init__()
+        self.line, self.wrong = nn.Linear(512, 2, bias=False), wrong
+        half = torch.rand(256) * 3000
+        with torch.no_grad():
+            self.line.weight.copy_(torch.stack([half.repeat(2), torch.cat([half, -half])]))
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        """Something is wrong with the second number where only the exporter sees it."""
+        added = self.wrong if torch.onnx.is_in_onnx_export() else 0.0
+        return {"y": self.line(torch.cat([x, x], 1)) + torch.tensor([0.0, added])}
+
+
+def test_numbers_beside_large_ones_have_their_last_digits(tmp_path: Path) -> None:
+    for wrong in (0.0, 900.0):
+        folder = tmp_path / str(wrong)
+        (folder / "graphs").mkdir(parents=True)
+        axes = {"x": {0: "batch"}, "y": {0: "batch"}}
+        module = Cancelling(wrong).eval()
+        pieces = [Graph(module=module, inputs={"x": torch.rand(n, 256)}, outputs=("y",), axes=axes) for n in (2, 64)]
+        exporting.export(pieces[0], exporting.path_of(folder, "main"))
+        if wrong:
+            with pytest.raises(FeilunError, match="differs from PyTorch"):
+                exporting.check(folder, [{"main": pieces[1]}])
+        else:
+            assert exporting.check(folder, [{"main": pieces[1]}])["main"] > exporting.TOLERANCE
+
+
 def test_one_flipped_bit_of_a_graph_is_refused(tmp_path: Path) -> None:
     exported(tmp_path, Reader())
     facts = {"graphs": {"main": {}}, "files": hash_files(tmp_path)}

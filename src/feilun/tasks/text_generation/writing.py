@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -94,7 +94,8 @@ def pen(run: Runner, features: Features, state: State) -> continuing.Pen:
 def foretell(run: Runner, inputs: Mapping[str, np.ndarray], features: Features, state: State) -> list[Json]:
     """`{nats, tokens}` of every text that is there, or of its answer: how unlikely it was, summed over its tokens.
 
-    Windows are those of `examples`, so that every token counts once; the end of a plain text does not.
+    Every token counts once, the end of a plain text does not. What is longer than the context is read in windows that
+    overlap by half, so that all behind the first one is foretold from half a context at least.
     Of preferences `gain` too: by how many nats the preferred answer became likelier than it was before training, less
     the same of the other answer; 0 where one of them is missing.
     """
@@ -124,9 +125,7 @@ def _summed(
         if answer in inputs:
             tokens = np.concatenate([tokens, inputs[answer][row, : inputs[f"{answer}_length"][row]]])
         counts, tokens = dialogue.taught(tokens), dialogue.plain(tokens)
-        for start in range(0, len(tokens) - 1, context):
-            part = slice(start, start + context + 1)
-            windows.append((row, tokens[part], counts[part]))
+        windows += [(row, tokens[part], counts[part] & fresh) for part, fresh in _windows(len(tokens), context)]
     found = np.zeros((len(inputs["text"]), 2))
     for start in range(0, len(windows), AT_ONCE):
         some = windows[start : start + AT_ONCE]
@@ -134,6 +133,16 @@ def _summed(
         for (row, _, counts), own in zip(some, nats, strict=True):
             found[row] += own[counts[1:]].sum(), counts[1:].sum()
     return found
+
+
+def _windows(count: int, context: int) -> Iterator[tuple[slice, np.ndarray]]:
+    """(place, which of its tokens no window before it foretold) of every window of a text of so many tokens."""
+    seen = 0  # the last token that was foretold
+    while seen < count - 1:
+        start = max(0, seen - context + max(1, context // 2)) if seen else 0
+        behind = min(count, start + context + 1)
+        yield slice(start, behind), np.arange(start, behind) > seen
+        seen = behind - 1
 
 
 def _last(value: Any, most: int) -> Any:
