@@ -1,0 +1,140 @@
+"""Published encoder-decoders in the loop: trained, exported, served; as they come they write what transformers writes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from translator_folders import marian, t5
+
+from feilun import lifecycle
+from feilun.core.errors import DataError, InputError, RecipeError
+from feilun.core.progress import Quiet
+from feilun.core.recipe import Recipe
+from feilun.parts.features import published_pieces
+from feilun.stages.optimization import measuring
+from feilun.tasks import translation
+
+ROWS = translation.example(0)[:60]
+
+
+def recipe(tmp_path: Path, **changes: Any) -> Recipe:
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ROWS), encoding="utf-8")
+    given = {
+        "name": "my",
+        "task": "translation",
+        "data": {"source": "rows.jsonl"},
+        "inputs": {"english": "text"},
+        "target": "german",
+        "model": {"weights": "published"},
+        "train": {"epochs": 0},
+        "evaluate": {"bootstrap": 100},
+        "optimize": {"quantize": "none"},
+    }
+    return Recipe.model_validate({**given, **changes})
+
+
+@pytest.fixture(autouse=True)
+def measured_shortly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing here is about milliseconds."""
+    monkeypatch.setattr(measuring, "BUDGET_S", 0.0)
+    monkeypatch.setattr(measuring, "BATCHES", 1)
+
+
+def run(tmp_path: Path, given: Recipe) -> lifecycle.Run:
+    return lifecycle.run_recipe(given, home=tmp_path / "home", base=tmp_path, say=Quiet())
+
+
+def check_answers(model: Any, bundle: Any, texts: list[str]) -> None:
+    """That transformers, which starts from the published numbers, writes the same tokens."""
+    source, target = bundle.features["source"], bundle.features["target"]
+    order = published_pieces.order(target.reserved, target.vocabulary_size)
+    never = [[token] for token in {*order[:3], *range(max(order) + 1, model.config.vocab_size)}]
+    answers = bundle.predict([{"english": text} for text in texts], max_length=15)
+    for text, answer in zip(texts, answers, strict=True):
+        asked = torch.tensor([[order[number] for number in source.encode({"english": [text]})[0]]])
+        written = model.generate(input_ids=asked, max_new_tokens=15, do_sample=False, num_beams=1, bad_words_ids=never)
+        ours = [order.index(number, 3) for number in written[0, 1:].tolist()]
+        assert target.decode(ours) == answer["text"] and answer["text"]
+
+
+@pytest.mark.parametrize("make", [t5, marian])
+def test_as_it_comes_it_writes_what_transformers_writes(tmp_path: Path, make: Any) -> None:
+    """From the bundle, after the folder is gone."""
+    model = make(tmp_path / "published")
+    made = run(tmp_path, recipe(tmp_path))
+    assert made.recipe.model.name == "encoder_decoder" and made.recipe.train.learning_rate == 5e-5
+    shutil.rmtree(tmp_path / "published")
+    bundle = lifecycle.load(made.version, home=tmp_path / "home")
+    assert str(tmp_path) not in (bundle.folder / "recipe.yaml").read_text("utf-8")
+    check_answers(model, bundle, [row["english"] for row in ROWS[:4]])
+    searched = bundle.predict([{"english": "we see dogs"}], beams=3, max_length=5)
+    assert len(searched) == 1
+
+
+def test_trained_on_with_a_prefix_and_an_adapter(tmp_path: Path) -> None:
+    t5(tmp_path / "published")
+    inputs = {"english": {"kind": "text", "prefix": "translate: "}}
+    model = {"weights": "published", "dropout": 0.0, "adapter": {"lora": {"rank": 4}}}
+    plain = run(tmp_path, recipe(tmp_path, name="plain", inputs=inputs, train={"epochs": 0}))
+    tuned = run(tmp_path, recipe(tmp_path, inputs=inputs, model=model, train={"epochs": 8, "learning_rate": 0.02}))
+    scores = [
+        json.loads((one.stages["evaluation"] / "scores.json").read_text("utf-8"))["scores"]["chrf"]["value"]
+        for one in (plain, tuned)
+    ]
+    assert scores[1] > scores[0] + 5
+    assert (lifecycle.load(tuned.version, home=tmp_path / "home").folder / "adapter").is_dir()
+
+
+def test_tags_are_new_tokens_beside_the_published_ones(tmp_path: Path) -> None:
+    t5(tmp_path / "published")
+    rows = [{**row, "into": ("de", "en")[place % 2]} for place, row in enumerate(ROWS)]
+    given = recipe(tmp_path, inputs={"english": "text", "into": "category"})
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    bundle = lifecycle.load(run(tmp_path, given).version, home=tmp_path / "home")
+    source, target = bundle.features["source"], bundle.features["target"]
+    assert source.vocabulary_size == target.vocabulary_size + 2
+    with np.errstate(all="raise"):
+        answers = bundle.predict([{"english": "we see dogs", "into": tag} for tag in ("de", "en")], max_length=5)
+    assert answers[0]["text"] != answers[1]["text"]
+
+
+def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
+    t5(tmp_path / "published")
+    folder = tmp_path / "published"
+    config = json.loads((folder / "config.json").read_text("utf-8"))
+
+    def wrong(change: dict[str, Any], **changes: Any) -> None:
+        (folder / "config.json").write_text(json.dumps({**config, **change}), encoding="utf-8")
+        run(tmp_path, recipe(tmp_path, **changes))
+
+    with pytest.raises(RecipeError, match="auto_map"):
+        wrong({"auto_map": {"AutoModel": "code.Model"}})
+    with pytest.raises(RecipeError, match="writes one text from another; the task is classification"):
+        wrong({}, task="classification")
+    with pytest.raises(RecipeError, match="is a bert, which reads texts and writes none; the task is translation"):
+        wrong({"model_type": "bert"})
+    with pytest.raises(RecipeError, match="is a gpt2, which writes texts; the task is translation"):
+        wrong({"model_type": "gpt2"})
+    tokens = json.loads((folder / "tokenizer.json").read_text("utf-8"))
+    more = {**tokens["model"], "vocab": [*tokens["model"]["vocab"], *([f"new{place}", -9.0] for place in range(9))]}
+    (folder / "tokenizer.json").write_text(json.dumps({**tokens, "model": more}), encoding="utf-8")
+    with pytest.raises(RecipeError, match="their table has"):
+        wrong({})
+    (folder / "tokenizer.json").write_text(
+        json.dumps({**tokens, "model": {"type": "WordLevel", "vocab": {"a": 0}, "unk_token": "a"}}), encoding="utf-8"
+    )
+    with pytest.raises(DataError, match="WordLevel"):
+        wrong({})
+    (folder / "tokenizer.json").unlink()
+    with pytest.raises(DataError, match=r"source\.spm"):
+        wrong({})
+    (folder / "tokenizer.json").write_text(json.dumps(tokens), encoding="utf-8")
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    with pytest.raises(InputError, match="pickled"):
+        wrong({})
