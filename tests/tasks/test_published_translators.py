@@ -1,4 +1,4 @@
-"""Published encoder-decoders in the loop: trained, exported, served; as they come they write what transformers writes."""
+"""Published encoder-decoders in the loop: as they come, they write what transformers writes; trained on, served."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from translator_folders import marian, t5
 
 from feilun import lifecycle
 from feilun.core.errors import DataError, InputError, RecipeError
@@ -19,6 +18,7 @@ from feilun.core.recipe import Recipe
 from feilun.parts.features import published_pieces
 from feilun.stages.optimization import measuring
 from feilun.tasks import translation
+from translator_folders import marian, t5
 
 ROWS = translation.example(0)[:60]
 
@@ -55,10 +55,17 @@ def check_answers(model: Any, bundle: Any, texts: list[str]) -> None:
     source, target = bundle.features["source"], bundle.features["target"]
     order = published_pieces.order(target.reserved, target.vocabulary_size)
     never = [[token] for token in {*order[:3], *range(max(order) + 1, model.config.vocab_size)}]
-    answers = bundle.predict([{"english": text} for text in texts], max_length=15)
+    answers = bundle.predict([{"english": text} for text in texts], max_length=15, min_length=6)
     for text, answer in zip(texts, answers, strict=True):
         asked = torch.tensor([[order[number] for number in source.encode({"english": [text]})[0]]])
-        written = model.generate(input_ids=asked, max_new_tokens=15, do_sample=False, num_beams=1, bad_words_ids=never)
+        written = model.generate(
+            input_ids=asked,
+            max_new_tokens=15,
+            min_new_tokens=6,
+            do_sample=False,
+            num_beams=1,
+            bad_words_ids=never,
+        )
         ours = [order.index(number, 3) for number in written[0, 1:].tolist()]
         assert target.decode(ours) == answer["text"] and answer["text"]
 

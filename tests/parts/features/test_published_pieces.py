@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from translator_folders import ENGLISH, MARKS, field, file_of_pieces, marian, pieces, t5
 
 from feilun.core.errors import DataError, RecipeError
 from feilun.parts.features import published_pieces, sentencepiece
 from feilun.parts.features.text import END, START, UNKNOWN, Text
+from translator_folders import ENGLISH, MARKS, field, file_of_pieces, marian, pieces, t5
 
 TEXTS = ["we want to see dogs now", "ten  dogs ", "", "translate: xyz", "häuser 三", "a </s> b <pad>"]
 UPPER = struct.pack("<I", 1024) + b"".join(  # a trie of one letter, by which A is written b

@@ -162,7 +162,8 @@ class Network(nn.Module):
         if self.distances is None:
             return mask
         whole = torch.arange(mask.shape[3], device=prefix.device).unsqueeze(0).expand(prefix.shape[0], -1)
-        return mask + self.distances(new + past, whole)
+        made: Tensor = mask + self.distances(new + past, whole)
+        return made
 
 
 class Shift(nn.Module):
