@@ -7,7 +7,6 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
@@ -84,31 +83,27 @@ def test_as_it_comes_it_writes_what_transformers_writes(tmp_path: Path, make: An
     assert len(searched) == 1
 
 
-def test_trained_on_with_a_prefix_and_an_adapter(tmp_path: Path) -> None:
+def test_trained_on_with_a_prefix_tags_and_an_adapter(tmp_path: Path) -> None:
+    """Tags are new tokens behind the published ones, of the text that is read alone."""
     t5(tmp_path / "published")
-    inputs = {"english": {"kind": "text", "prefix": "translate: "}}
-    model = {"weights": "published", "dropout": 0.0, "adapter": {"lora": {"rank": 4}}}
-    plain = run(tmp_path, recipe(tmp_path, name="plain", inputs=inputs, train={"epochs": 0}))
-    tuned = run(tmp_path, recipe(tmp_path, inputs=inputs, model=model, train={"epochs": 8, "learning_rate": 0.02}))
-    scores = [
-        json.loads((one.stages["evaluation"] / "scores.json").read_text("utf-8"))["scores"]["chrf"]["value"]
-        for one in (plain, tuned)
-    ]
-    assert scores[1] > scores[0] + 5
-    assert (lifecycle.load(tuned.version, home=tmp_path / "home").folder / "adapter").is_dir()
-
-
-def test_tags_are_new_tokens_beside_the_published_ones(tmp_path: Path) -> None:
-    t5(tmp_path / "published")
+    given = recipe(
+        tmp_path,
+        inputs={"english": {"kind": "text", "prefix": "translate: "}, "into": "category"},
+        model={"weights": "published", "dropout": 0.0, "adapter": {"lora": {"rank": 4}}},
+        train={"epochs": 6, "learning_rate": 0.02},
+    )
     rows = [{**row, "into": ("de", "en")[place % 2]} for place, row in enumerate(ROWS)]
-    given = recipe(tmp_path, inputs={"english": "text", "into": "category"})
     (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    bundle = lifecycle.load(run(tmp_path, given).version, home=tmp_path / "home")
+    made = run(tmp_path, given)
+    curves = json.loads((made.stages["training"] / "curves.json").read_text("utf-8"))
+    assert curves[-1]["loss"] < 0.9 * curves[0]["loss"]
+    bundle = lifecycle.load(made.version, home=tmp_path / "home")
     source, target = bundle.features["source"], bundle.features["target"]
+    assert (bundle.folder / "adapter").is_dir() and source.prefix == "translate: "
     assert source.vocabulary_size == target.vocabulary_size + 2
-    with np.errstate(all="raise"):
-        answers = bundle.predict([{"english": "we see dogs", "into": tag} for tag in ("de", "en")], max_length=5)
-    assert answers[0]["text"] != answers[1]["text"]
+    asked = [{"english": "we see dogs", "into": tag} for tag in ("de", "en")]
+    answers = bundle.predict(asked, max_length=5)
+    assert answers[0]["confidence"] != answers[1]["confidence"]
 
 
 def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
