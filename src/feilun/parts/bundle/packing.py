@@ -72,7 +72,7 @@ def pack(folder: Path, parts: Parts) -> None:
 def _travelling(recipe: Recipe) -> dict[str, Any]:
     """The recipe as it travels: tokenizers lie whole in features.json, where they came from is nobody's business."""
     plain = recipe.model_dump(mode="json")
-    for options in plain["inputs"].values():
+    for options in (*plain["inputs"].values(), plain["target"] or {}):
         if options.get("file"):
             options["file"] = Path(options["file"]).name
     return plain

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from itertools import chain, pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -16,7 +17,7 @@ import numpy as np
 from feilun.core.errors import DataError, RecipeError
 from feilun.core.task import Row, Rows
 from feilun.parts.features import grams, pieces
-from feilun.parts.features.told import check_some, nowhere
+from feilun.parts.features.told import check_prefix, check_some, nowhere
 from feilun.parts.ops import composed, missing
 from feilun.parts.ops.ragged import Ragged
 
@@ -57,6 +58,8 @@ class Text:
     learns_from: columns whose texts the vocabulary is learnt from; its own if empty.  half: "first" or "second": only
     the words in this half of a text.  join: one text with the other columns that say so, where a task reads each alone.
     tagged: the last column holds tags, such as the language wanted: each is a token before the text.
+    reserved: of the file of an encoder-decoder, the numbers there of padding, unknown, start and end; numbers are then
+    ours, and every text that is read has the end behind it.  prefix: put before every such text, as T5 was taught.
     """
 
     kind: ClassVar[str] = "text"
@@ -76,6 +79,8 @@ class Text:
     tokenizer: str = ""  # fitted, for pieces and file: the JSON of the tokenizers library
     tagged: bool = False
     tags: tuple[str, ...] = ()  # fitted
+    reserved: tuple[int, ...] | None = None
+    prefix: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("columns", "missing", "learns_from", "known", "tags"):
@@ -97,6 +102,8 @@ class Text:
                 got=f"tokens: {self.tokens}, file: {self.file}",
                 fix="give both, or neither",
             )
+        object.__setattr__(self, "reserved", self.reserved and tuple(self.reserved))
+        check_prefix(self.columns[0], self.prefix, self.reserved)
         if self.tokens == "grams" and self.marks:
             raise RecipeError(
                 f"tokens of {self.columns[0]} is grams: a text cannot be written from pieces without an order.",
@@ -142,7 +149,7 @@ class Text:
         texts = [text for column in self.learns_from for text in self._texts(rows[column])]
         check_some(self.columns[0], texts)
         if self.file is not None:
-            return replace(self, tokenizer=pieces.read(self.file, self.columns[0]), file=TOKENIZER)
+            return replace(self, tokenizer=self._published(self.file), file=TOKENIZER)
         chosen = replace(self, tokens=_suited(texts) if self.tokens == "auto" else self.tokens)
         if chosen.tokens in PIECES:
             made = pieces.of_letters(chosen.tokens, texts, self.vocabulary, self._reserved)
@@ -300,8 +307,16 @@ class Text:
         texts = [text_of(self.columns[0], value) for value in values]
         absent = missing.of(self.missing)
         texts = ["" if absent.says(text) else text for text in texts] if absent.words else texts
+        texts = [f"{self.prefix}{text}" if text else text for text in texts] if self.prefix else texts
         texts = [text if text.isascii() else unicodedata.normalize("NFC", text) for text in texts]
         return [text.lower() for text in texts] if self.lowercase else texts
+
+    def _published(self, file: str) -> str:
+        if not self.reserved:
+            return pieces.read(file, self.columns[0])
+        from feilun.parts.features import published_pieces
+
+        return published_pieces.renumbered(Path(file), self.columns[0], self.reserved, ends=not self.marks)
 
     def _numbers(self, texts: Sequence[str]) -> Iterator[list[int]]:
         if self.file is not None:  # as published, with its own marks before and behind

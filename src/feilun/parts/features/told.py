@@ -31,6 +31,19 @@ def check_floors(column: str, floors: Mapping[str, tuple[int, int]]) -> None:
             )
 
 
+def check_prefix(column: str, prefix: str | None, reserved: Sequence[int] | None) -> None:
+    """Raises RecipeError for a prefix where the tokens are not those of a published encoder-decoder."""
+    if prefix and not reserved:
+        raise RecipeError(
+            f"prefix of {column} goes with published weights that were taught with it, such as T5's, in the task "
+            "translation. Write it into the column.",
+            where=f"inputs.{column}.prefix",
+            expected="model: {weights: FOLDER} of a T5",
+            got=repr(prefix)[:100],
+            fix="leave prefix out",
+        )
+
+
 def check_some(column: str, texts: Sequence[str]) -> None:
     """Raises DataError if no row has text to learn from."""
     if not any(texts):

@@ -23,6 +23,7 @@ PLAIN: dict[str, Between] = {"gelu": functional.gelu, "gelu_tanh": partial(funct
 PLAIN |= {"relu": functional.relu, "silu": functional.silu}
 ACTIVATIONS = (*GATED, *PLAIN)
 BIASES = ("none", "looks", "attention", "all")
+OPTIONAL = ("epsilon", "bias", "query_norm", "norm_last")  # sizes that not every family has as an option
 ROTATION = 10_000.0  # the longest wavelength of rotary positions, over 2 pi
 START_DEVIATION = 0.02  # of weights (GPT-2: Radford et al. 2019)
 
@@ -45,6 +46,8 @@ class Sizes:
     epsilon: float = 0.0  # added to what a norm divides by; 0: 1e-6, for layer norms 1e-5
     bias: str = "none"  # what has a constant: queries, keys and values (looks), attention, or all matrices and norms
     query_norm: bool = False  # queries and keys are normed, head by head (Henry et al. 2020)
+    norm_last: bool = False  # normed is the sum after each part (Vaswani et al. 2017), not what each part reads
+    scaled: bool = True  # scores are divided by the root of head
 
 
 def check(sizes: Sizes) -> None:
@@ -71,7 +74,7 @@ def sizes_of(options: Any, *, rotary: bool) -> Sizes:
     share = 2 / 3 if options.activation in GATED else 1.0  # three matrices instead of two, as many numbers
     if not getattr(options, "head", 0):
         _divides("heads", options.heads, "width", options.width)
-    more = {name: getattr(options, name) for name in ("epsilon", "bias", "query_norm") if hasattr(options, name)}
+    more = {name: getattr(options, name) for name in OPTIONAL if hasattr(options, name)}
     sizes = Sizes(
         width=options.width,
         heads=options.heads,
@@ -141,6 +144,7 @@ class Attention(nn.Module):
     def __init__(self, sizes: Sizes) -> None:
         super().__init__()
         self.heads, self.groups, self.head = sizes.heads, sizes.groups, sizes.head
+        self.scale = None if sizes.scaled else 1.0
         looks, joins = sizes.bias != "none", sizes.bias in ("attention", "all")
         self.query = nn.Linear(sizes.width, sizes.heads * sizes.head, bias=looks)
         self.key_value = nn.Linear(sizes.width, 2 * sizes.groups * sizes.head, bias=looks)
@@ -164,15 +168,17 @@ class Attention(nn.Module):
     ) -> Tensor:
         """state (B, T, width), memory (B, groups, K, head) twice -> (B, T, width).
 
-        mask: float, added to the scores, (B, 1, T, K); None: each place sees itself and those before it, and K is T.
-        past: keys and values (B, groups, P, head) of the places before; the mask is then (B, 1, T, P + K).
+        mask: float, added to the scores, (B, 1 or heads, T, K); None: each place sees itself and those before it.
+        past: keys and values (B, groups, P, head) of the places before; the mask then has P + K of them.
         """
         query = self._asked(state, turn)
         if past is not None:
             seen = self._over_both(query, past, memory, mask)
         else:
             key, value = (_repeated(part, self.heads // self.groups) for part in memory)
-            seen = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask, is_causal=mask is None)
+            seen = functional.scaled_dot_product_attention(
+                query, key, value, attn_mask=mask, is_causal=mask is None, scale=self.scale
+            )
         seen = seen.transpose(1, 2)
         made: Tensor = self.join(seen.reshape(seen.shape[0], seen.shape[1], self.heads * self.head))
         return made
@@ -180,7 +186,8 @@ class Attention(nn.Module):
     def shares(self, state: Tensor, memory: Memory, mask: Tensor) -> Tensor:
         """(B, heads, T, K): how much of each of the memory's values `forward` takes; of a place they add up to 1."""
         keys = _repeated(memory[0], self.heads // self.groups)
-        made: Tensor = (self._asked(state, None) @ keys.transpose(2, 3) * self.head**-0.5 + mask).softmax(-1)
+        scores = self._asked(state, None) @ keys.transpose(2, 3) * (self.scale or self.head**-0.5)
+        made: Tensor = (scores + mask).softmax(-1)
         return made
 
     def _asked(self, state: Tensor, turn: Tensor | None) -> Tensor:
@@ -198,7 +205,7 @@ class Attention(nn.Module):
         remembered took longer than all else where eight rows are written."""
         rows, _, tokens, _ = query.shape
         times = self.heads // self.groups
-        asked = query * self.head**-0.5
+        asked = query * (self.scale or self.head**-0.5)
         asked = asked if times == 1 else asked.reshape(rows, self.groups, times * tokens, self.head)
         scores = torch.cat([asked @ key.transpose(2, 3) for key, _ in (past, fresh)], -1)
         scores = scores if times == 1 else scores.reshape(rows, self.heads, tokens, -1)
@@ -210,7 +217,7 @@ class Attention(nn.Module):
 
 
 class Block(nn.Module):
-    """Attention to what came before, then, if there is another text, to that, then a feed-forward part; norm first."""
+    """Attention to what came before, then, if there is another text, to that, then a feed-forward part."""
 
     def __init__(self, sizes: Sizes, drop_path: float, *, crossed: bool = False) -> None:
         super().__init__()
@@ -218,6 +225,7 @@ class Block(nn.Module):
         self.attention = Attention(sizes)
         self.cross = Attention(sizes) if crossed else None
         self.feed_forward = FeedForward(sizes)
+        self.norm_last = sizes.norm_last
         self.dropout, self.drop_path = nn.Dropout(sizes.dropout), stochastic.DropPath(drop_path)
 
     def forward(
@@ -232,14 +240,25 @@ class Block(nn.Module):
 
         past: those of the places before.  other: keys and values of another text, and their mask.
         """
-        first = self.norms[0](state)
+        first = self._read(0, state)
         fresh = self.attention.remembered(first, turn)
-        state = state + self.drop_path(self.dropout(self.attention(first, fresh, mask, turn, past)))
+        state = self._with(0, state, self.attention(first, fresh, mask, turn, past))
         if self.cross is not None and other is not None:
-            seen = self.cross(self.norms[1](state), other[0], other[1])
-            state = state + self.drop_path(self.dropout(seen))
-        made = state + self.drop_path(self.dropout(self.feed_forward(self.norms[-1](state))))
-        return made, fresh
+            state = self._with(1, state, self.cross(self._read(1, state), other[0], other[1]))
+        return self._with(-1, state, self.feed_forward(self._read(-1, state))), fresh
+
+    def _read(self, part: int, state: Tensor) -> Tensor:
+        """What this part of the layer reads."""
+        return state if self.norm_last else self._normed(part, state)
+
+    def _with(self, part: int, state: Tensor, made: Tensor) -> Tensor:
+        """The state and what this part made of it."""
+        both = state + self.drop_path(self.dropout(made))
+        return self._normed(part, both) if self.norm_last else both
+
+    def _normed(self, part: int, state: Tensor) -> Tensor:
+        made: Tensor = self.norms[part](state)
+        return made
 
 
 def watched(look: Attention, run: Callable[[], object]) -> Tensor:

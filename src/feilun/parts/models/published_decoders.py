@@ -114,8 +114,8 @@ def _parts(name: str) -> tuple[str, str]:
 
 def _gpt2(config: Mapping[str, Any]) -> dict[str, Any]:
     for key in ("scale_attn_by_inverse_layer_idx", "reorder_and_upcast_attn", "add_cross_attention"):
-        _refuse(config, key, bool(config.get(key)))
-    _refuse(config, "scale_attn_weights", not config.get("scale_attn_weights", True))
+        refuse(config, key, bool(config.get(key)))
+    refuse(config, "scale_attn_weights", not config.get("scale_attn_weights", True))
     width = int(config["n_embd"])
     return {
         "width": width,
@@ -124,7 +124,7 @@ def _gpt2(config: Mapping[str, Any]) -> dict[str, Any]:
         "middle": int(config.get("n_inner") or 4 * width),
         "norm": "layer",
         "epsilon": float(config.get("layer_norm_epsilon", 1e-5)),
-        "activation": _named(config, "activation_function", "gelu_new", ACTIVATIONS),
+        "activation": named(config, "activation_function", "gelu_new", ACTIVATIONS),
         "positions": "learned",
         "bias": "all",
         "tied": bool(config.get("tie_word_embeddings", True)),
@@ -135,7 +135,7 @@ def _gpt2(config: Mapping[str, Any]) -> dict[str, Any]:
 def _llama(config: Mapping[str, Any]) -> dict[str, Any]:
     kind, width, heads = config["model_type"], int(config["hidden_size"]), int(config["num_attention_heads"])
     biased = bool(config.get("attention_bias"))
-    _refuse(config, "mlp_bias", bool(config.get("mlp_bias")) and not biased)
+    refuse(config, "mlp_bias", bool(config.get("mlp_bias")) and not biased)
     bias = "all" if config.get("mlp_bias") else "attention" if biased else "none"
     return {
         "width": width,
@@ -146,7 +146,7 @@ def _llama(config: Mapping[str, Any]) -> dict[str, Any]:
         "middle": int(config["intermediate_size"]),
         "norm": "rms",
         "epsilon": float(config.get("rms_norm_eps", 1e-6)),
-        "activation": _named(config, "hidden_act", "silu", GATES),
+        "activation": named(config, "hidden_act", "silu", GATES),
         "positions": "rotary",
         **_rotation(config),
         "bias": "looks" if kind == "qwen2" else bias,
@@ -171,22 +171,24 @@ def _rotation(config: Mapping[str, Any]) -> dict[str, Any]:
         return {**found, "stretch": {ours: float(said[theirs]) for ours, theirs in names.items()}}
     if kind == "linear":
         return {**found, "stretch": {"factor": float(said["factor"])}}
-    _refuse({**config, "rope_type": kind}, "rope_type", kind != "default")
-    _refuse(config, "partial_rotary_factor", float(said.get("partial_rotary_factor", 1.0)) != 1.0)
+    refuse({**config, "rope_type": kind}, "rope_type", kind != "default")
+    refuse(config, "partial_rotary_factor", float(said.get("partial_rotary_factor", 1.0)) != 1.0)
     return found
 
 
-def _named(config: Mapping[str, Any], key: str, default: str, known: Mapping[str, str]) -> str:
+def named(config: Mapping[str, Any], key: str, default: str, known: Mapping[str, str]) -> str:
+    """What this key says, under our name. Raises RecipeError where we have none."""
     value = str(config.get(key) or default)
-    _refuse({**config, key: value}, key, value not in known)
+    refuse({**config, key: value}, key, value not in known)
     return known[value]
 
 
-def _refuse(config: Mapping[str, Any], key: str, wrong: bool) -> None:
+def refuse(config: Mapping[str, Any], key: str, wrong: bool) -> None:
+    """Raises RecipeError where this key of config.json says what our models do not have."""
     if wrong:
         kind = config["model_type"]
         raise RecipeError(
-            f"config.json of these {kind} weights says {key}: {config.get(key)!r}, which the decoder here does not "
+            f"config.json of these {kind} weights says {key}: {config.get(key)!r}, which the models here do not "
             "have. Take other weights.",
             where="model.weights",
             expected=f"weights without that {key}",

@@ -11,7 +11,7 @@ from feilun.core import reading
 from feilun.core.errors import InputError
 
 NAME = re.compile(r"^(?:(?P<hub>hf|modelscope):)?(?P<name>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w.-]+))?$")
-FILES = ("*.safetensors", "*.json", "*.txt", "*.model", "*.jinja")  # what is fetched: no code, no pickle
+FILES = ("*.safetensors", "*.json", "*.txt", "*.model", "*.spm", "*.jinja")  # what is fetched: no code, no pickle
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -84,7 +84,8 @@ def _from_modelscope(name: str, revision: str) -> Found:
 
 def _absent(name: str, page: str, why: str) -> InputError:
     files = "config.json, model.safetensors (or its parts and model.safetensors.index.json), tokenizer.json, "
-    files += "tokenizer_config.json and, where there are, generation_config.json and chat_template.jinja"
+    files += "tokenizer_config.json (of Marian source.spm, target.spm and vocab.json in their place) "
+    files += "and, where there are, generation_config.json and chat_template.jinja"
     return InputError(
         f"model.weights {name} is not on this machine, and could not be fetched ({why}). Download from "
         f"{page} the files {files} into one folder, and name that folder: "

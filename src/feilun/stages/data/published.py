@@ -9,12 +9,14 @@ from typing import Any
 from feilun.core import discover, manifest
 from feilun.core.errors import DataError, RecipeError
 from feilun.core.recipe import Recipe
-from feilun.parts.features import dialogue, published_tokens
-from feilun.parts.models import published_decoders
-from feilun.parts.models.published_families import DECODERS, ENCODERS, KNOWN
+from feilun.parts.features import dialogue, published_pieces, published_tokens
+from feilun.parts.models import published_decoders, published_translators
+from feilun.parts.models.published_families import DECODERS, ENCODERS, KNOWN, TRANSLATORS
 from feilun.stages.data import hub
 
-FAMILY, WRITER = "pretrained", "decoder"
+FAMILY, WRITER, TRANSLATOR = "pretrained", "decoder", "encoder_decoder"
+FAMILIES = {FAMILY: ENCODERS, WRITER: DECODERS, TRANSLATOR: TRANSLATORS}
+TRANSLATES = "translation"
 LONGEST = 256  # tokens kept of a text where nothing else is said: most sentence encoders were trained on no more
 CONTEXT = 1024  # tokens that a decoder sees at once where nothing else is said: the memory of more is dear
 TUNED = {"optimizer": "adamw", "learning_rate": 5e-5, "batch_size": 8}  # of train: what is learnt already moves little
@@ -27,33 +29,29 @@ def filled(recipe: Recipe, base: Path) -> Recipe:
     Raises RecipeError for a family that is not known here, or does not do what the task asks.
     """
     found = hub.find(recipe.model.weights, base)
-    if found is None or recipe.model.name not in (None, FAMILY, WRITER):
+    if found is None or recipe.model.name not in (None, FAMILY, WRITER, TRANSLATOR):
         return recipe
-    config = _config(found.folder)
-    name = WRITER if config["model_type"] in DECODERS else FAMILY
-    writes = _reads_dialogues(recipe)
-    if writes != (name == WRITER):
+    config, name = _config(found.folder), _family(recipe)
+    if config["model_type"] not in FAMILIES[name]:
         raise _not_for(recipe, config)
-    options = published_decoders.options(config) if writes else {"config": config}
     said = recipe.model_dump(mode="json", exclude_unset=True)
-    together = not writes and recipe.task is not None and "text" in discover.task(recipe.task).reads
+    together = name == FAMILY and recipe.task is not None and "text" in discover.task(recipe.task).reads
     shared = {key: value for column in recipe.inputs.values() for key, value in column.options.items() if together}
+    read, written = _both(found.folder, config) if name == TRANSLATOR else (_tokens(found.folder, config), {})
     inputs = {
-        column: {
-            **(_tokens(found.folder, config, writes=writes) | shared if _is_text(item.kind) else {}),
-            **item.model_dump(mode="json"),
-        }
+        column: {**({**read, **shared} if _is_text(item.kind) else {}), **item.model_dump(mode="json")}
         for column, item in recipe.inputs.items()
     }
-    if writes:
+    if name == WRITER:
         _check_context(inputs, config)
-    model = {**options, **said["model"], "name": name, "weights": found.pinned}
-    return Recipe.model_validate({**said, "model": model, "inputs": inputs})
+    given = {"target": {**written, **recipe.target.model_dump(mode="json")}} if written and recipe.target else {}
+    model = {**_model(name, config), **said["model"], "name": name, "weights": found.pinned}
+    return Recipe.model_validate({**said, **given, "model": model, "inputs": inputs})
 
 
 def training(recipe: Recipe, base: Path) -> dict[str, Any]:
-    """Defaults under `train` where a published decoder is trained on; {} elsewhere."""
-    if not recipe.task or not recipe.model.weights or not _reads_dialogues(recipe):
+    """Defaults under `train` where published weights that write are trained on; {} elsewhere."""
+    if not recipe.task or not recipe.model.weights or _family(recipe) == FAMILY:
         return {}
     if hub.find(recipe.model.weights, base) is None:
         return {}
@@ -90,8 +88,11 @@ def like_bundle(recipe: Recipe, folder: Path) -> Recipe:
 
 
 def files(recipe: Recipe) -> list[Path]:
-    """The tokenizers that the inputs name."""
-    return [Path(column.options["file"]) for column in recipe.inputs.values() if column.options.get("file")]
+    """The tokenizers that inputs and target name."""
+    said = [column.options for column in recipe.inputs.values()]
+    said += [recipe.target.options] if recipe.target else []
+    named = [Path(options["file"]) for options in said if options.get("file")]
+    return [path for one in named for path in published_pieces.read_with(one)]
 
 
 def _options(folder: Path) -> dict[str, Any]:
@@ -105,6 +106,17 @@ def _options(folder: Path) -> dict[str, Any]:
 
 def _reads_dialogues(recipe: Recipe) -> bool:
     return "dialogue" in discover.task(str(recipe.task)).reads.values()
+
+
+def _family(recipe: Recipe) -> str:
+    """The model that does what the task asks."""
+    return WRITER if _reads_dialogues(recipe) else TRANSLATOR if recipe.task == TRANSLATES else FAMILY
+
+
+def _model(name: str, config: Mapping[str, Any]) -> dict[str, Any]:
+    if name == FAMILY:
+        return {"config": config}
+    return published_decoders.options(config) if name == WRITER else published_translators.options(config)
 
 
 def _is_text(kind: str) -> bool:
@@ -135,25 +147,39 @@ def _config(folder: Path) -> dict[str, Any]:
     return config
 
 
-def _tokens(folder: Path, config: Mapping[str, Any], *, writes: bool) -> dict[str, Any]:
+def _tokens(folder: Path, config: Mapping[str, Any]) -> dict[str, Any]:
     """Options of a text whose tokens are those of the weights."""
     path = folder / "tokenizer.json"
     if not path.is_file():
-        raise DataError(
-            f"{folder} has no tokenizer.json, which says how the weights count their tokens. Where there are other "
-            "files of a tokenizer, such as tokenizer.model, AutoTokenizer of transformers makes it of them.",
-            where="model.weights",
-            expected="tokenizer.json",
-            got=", ".join(sorted(one.name for one in folder.glob("*.*"))[:5]),
-            fix='make it of the other tokenizer files: python -c "from transformers import AutoTokenizer as A; '
-            f"A.from_pretrained('{folder}').save_pretrained('{folder}')\"",
-        )
+        raise _without_tokens(folder, path.name)
     found: dict[str, Any] = {"tokens": "file", "file": str(path.resolve())}
-    if writes:
+    if config["model_type"] in DECODERS:
         start, ends = published_tokens.marks_of(folder, config)
         context = min(CONTEXT, published_decoders.longest(config))
         return {**found, "start": start, "ends": list(ends), "context": context}
     return {**found, "lowercase": False, "max_length": min(LONGEST, _places(config))}
+
+
+def _both(folder: Path, config: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The same of the text that is read, and of the one that is written."""
+    found = published_pieces.files(folder)
+    if found is None:
+        raise _without_tokens(folder, "tokenizer.json, or source.spm, target.spm and vocab.json")
+    shared = {"tokens": "file", "reserved": list(published_pieces.reserved(found[0], config)), "lowercase": False}
+    read, written = ({**shared, "file": str(path.resolve()), "max_length": LONGEST} for path in found)
+    return read, written
+
+
+def _without_tokens(folder: Path, expected: str) -> DataError:
+    return DataError(
+        f"{folder} has no {expected}: what says how the weights count their tokens. Where there are other "
+        "files of a tokenizer, such as tokenizer.model, AutoTokenizer of transformers makes it of them.",
+        where="model.weights",
+        expected=expected,
+        got=", ".join(sorted(one.name for one in folder.glob("*.*"))[:5]),
+        fix='make it of the other tokenizer files: python -c "from transformers import AutoTokenizer as A; '
+        f"A.from_pretrained('{folder}').save_pretrained('{folder}')\"",
+    )
 
 
 def _places(config: Mapping[str, Any]) -> int:
@@ -178,9 +204,14 @@ def _check_context(inputs: Mapping[str, Mapping[str, Any]], config: Mapping[str,
 def _not_for(recipe: Recipe, config: Mapping[str, Any]) -> RecipeError:
     kind = config["model_type"]
     if kind in ENCODERS:
-        does, fix = "reads texts and writes none", "take a decoder, such as one of " + ", ".join(DECODERS)
+        does, fix = "reads texts and writes none", "take one of " + ", ".join(FAMILIES[_family(recipe)])
+    elif kind in DECODERS:
+        does, fix = (
+            "writes texts",
+            "task: text_generation, or weights of one of " + ", ".join(FAMILIES[_family(recipe)]),
+        )
     else:
-        does, fix = "writes texts", "task: text_generation, or weights of one of " + ", ".join(ENCODERS)
+        does, fix = "writes one text from another", f"task: {TRANSLATES}, or take other weights"
     return RecipeError(
         f"model.weights {recipe.model.weights} is a {kind}, which {does}; the task is {recipe.task}.",
         where="model.weights",

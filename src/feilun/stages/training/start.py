@@ -19,7 +19,7 @@ from feilun.core.protocols import Say
 from feilun.core.recipe import Model
 from feilun.parts.bundle import layout
 from feilun.parts.engine import transfer
-from feilun.parts.models import published_adapters, published_decoders
+from feilun.parts.models import published_adapters, published_decoders, published_translators
 from feilun.stages.training import tables
 from feilun.stages.training.tables import ENCODER
 
@@ -87,6 +87,10 @@ def begin(networks: Mapping[str, nn.Module], model: Model, features: Mapping[str
     tensors, theirs = _read(path)
     if published_decoders.is_decoder(tensors):
         tensors = published_decoders.renamed(tensors)
+    renumbered: dict[str, transfer.Vectors] = {}
+    if published_translators.is_translator(tensors) and getattr(features.get("target"), "reserved", None):
+        tensors = published_translators.renamed(tensors)
+        renumbered = tables.renumbered(features["target"], len(tensors["target_vectors.weight"]))
     encoders = tables.same_encoders(features, theirs)
 
     def called(name: str) -> Sequence[str]:
@@ -98,7 +102,7 @@ def begin(networks: Mapping[str, nn.Module], model: Model, features: Mapping[str
         return () if inside == name else [f"{start}{inside}" for start in ("", f"{_outer(tensors)}.")]
 
     matched = tables.matched(networks, features, theirs) if theirs else {}
-    matched |= tables.fewer_places(networks, tensors)
+    matched |= {**renumbered, **tables.fewer_places(networks, tensors)}
     taken = transfer.take(networks, tensors, where=str(model.weights), called=called, tables=matched)
     say.line(taken.words(str(model.weights)))
     if theirs and any(feature.kind == "dialogue" for feature in features.values()):

@@ -10,7 +10,9 @@ import numpy as np
 from torch import Tensor, nn
 
 from feilun.core import discover
+from feilun.core.errors import RecipeError
 from feilun.parts.engine.transfer import Vectors
+from feilun.parts.features import published_pieces
 
 ENCODER = re.compile(r"^(?P<player>[^/]*/)encoders\.(?P<place>\d+)\.(?P<rest>.*)$")
 
@@ -63,6 +65,25 @@ def fewer_places(networks: Mapping[str, nn.Module], tensors: Mapping[str, Tensor
             first = np.arange(own.num_embeddings)
             found[f"{player}/places"] = Vectors(mine=first, theirs=first)
     return found
+
+
+def renumbered(feature: Any, published: int) -> dict[str, Vectors]:
+    """{layer: rows in our order} of a published encoder-decoder, whose tokens have our numbers here.
+
+    feature: the text that is written.  published: rows there are.  Raises RecipeError where tokens outnumber them.
+    """
+    order = np.array(published_pieces.order(feature.reserved, feature.vocabulary_size))
+    if order.max() >= published:
+        raise RecipeError(
+            f"The tokens of these weights are {order.max() + 1:,}, their table has {published:,} rows. Fetch the "
+            "tokenizer that goes with the weights.",
+            where="model.weights",
+            expected=f"at most {published:,} tokens",
+            got=f"{order.max() + 1:,}",
+            fix="download all files of the weights again",
+        )
+    rows = Vectors(mine=np.arange(len(order)), theirs=order)
+    return {f"main/{layer}": rows for layer in ("target_vectors", "head", "shift")}
 
 
 _NONE = Vectors(mine=np.zeros(0, np.int64), theirs=np.zeros(0, np.int64))  # two features fit: nobody knows which

@@ -35,7 +35,8 @@ def features(recipe: Recipe) -> dict[str, Feature]:
     target = _target(recipe)
     money.refuse(recipe, "the answers are texts")
     expression.refuse(recipe.evaluate.metrics, ("chance",), "there is no positive class")
-    known = {"tokens": str, "vocabulary": int, "max_length": int, "lowercase": bool}
+    known: dict[str, type] = {"tokens": str, "vocabulary": int, "max_length": int, "lowercase": bool}
+    known |= {"file": str, "reserved": list}  # of published weights
     wanted = {"tokens": "characters", "lowercase": False, **(recipe.target.known(**known) if recipe.target else {})}
     return {
         "source": discover.feature("text", columns=columns, tagged=len(columns) > 1, **options),
