@@ -241,9 +241,7 @@ class Dialogue:
 
     @cached_property
     def _bpe(self) -> Tokenizer:
-        from tokenizers import Tokenizer
-
-        return Tokenizer.from_str(self.tokenizer)
+        return pieces.opened(self.tokenizer)
 
     @cached_property
     def _places(self) -> dict[str, int]:

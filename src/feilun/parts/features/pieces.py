@@ -35,6 +35,13 @@ def of_bytes(kind: str, texts: Sequence[str], size: int) -> str:
     return _trained(tokenizer, texts, made, 0)
 
 
+def opened(tokenizer: str) -> Tokenizer:
+    """The tokenizer that this JSON describes."""
+    from tokenizers import Tokenizer
+
+    return Tokenizer.from_str(tokenizer)
+
+
 def of_letters(kind: str, texts: Sequence[str], size: int, reserved: Sequence[str]) -> str:
     """Pieces of words, apart from punctuation; a letter that training did not see is unknown.
 

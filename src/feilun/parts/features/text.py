@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from feilun.core.errors import DataError, RecipeError
+from feilun.core.errors import RecipeError
 from feilun.core.task import Row, Rows
 from feilun.parts.features import grams, pieces
-from feilun.parts.features.told import check_prefix, check_some, nowhere
+from feilun.parts.features.told import check_prefix, check_some, no_text, nowhere
 from feilun.parts.ops import composed, missing
 from feilun.parts.ops.ragged import Ragged
 
@@ -261,16 +261,12 @@ class Text:
 
     @cached_property
     def _bpe(self) -> Tokenizer:
-        from tokenizers import Tokenizer
-
-        return Tokenizer.from_str(self.tokenizer)
+        return pieces.opened(self.tokenizer)
 
     @cached_property
     def _whole(self) -> Tokenizer:
         """The same, which never cuts: how another one cuts may be changed by other threads."""
-        from tokenizers import Tokenizer
-
-        return Tokenizer.from_str(self.tokenizer)
+        return pieces.opened(self.tokenizer)
 
     @cached_property
     def _places(self) -> dict[str, int]:
@@ -375,15 +371,7 @@ def text_of(column: str, value: Any) -> str:
         return ""
     if isinstance(value, int | float):
         return str(value)
-    is_list = isinstance(value, list | tuple | dict)
-    raise DataError(
-        f"Column {column!r} holds text; {value!r:.60} is not text."
-        + (" For dialogues, lists of messages, set kind: dialogue." if is_list else ""),
-        where=column,
-        expected="text or null",
-        got=f"{value!r:.60}",
-        fix=f"inputs: {{{column}: dialogue}}" if is_list else "give a string",
-    )
+    raise no_text(column, value)
 
 
 def _half(text: str, which: str) -> str:

@@ -18,6 +18,19 @@ def nowhere(column: str) -> RecipeError:
     )
 
 
+def no_text(column: str, value: object) -> DataError:
+    """Where a cell holds something else."""
+    is_list = isinstance(value, list | tuple | dict)
+    return DataError(
+        f"Column {column!r} holds text; {value!r:.60} is not text."
+        + (" For dialogues, lists of messages, set kind: dialogue." if is_list else ""),
+        where=column,
+        expected="text or null",
+        got=f"{value!r:.60}",
+        fix=f"inputs: {{{column}: dialogue}}" if is_list else "give a string",
+    )
+
+
 def check_floors(column: str, floors: Mapping[str, tuple[int, int]]) -> None:
     """{option: (its value, the least there may be)}. Raises RecipeError."""
     for name, (value, floor) in floors.items():
