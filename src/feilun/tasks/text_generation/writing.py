@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from feilun.core.task import Features
 
 LETTERS = 128  # of the longest token, as people write
-AT_ONCE = 1 << 24  # numbers that windows whose likelihood is read together are foretold with: 64 MB
+AT_ONCE = 4096  # tokens of windows whose likelihood is read together,
+NUMBERS = 1 << 24  # and of numbers that foretell them: 64 MB
 
 
 def answer(
@@ -133,7 +134,7 @@ def _summed(
     windows = sorted((one for one in windows if one[2][1:].any()), key=lambda one: len(one[1]))
     found = np.zeros((len(inputs["text"]), 2))
     lengths = np.array([len(tokens) for _, tokens, _ in windows], np.int64)
-    for part in together(lengths, max(1, AT_ONCE // sizes.symbols)):
+    for part in together(lengths, min(AT_ONCE, NUMBERS // sizes.symbols)):
         some = windows[part]
         nats = nats_of([tokens for _, tokens, _ in some])
         for (row, _, counts), own in zip(some, nats, strict=True):
