@@ -58,7 +58,9 @@ def test_a_recipe_runs_whole_at_tiny_size(path: Path, tmp_path: Path, monkeypatc
     run = lifecycle.run_recipe(recipe, home=tmp_path, base=path.parent)
     scores = json.loads((run.stages["evaluation"] / "scores.json").read_text(encoding="utf-8"))
     main = scores["scores"][scores["main"]]
-    assert main["low"] <= main["value"] <= main["high"] and len(scores["baselines"]) >= 2
+    no_width = main["low"] is None and main["high"] is None  # where every resample of the few rows says the same
+    assert no_width or main["low"] <= main["value"] <= main["high"]
+    assert math.isfinite(main["value"]) and len(scores["baselines"]) >= 2
     assert (run.stages["deployment"] / "bundle" / "predict.py").is_file()
 
 
