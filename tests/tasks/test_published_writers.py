@@ -8,45 +8,26 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import published_runs
 import pytest
 import torch
 from published_folders import decoder
+from published_runs import run
 
 from feilun import lifecycle
 from feilun.core.errors import InputError, RecipeError
 from feilun.core.progress import Quiet
 from feilun.core.recipe import Recipe
-from feilun.stages.optimization import measuring
 from feilun.tasks import text_generation
 
+pytestmark = pytest.mark.usefixtures("measured_shortly")
 ROWS = [{**row, "follows": ("yes", "no")[place % 2]} for place, row in enumerate(text_generation.example(0)[:90])]
 
 
 def recipe(tmp_path: Path, **changes: Any) -> Recipe:
-    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ROWS), encoding="utf-8")
-    given = {
-        "name": "my",
-        "task": "text_generation",
-        "data": {"source": "rows.jsonl"},
-        "inputs": {"told": "text"},
-        "target": "follows",
-        "model": {"weights": "qwen"},
-        "train": {"epochs": 2},
-        "evaluate": {"bootstrap": 100},
-        "optimize": {"quantize": "none"},
-    }
-    return Recipe.model_validate({**given, **changes})
-
-
-@pytest.fixture(autouse=True)
-def measured_shortly(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing here is about milliseconds."""
-    monkeypatch.setattr(measuring, "BUDGET_S", 0.0)
-    monkeypatch.setattr(measuring, "BATCHES", 1)
-
-
-def run(tmp_path: Path, given: Recipe) -> lifecycle.Run:
-    return lifecycle.run_recipe(given, home=tmp_path / "home", base=tmp_path, say=Quiet())
+    given = {"task": "text_generation", "inputs": {"told": "text"}, "target": "follows"}
+    given |= {"model": {"weights": "qwen"}, "train": {"epochs": 2}}
+    return published_runs.recipe(tmp_path, ROWS, **{**given, **changes})
 
 
 @pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning")

@@ -7,46 +7,26 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import published_runs
 import pytest
 import torch
+from published_runs import run
 
 from feilun import lifecycle
 from feilun.core.errors import DataError, InputError, RecipeError
-from feilun.core.progress import Quiet
 from feilun.core.recipe import Recipe
 from feilun.parts.features import published_pieces
-from feilun.stages.optimization import measuring
 from feilun.tasks import translation
 from translator_folders import marian, t5
 
+pytestmark = pytest.mark.usefixtures("measured_shortly")
 ROWS = translation.example(0)[:60]
 
 
 def recipe(tmp_path: Path, **changes: Any) -> Recipe:
-    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ROWS), encoding="utf-8")
-    given = {
-        "name": "my",
-        "task": "translation",
-        "data": {"source": "rows.jsonl"},
-        "inputs": {"english": "text"},
-        "target": "german",
-        "model": {"weights": "published"},
-        "train": {"epochs": 0},
-        "evaluate": {"bootstrap": 100},
-        "optimize": {"quantize": "none"},
-    }
-    return Recipe.model_validate({**given, **changes})
-
-
-@pytest.fixture(autouse=True)
-def measured_shortly(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing here is about milliseconds."""
-    monkeypatch.setattr(measuring, "BUDGET_S", 0.0)
-    monkeypatch.setattr(measuring, "BATCHES", 1)
-
-
-def run(tmp_path: Path, given: Recipe) -> lifecycle.Run:
-    return lifecycle.run_recipe(given, home=tmp_path / "home", base=tmp_path, say=Quiet())
+    given = {"task": "translation", "inputs": {"english": "text"}, "target": "german"}
+    given |= {"model": {"weights": "published"}, "train": {"epochs": 0}}
+    return published_runs.recipe(tmp_path, ROWS, **{**given, **changes})
 
 
 def check_answers(model: Any, bundle: Any, texts: list[str]) -> None:

@@ -175,7 +175,8 @@ def test_answers_to_a_folder_name_their_files(tmp_path: Path, monkeypatch: pytes
     for name, text in (("b/2.txt", "=HYPERLINK(1)"), ("a.txt", "-1"), ("c.txt", "@x")):
         (tmp_path / "t" / name).write_text(text)
     out = tmp_path / "x.csv"
-    assert asking.predict(Model(), tmp_path / "t", {}, out, {}) == [{"file": str(out), "rows": 3}]  # type: ignore[arg-type]
+    model: Any = Model()
+    assert asking.predict(model, tmp_path / "t", {}, out, {}) == [{"file": str(out), "rows": 3}]
     with out.open(newline="") as file:
         assert list(csv.reader(file)) == [
             ["file", "label"],

@@ -31,18 +31,10 @@ class Answered:
 
 
 def answer_rows(
-    task: Task,
-    run: Runner,
-    features: Features,
-    state: State,
-    rows: Rows | Sequence[Row],
-    batch_size: int = BATCH,
-    *,
-    judged: bool = False,
-    **options: Any,
+    task: Task, run: Runner, features: Features, state: State, rows: Rows | Sequence[Row], **asked: Any
 ) -> list[Json]:
-    """One JSON answer per row, in the order of the rows; see `answered`."""
-    return answered(task, run, features, state, rows, batch_size, judged=judged, **options).answers
+    """The answers of `answered` alone."""
+    return answered(task, run, features, state, rows, **asked).answers
 
 
 def answered(
