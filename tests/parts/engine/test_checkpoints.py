@@ -8,21 +8,8 @@ import pytest
 import torch
 
 from feilun.core.errors import IntegrityError
+from feilun.core.progress import Heard
 from feilun.parts.engine import checkpoints
-
-
-class Heard:
-    """A Say that remembers."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def line(self, text: str) -> None:
-        """Keep it."""
-        self.lines.append(text)
-
-    def progress(self, stage: str, **fields: object) -> None:
-        """Drop it."""
 
 
 def written(folder: Path, keep: int) -> None:

@@ -7,6 +7,7 @@ import resource
 import signal
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import event_records
 import training_to_kill as worked
 
 from feilun.core.errors import Stopped
+from feilun.core.progress import Heard
 from feilun.parts.engine import watching
 from feilun.parts.engine.events import EventFile, crc32c
 
@@ -71,6 +73,16 @@ def test_every_epoch_and_the_last_step_are_there(tmp_path: Path, monkeypatch: py
     assert sum(each[:5]) / 5 == pytest.approx(fitted.curves[0]["loss"], rel=1e-5)
 
 
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """For a process that forks: OpenMP's other threads do not live on in a child, which would wait for them for ever."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.usefixtures("one_thread")
 def test_steps_that_are_repeated_after_a_kill_are_shown_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watching, "EVERY_S", 0.0)
     monkeypatch.setattr("feilun.parts.engine.fit.DRAWN_EVERY_S", 0.0)
@@ -131,23 +143,9 @@ def test_tensorboard_shows_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert len([point for point in ours if point[1] == "step/loss"]) == 30
 
 
-class Lines:
-    """Remembers what is said."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def line(self, text: str) -> None:
-        """A line."""
-        self.said.append(text)
-
-    def progress(self, stage: str, **fields: Any) -> None:
-        """Not of interest."""
-
-
 def test_a_file_that_cannot_be_written_is_told_once_and_changes_nothing(tmp_path: Path) -> None:
     expected, _ = worked.train(None, SHORT)
-    said = Lines()
+    said = Heard()
 
     class Full(EventFile):
         def _write(self, what: bytes) -> None:
@@ -161,7 +159,7 @@ def test_a_file_that_cannot_be_written_is_told_once_and_changes_nothing(tmp_path
                 resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
     made, _ = worked.train(tmp_path, SHORT, watchers=(Full(tmp_path),), say=said)
-    assert len([line for line in said.said if "File too large" in line or "No space" in line]) == 1
+    assert len([line for line in said.lines if "File too large" in line or "No space" in line]) == 1
     for player, network in made.items():
         for one, other in zip(network.parameters(), expected[player].parameters(), strict=True):
             assert torch.equal(one, other)

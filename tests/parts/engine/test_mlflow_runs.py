@@ -17,6 +17,7 @@ import training_to_kill as worked
 
 from feilun.core.errors import MissingExtraError, Stopped
 from feilun.core.manifest import read_json
+from feilun.core.progress import Heard
 from feilun.parts.engine import mlflow_runs
 from feilun.parts.engine.mlflow_runs import MlflowRun
 
@@ -28,20 +29,6 @@ def test_the_missing_package_is_told_with_its_command(tmp_path: Path, monkeypatc
     monkeypatch.delitem(sys.modules, "mlflow.tracking", raising=False)
     with pytest.raises(MissingExtraError, match=r'pip install "feilun\[mlflow\]"'):
         MlflowRun(tmp_path, "my", "my@1", {})
-
-
-class Lines:
-    """Remembers what is said."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def line(self, text: str) -> None:
-        """A line."""
-        self.said.append(text)
-
-    def progress(self, stage: str, **fields: Any) -> None:
-        """Not of interest."""
 
 
 @pytest.fixture
@@ -96,9 +83,9 @@ def test_a_server_that_is_not_there_costs_one_line(
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")  # the port of `discard`: nobody listens
     monkeypatch.setattr(mlflow_runs, "PATIENCE_S", 0.2)
-    said, started = Lines(), time.monotonic()
+    said, started = Heard(), time.monotonic()
     _, fitted = worked.train(None, SHORT, watchers=(MlflowRun(tmp_path, "my", "my@1", {}),), say=said)
     assert fitted.epochs == 6
-    assert len(said.said) == 1
-    assert said.said[0].startswith("MlflowRun gets no more curves (")
+    assert len(said.lines) == 1
+    assert said.lines[0].startswith("MlflowRun gets no more curves (")
     assert time.monotonic() - started < 60  # MLflow itself tries for minutes

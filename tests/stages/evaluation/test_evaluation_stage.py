@@ -13,6 +13,7 @@ from feilun.core import manifest
 from feilun.core.discover import feature
 from feilun.core.errors import DataError, RecipeError
 from feilun.core.manifest import Manifest, read_json
+from feilun.core.progress import Heard
 from feilun.core.recipe import Recipe
 from feilun.core.task import Graph, Picture, Score, Task
 from feilun.core.work import Made, Work
@@ -113,19 +114,6 @@ TASK = Task(
 )
 
 
-class Said:
-    """Keeps the lines."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def line(self, text: str) -> None:
-        self.lines.append(text)
-
-    def progress(self, stage: str, **fields: Any) -> None:
-        pass
-
-
 def stages(folder: Path, weights: Any, test_rows: int = 100) -> dict[str, Path]:
     """Finished data and training stages; the weights are given, so that the right answers are known."""
     from datasets import Dataset
@@ -175,14 +163,14 @@ def finish(made: dict[str, Path], stage: str, what: Made) -> None:
     manifest.write(made[stage], found)
 
 
-def work(made: dict[str, Path], stage: str, say: Said | None = None, **changes: Any) -> Work:
+def work(made: dict[str, Path], stage: str, say: Heard | None = None, **changes: Any) -> Work:
     order = list(made)
     return Work(
         recipe=Recipe.model_validate({**RECIPE, **changes}),
         task=TASK,
         folder=made[stage],
         before={name: made[name] for name in order[: order.index(stage)]},
-        say=say or Said(),
+        say=say or Heard(),
         base=made["data"],
         version=1,
     )
@@ -193,7 +181,7 @@ RIGHT = [[-9.0, 0.0], [9.0, 0.0]]  # the sign of the first column, past any stan
 
 def test_a_perfect_network_scores_one_beside_both_baselines(tmp_path: Path) -> None:
     made = stages(tmp_path, RIGHT)
-    say = Said()
+    say = Heard()
     what = evaluation.make(work(made, "evaluation", say))
     found = read_json(made["evaluation"] / "scores.json")
     assert found["main"] == "accuracy" and found["n"] == 100

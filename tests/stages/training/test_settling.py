@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from feilun.core.errors import RecipeError, Stopped
 from feilun.core.manifest import read_json, write_json
+from feilun.core.progress import Heard
 from feilun.core.recipe import Train
 from feilun.parts.engine import finding
 from feilun.parts.engine.plan import Index, Learning
@@ -25,19 +26,6 @@ sys.path.insert(0, str(Path(__file__).parent))
 import test_training_stage as stage
 
 ROWS = 2_000
-
-
-class Said:
-    """A Say that remembers its lines."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def line(self, text: str) -> None:
-        self.lines.append(text)
-
-    def progress(self, stage: str, **fields: Any) -> None:
-        """Nothing."""
 
 
 def ground(**changes: Any) -> settling.Ground:
@@ -117,26 +105,26 @@ def test_the_default_rate_goes_with_the_size() -> None:
 
 
 def test_a_time_limit_cuts_epochs_so_that_the_schedule_ends(tmp_path: Path) -> None:
-    said = Said()
+    said = Heard()
     plan = Train(epochs=100_000, batch_size=32, time_limit_s=2.0)
     settled = settling.settle(plan, ground(), tmp_path, said)
     epoch_s = read_json(tmp_path / settling.FILE)["measured"]["epoch_s"]
     assert 1 <= settled.epochs <= max(1.0, 2.0 / epoch_s)
     assert "time limit 2 s" in said.lines[-1] and f"{settled.epochs} of 100000 epochs fit" in said.lines[-1]
-    assert settling.settle(plan, ground(), tmp_path, Said()) == settled, "measured once"
+    assert settling.settle(plan, ground(), tmp_path, Heard()) == settled, "measured once"
     few = settling.settle(Train(epochs=2, time_limit_s=1e4), ground(), tmp_path / "..", said)
     assert few.epochs == 2 and "all 2 epochs fit" in said.lines[-1]
 
 
 def test_nothing_is_measured_where_nobody_asks(tmp_path: Path) -> None:
-    assert settling.settle(Train(), ground(), tmp_path, Said()) == Train()
+    assert settling.settle(Train(), ground(), tmp_path, Heard()) == Train()
     assert not list(tmp_path.iterdir()) and settling.chosen(tmp_path, in_time=True) == {}
 
 
 def test_a_limit_that_passes_all_the_same_ends_training_with_the_best_so_far(tmp_path: Path) -> None:
     write_json(tmp_path / settling.FILE, {"train": {"epochs": 1_000_000, "time_limit_s": 0.3}})
     given = ground()
-    plan = settling.settle(Train(find=("learning_rate",), time_limit_s=1.0), given, tmp_path, Said())
+    plan = settling.settle(Train(find=("learning_rate",), time_limit_s=1.0), given, tmp_path, Heard())
     fitted = finding.fit(given.networks, given.arrays, given.index, given.learning, plan)
     assert not fitted.in_time and 1 <= fitted.epochs < 1_000_000
     assert "time_limit_s" not in settling.chosen(tmp_path, in_time=fitted.in_time)["chosen"]
