@@ -75,7 +75,7 @@ def test_every_epoch_and_the_last_step_are_there(tmp_path: Path, monkeypatch: py
 
 @pytest.fixture
 def one_thread() -> Iterator[None]:
-    """For a process that forks: OpenMP's other threads do not live on in a child, which would wait for them for ever."""
+    """For a process that forks: OpenMP's other threads do not live on in a child, which would wait for them."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
