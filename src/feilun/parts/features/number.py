@@ -78,11 +78,6 @@ class Number:
         return len(self.owners)
 
     @property
-    def pieced(self) -> bool:
-        """Whether a column was cut into pieces: then no other encoding need come after."""
-        return any(scale["edges"] for scale in self.scales)
-
-    @property
     def owners(self) -> tuple[str, ...]:
         """The column that each of the `width` numbers says something about."""
         counts = [max(1, len(scale["edges"]) - 1) for scale in self.scales]

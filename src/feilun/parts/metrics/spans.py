@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from feilun.core.task import Score
+
 SCORES = {
     "span_f1": "2 right / (said + true) spans over all texts; right: first letter, last letter and label",
     "text_f1": "the same of each text, mean over texts; 1 where there is none and none was said",
@@ -50,15 +52,30 @@ def _keys(spans: Spans) -> set[tuple[int, int, str]]:
     return {(int(span["start"]), int(span["end"]), str(span["label"])) for span in spans}
 
 
-def by_label(answers: Sequence[Spans], truths: Sequence[Spans]) -> dict[str, np.ndarray]:
-    """{label: counts of its spans alone}, the most frequent first."""
-    names = Counter(str(span["label"]) for spans in truths for span in spans)
-    return {
-        name: counts(
-            *([[span for span in spans if span["label"] == name] for spans in side] for side in (answers, truths))
+def by_label(answers: Sequence[Any], truths: Sequence[Any]) -> list[dict[str, Any]]:
+    """[{label, n, said, precision: Score, recall: Score, f1: Score}] of each label's spans, the most frequent first, as
+    `labels.by_class` gives them of classes; [] if truths are no spans."""
+    if not all(isinstance(row, list) and all(_is_span(one) for one in row) for row in truths):
+        return []
+    made = []
+    for label, n in Counter(str(span["label"]) for row in truths for span in row).most_common():
+        sides = ([[span for span in row if span["label"] == label] for row in side] for side in (answers, truths))
+        found = counts(*sides)
+        made.append(
+            {
+                "label": label,
+                "n": n,
+                "said": int(found[:, 1].sum()),
+                "precision": Score(statistic=precision(found), unit="%"),
+                "recall": Score(statistic=recall(found), unit="%"),
+                "f1": Score(statistic=f1(found)),
+            }
         )
-        for name, _ in names.most_common()
-    }
+    return made
+
+
+def _is_span(value: Any) -> bool:
+    return isinstance(value, Mapping) and {"start", "end", "label"} <= value.keys()
 
 
 def _share(part: float, whole: float) -> float:

@@ -25,7 +25,7 @@ FEW = 30  # rows of a group below which its score says little
 
 
 def classes(scores: Any) -> dict[str, Any]:
-    """{rows: the classes with the lowest F1 first, more: how many are not shown}."""
+    """{rows: the classes with the lowest F1 first, more: how many are not shown, spans: whether spans have them}."""
     found = sorted((scores or {}).get("classes") or [], key=lambda row: _value(row.get("f1")))
     rows = [
         {
@@ -37,7 +37,8 @@ def classes(scores: Any) -> dict[str, Any]:
         }
         for row in found[:CLASSES]
     ]
-    return {"rows": rows, "more": len(found) - len(rows)}
+    spans = "span_f1" in (scores or {}).get("scores", {})
+    return {"rows": rows, "more": len(found) - len(rows), "spans": spans}
 
 
 def money(scores: Any, recipe: Recipe) -> dict[str, Any]:

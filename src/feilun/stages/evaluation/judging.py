@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from feilun.core.errors import RecipeError
-from feilun.parts.metrics import paired
+from feilun.parts.metrics import paired, spans
 from feilun.parts.metrics.intervals import OfCells
 from feilun.parts.metrics.labels import by_class
 from feilun.parts.metrics.resampling import Draw, drawn, known
@@ -25,16 +24,6 @@ BETTER, EVEN, WORSE = "clearly better", "no clear difference", "clearly worse"
 UNKNOWN = groups.UNKNOWN  # of too few rows, or of a score that they do not have
 MORE, LESS = "clearly higher", "clearly lower"  # of a business metric: whether more is better, nobody said
 WHY = {"right_at_90": "no answer is 90 % sure"}  # why rows may have no such score
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Judged:
-    """What is judged: answers and truths of the same rows, and the rows themselves where groups are asked for."""
-
-    truths: Sequence[Json]
-    answers: Sequence[Json]
-    others: Mapping[str, Sequence[Json]]  # baseline -> its answers
-    rows: Rows
 
 
 def judge(
@@ -113,11 +102,13 @@ def described(
 
 
 def classes(answers: Sequence[Json], truths: Sequence[Json], draw: Draw) -> list[dict[str, Any]]:
-    """[{label, n, said, precision, recall, f1: {value, low, high}}], the most frequent first; [] if not labels."""
+    """[{label, n, said, precision, recall, f1: {value, low, high}}], the most frequent first; [] if not labels.
+
+    Of labels of rows or of spans; n: rows that have the label, or spans."""
     found = []
-    for row in by_class(answers, truths):
+    for row in by_class(answers, truths) or spans.by_label(answers, truths):
         made = {name: row[name] for name in ("precision", "recall", "f1")}
-        spans = {
+        ends = {
             name: {
                 **draw.ends(score),
                 "better": score.better,
@@ -125,7 +116,7 @@ def classes(answers: Sequence[Json], truths: Sequence[Json], draw: Draw) -> list
             }
             for name, score in made.items()
         }
-        found.append({"label": row["label"], "n": row["n"], "said": row["said"], **spans})
+        found.append({"label": row["label"], "n": row["n"], "said": row["said"], **ends})
     return found
 
 
