@@ -32,6 +32,25 @@ def test_what_was_fetched_before_is_taken_and_pinned(tmp_path: Path, monkeypatch
     assert hub.find(found.pinned, tmp_path) == found
 
 
+@pytest.mark.parametrize("place", ["models/org/name-1.5", "org/name-1___5"])
+def test_what_modelscope_fetched_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+    monkeypatch.setenv("MODELSCOPE_CACHE", str(tmp_path))
+    folder = tmp_path / place
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text("{}", encoding="utf-8")
+    found = hub.find("modelscope:org/name-1.5", tmp_path / "elsewhere")
+    assert found is not None and found.folder == folder and found.pinned == "modelscope:org/name-1.5"
+    assert hub.find(found.pinned, tmp_path / "elsewhere") == found
+
+
+def test_what_modelscope_has_not_fetched_is_not_sought_on_another_hub(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MODELSCOPE_CACHE", str(tmp_path))
+    with pytest.raises(InputError, match="modelscope download --model org/name --revision v2"):
+        hub.find("modelscope:org/name@v2", tmp_path)
+
+
 def test_versions_files_and_folders_are_no_names(tmp_path: Path) -> None:
     (tmp_path / "org" / "name").mkdir(parents=True)
     for name in (None, "my@3", "org/name", "./there/is", "/there/is/none", "my", "a/b/c"):

@@ -36,6 +36,8 @@ def find(weights: str | None, base: Path) -> Found | None:
     if named is None or weights.startswith((".", "/", "~")):
         return None
     name, revision = named["name"], named["revision"] or "main"
+    if named["hub"] == "modelscope":
+        return _from_modelscope(name, revision)
     kept = _kept(name, revision) or _fetched(name, revision)
     return Found(folder=kept, pinned=f"{name}@{kept.name}")
 
