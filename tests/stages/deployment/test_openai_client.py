@@ -60,6 +60,22 @@ def test_an_answer_whole_and_streamed(client: openai.OpenAI, asked: str) -> None
     assert {chunk.object for chunk in chunks} == {"chat.completion.chunk"} and len({chunk.id for chunk in chunks}) == 1
 
 
+def test_a_prompt_that_was_not_read_whole_says_so(client: openai.OpenAI) -> None:
+    long = user("x" * 400)
+    options: dict[str, Any] = {**GREEDY, "max_tokens": 2, "n": 2}
+    for choice in client.chat.completions.create(messages=user("x"), **options).choices:
+        assert choice.model_extra is not None and "cut" not in choice.model_extra
+    for choice in client.chat.completions.create(messages=long, **options).choices:
+        assert choice.model_extra is not None
+        assert choice.model_extra["cut"] == {"messages": {"read": 128, "of": 403}}
+    chunks = client.chat.completions.create(messages=long, stream=True, **options)
+    said = [chunk.choices[0] for chunk in chunks]
+    assert [("cut" in (one.model_extra or {})) for one in said] == [one.finish_reason is not None for one in said]
+    prompts = ["a", "y" * 400]
+    short, long_one = client.completions.create(prompt=prompts, max_tokens=2, **GREEDY).choices
+    assert "cut" not in (short.model_extra or {}) and "cut" in (long_one.model_extra or {})
+
+
 def test_a_text_is_cut_at_a_stop_that_comes_in_several_tokens(client: openai.OpenAI) -> None:
     stopped = client.chat.completions.create(messages=user("count"), stop=["never", "five s"], **GREEDY)
     assert stopped.choices[0].message.content == "one two three four " and stopped.choices[0].finish_reason == "stop"

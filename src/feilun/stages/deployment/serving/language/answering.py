@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from feilun.stages.deployment.serving import logged
@@ -34,6 +34,7 @@ class Order:
     usage: Callable[[int], dict[str, int]]  # of so many tokens written
     with_notes: bool
     with_usage: bool  # at the end of a stream
+    cut: Mapping[int, dict[str, int]]  # of texts whose prompts were not read whole
     is_held: bool = False  # to a schema
 
 
@@ -110,7 +111,8 @@ class Answering:
     def _choice(self, index: int, text: str, notes: Sequence[Note], start: int = 0) -> shapes.Choice:
         told = self._told[index]
         seen = notes if self._order.with_notes else None
-        return shapes.Choice(index=index, id=told.id, text=text, notes=seen, finish=told.finish, start=start)
+        made = shapes.Choice(index=index, id=told.id, text=text, notes=seen, finish=told.finish, start=start)
+        return replace(made, cut=self._order.cut.get(index)) if told.finish else made
 
     def _head(self, *, is_chunk: bool) -> dict[str, Any]:
         called = self._order.served.bundle.called

@@ -64,6 +64,7 @@ async def _written(request: Request, parts: Parts, form: Form, read: Read) -> Re
         rows=ready.rows,
         pieces=ready.pieces(request.state.caller),
         usage=ready.usage,
+        cut=ready.cut,
         with_notes=asked.told is not None,
         with_usage=asked.include_usage,
         is_held=asked.schema is not None,

@@ -20,6 +20,7 @@ class Choice:
     notes: Sequence[Note] | None  # None: nobody asked
     finish: str | None
     start: int = 0  # letters before it
+    cut: dict[str, int] | None = None  # of the prompt what was read, where that is not all
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,7 +34,7 @@ class Form:
         if not self.is_chat:
             return self._text(choice)
         message = {"role": "assistant", "content": choice.text, "refusal": None}
-        return {**_common(choice), "message": message, "logprobs": _content(choice.notes)}
+        return {**self._common(choice), "message": message, "logprobs": _content(choice.notes)}
 
     def chunk(self, choice: Choice, *, is_first: bool) -> dict[str, Any]:
         """A choice of a chunk."""
@@ -42,7 +43,7 @@ class Form:
         delta = {"role": "assistant"} if is_first else {}
         if choice.text or is_first:
             delta["content"] = choice.text
-        return {**_common(choice), "delta": delta, "logprobs": _content(choice.notes)}
+        return {**self._common(choice), "delta": delta, "logprobs": _content(choice.notes)}
 
     def called(self, *, is_chunk: bool) -> str:
         """The `object` of the answer."""
@@ -51,16 +52,16 @@ class Form:
         return "chat.completion.chunk" if is_chunk else "chat.completion"
 
     def _text(self, choice: Choice) -> dict[str, Any]:
-        return {**_common(choice), "text": choice.text, "logprobs": _tokens(choice)}
+        return {**self._common(choice), "text": choice.text, "logprobs": _tokens(choice)}
+
+    def _common(self, choice: Choice) -> dict[str, Any]:
+        cut = {} if choice.cut is None else {"cut": {"messages" if self.is_chat else "prompt": choice.cut}}
+        return {"index": choice.index, "id": choice.id, "finish_reason": choice.finish, **cut}
 
 
 def usage(prompt: int, written: int) -> dict[str, int]:
     """Tokens."""
     return {"prompt_tokens": prompt, "completion_tokens": written, "total_tokens": prompt + written}
-
-
-def _common(choice: Choice) -> dict[str, Any]:
-    return {"index": choice.index, "id": choice.id, "finish_reason": choice.finish}
 
 
 def _content(notes: Sequence[Note] | None) -> dict[str, Any] | None:

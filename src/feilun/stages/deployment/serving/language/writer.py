@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from feilun.parts.ops.continuing import Wish
@@ -19,11 +19,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ready:
-    """A request that may be written. rows: of each text.  pieces: (whose it is) -> as they come."""
+    """A request that may be written. rows: of each text.  pieces: (whose it is) -> as they come.
+
+    cut: {text: {read: last tokens of its prompt, of: how many there are}} where not all were read, as far as is known.
+    """
 
     rows: Sequence[Row]
     pieces: Callable[[str], AsyncIterator[Piece]]
     usage: Callable[[int], dict[str, int]]
+    cut: Mapping[int, dict[str, int]] = field(default_factory=dict)
 
 
 class Writer(Protocol):
@@ -53,10 +57,12 @@ class Own:
         prompts = [pen.prompt(row) for row in rows]
         wishes = [self._wish(asked, prompt[-context:], choice) for prompt in prompts for choice in range(asked.n)]
         read = sum(map(len, prompts))
+        lengths = [len(prompt) for prompt in prompts for _ in range(asked.n)]
         return Ready(
             rows=[row for row in rows for _ in range(asked.n)],
             pieces=lambda key: self.engine.pieces(key, wishes, asked.stops),
             usage=lambda written: shapes.usage(read, written),
+            cut={text: {"read": context, "of": count} for text, count in enumerate(lengths) if count > context},
         )
 
     def _wish(self, asked: Asked, prompt: list[int], choice: int) -> Wish:
