@@ -75,6 +75,10 @@ def test_wrong_values_get_a_sentence_each_and_their_lines(tmp_path: Path) -> Non
         ("", "holds nothing"),
         ("- 1\n", "holds list"),
         ("train: 5\n", "my.yaml:1:1  train is 5; expected keys: epochs, time_limit_s"),
+        (
+            "train: {find: [size]}\n",
+            "my.yaml:1:16  train.find.0 is 'size'; expected a list of learning_rate | batch_size",
+        ),
         ("target: 2020\n", "in quotes"),
         ("target: a\ninputs: {a: text}\n", "also listed under inputs"),
         ("inputs: {评论: {kind: 3}}\n", "my.yaml:1:15  inputs.评论.kind is 3"),

@@ -208,6 +208,8 @@ def _type(annotation: Any) -> str:
     if _is_union(annotation):
         return " or ".join(_type(item) for item in inner)
     if origin in (tuple, list):
+        if typing.get_origin(inner[0]) is Literal:
+            return f"a list of {_type(inner[0])}"
         return f"a list of {len(inner)} numbers" if float in inner else "a list of texts"
     plain = {int: "a whole number", float: "a number", str: "text", bool: "true or false", type(None): "null"}
     return plain.get(annotation, getattr(annotation, "__name__", str(annotation)))
