@@ -135,7 +135,8 @@ def test_feedback_in_every_form_becomes_a_training_row() -> None:
         made = TASK.correct(row, said, recipe())
         assert [one["answer_start"] for one in made["answers"]] == starts, said
         assert [one["start"] for one in TASK.truth(made, recipe())["answers"]] == starts
-    for wrong in ({"txt": "Rome"}, 3, {"text": "Paris"}, [3]):
+    unsaid: list[Any] = [{}, {"start": 3}, {"passage": "In Rome"}, {"text": "Rome", "answers": []}]
+    for wrong in ({"txt": "Rome"}, 3, {"text": "Paris"}, [3], *unsaid):
         with pytest.raises(DataError):
             TASK.correct(row, wrong, recipe())
 

@@ -20,6 +20,8 @@ from feilun.parts.engine.plan import Index, Learning
 from feilun.parts.engine.randomness import initialised
 from feilun.parts.engine.runner import TorchRunner
 from feilun.parts.engine.trained import batch
+from feilun.parts.features.spans import Spans
+from feilun.parts.features.text import Text
 from feilun.tasks.token_classification import TASK
 
 
@@ -76,9 +78,21 @@ def test_feedback_is_the_whole_list() -> None:
     row, span = {"text": "Anna came"}, {"start": 0, "end": 4, "label": "person"}
     assert TASK.correct(row, [span], recipe()) == {**row, "spans": [span]}
     assert TASK.correct(row, {"spans": []}, recipe())["spans"] == []
-    for wrong in ("person", [{"start": 0, "end": 40, "label": "person"}], None, [{"label": "person"}]):
+    assert TASK.correct({"text": 2024}, [span], recipe()) == {"text": 2024, "spans": [span]}
+    twice = [span, {**span, "label": "place"}]
+    for wrong in ("person", [{"start": 0, "end": 40, "label": "person"}], None, [{"label": "person"}], twice):
         with pytest.raises(DataError, match="span"):
             TASK.correct(row, wrong, recipe())
+
+
+def test_a_text_that_says_nothing_has_no_span() -> None:
+    texts = Text(columns=("text",)).fit({"text": ["Anna came"]})
+    said = [{"start": 0, "end": 1, "label": "person", "score": 0.1}]
+    for nothing in ("", " ", None):
+        assert TASK.finish is not None and TASK.finish({"text": nothing}, said, {"text": texts}) == []
+    assert TASK.finish({"text": 2024}, said, {"text": texts}) == [{**said[0], "text": "2"}]
+    spans = Spans(columns=("text", "spans"), labels=("person",))
+    assert spans.read([4], np.array([[0, 0]])) == []
 
 
 def test_other_inputs_are_told() -> None:

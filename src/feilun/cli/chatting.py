@@ -15,6 +15,7 @@ from feilun.cli.words import tell
 from feilun.core.errors import DataError
 
 COMMANDS = "/new  /system TEXT  /quit"
+KNOWN = ("/new", "/system", "/quit")  # a file may hold other lines that begin with a slash
 CUT = "stopped"  # by Ctrl-C
 
 
@@ -97,7 +98,7 @@ def chat(
     if at_desk and not context.quiet:
         print(_greeting(talk, context.lang))
     for line in _lines(at_desk):
-        if line.startswith("/"):
+        if line.startswith("/") and (at_desk or line.partition(" ")[0] in KNOWN):
             reply = dialogue.command(line)
             if reply is None:
                 break

@@ -13,7 +13,8 @@ import numpy as np
 from feilun.core import discover
 from feilun.core.errors import DataError, RecipeError
 from feilun.core.task import Graph, Json, Row, Rows, Score, State, Task
-from feilun.parts.features.spans import checked
+from feilun.parts.features.spans import checked, overlapping
+from feilun.parts.features.text import text_of
 from feilun.parts.metrics import expression, money, spans
 from feilun.parts.ops.best_path import best_path
 
@@ -96,15 +97,18 @@ def answer(run: Runner, inputs: Mapping[str, np.ndarray], features: Features, st
 
 
 def finish(row: Row, answer: Json, features: Features) -> Json:
-    """With the words of every span."""
-    text = str(row.get(features["text"].columns[0]) or "")
+    """With the words of every span; a text that says nothing has none."""
+    read: Any = features["text"]
+    if read.is_empty(row):
+        return []
+    text = text_of(read.columns[0], row.get(read.columns[0]))
     return [{**span, "text": text[span["start"] : span["end"]]} for span in answer]
 
 
 def truth(row: Row, recipe: Recipe) -> Json:
     """The spans in the row."""
     text, target = _columns(recipe)
-    return checked(target, row[target], len(row[text] or ""))
+    return checked(target, row[target], len(text_of(text, row[text])))
 
 
 def correct(row: Row, feedback: Json, recipe: Recipe) -> Row:
@@ -120,7 +124,18 @@ def correct(row: Row, feedback: Json, recipe: Recipe) -> Row:
             got=said[:60],
             fix="send every span of the text, corrected",
         )
-    return {**row, target: checked(target, said, len(row.get(text) or ""))}
+    found = checked(target, said, len(text_of(text, row.get(text))))
+    pair = overlapping(found)
+    if pair:
+        one, other = ("{label} {start}-{end}".format(**span) for span in pair)
+        raise DataError(
+            f"The spans {one} and {other} of the correction overlap, and a letter has one label. Send one of them.",
+            where="correction",
+            expected="spans that do not overlap",
+            got=f"{one} and {other}",
+            fix="leave one of them out",
+        )
+    return {**row, target: found}
 
 
 def scores(answers: Sequence[Json], truths: Sequence[Json], recipe: Recipe) -> dict[str, Score]:

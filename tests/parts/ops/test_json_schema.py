@@ -261,6 +261,8 @@ MANY = {"anyOf": [{"$ref": "#"}, *[{"type": "null"}] * 2500]}
         ({"oneOf": [{"enum": [1, 2]}, {"enum": [2.0]}]}, "schema.oneOf"),
         ({"$ref": "#/$defs/no"}, "schema.[$]ref is '#/[$]defs/no'; expected a place in this schema"),
         ({"$ref": "https://example.org/s"}, "expected a place in this schema"),
+        ({"properties": {"a": {"$ref": "#frag"}}}, "expected a place in this schema"),
+        ({"type": []}, "schema.type is .*; expected one of object"),
         ({"$ref": ["#"]}, "schema.[$]ref is .* expected a text"),
         ({"required": [["a"]]}, "schema.required is .*names of properties"),
         ({"oneOf": [{"required": 3}, {"properties": []}]}, "schema.oneOf.0..required is 3; expected a list"),

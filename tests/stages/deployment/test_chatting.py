@@ -60,11 +60,14 @@ def test_a_dialogue_is_kept_until_a_new_one(bundles: dict[str, Path], typed: Typ
 
 @pytest.mark.parametrize("form", ["question", "text"])
 def test_without_dialogues_every_line_stands_alone(form: str, bundles: dict[str, Path], typed: Typed) -> None:
-    code, out, err = typed("the cat\n/what\n/system be kind\na dog\nthe cat\n", bundles[form], "--max-length", 9)
+    lines = "the cat\n/etc/hosts, what is it?\n/system be kind\na dog\nthe cat\n"
+    code, out, err = typed(lines, bundles[form], "--max-length", 9)
     row = {"text": "the cat"} if form == "text" else {"ask": "the cat", "more": ""}
     first = asked(bundles[form], row, max_length=9)
     assert code == 0 and out.startswith(f"{first}\n") and out.endswith(f"{first}\n")
-    assert "There is no command /what" in err and "takes no system message" in err
+    assert "takes no system message" in err
+    told = json.loads(typed(lines, bundles[form], "--max-length", 9, "--json")[1])["result"]
+    assert [one["asked"] for one in told] == ["the cat", "/etc/hosts, what is it?", "a dog", "the cat"]
 
 
 def test_what_is_told_piece_by_piece_is_the_answer(bundles: dict[str, Path], typed: Typed) -> None:
@@ -99,7 +102,7 @@ def test_what_cannot_be_talked_to_is_told(bundles: dict[str, Path], typed: Typed
 
 
 def test_it_speaks_chinese(bundles: dict[str, Path], typed: Typed) -> None:
-    assert "没有命令 /什么" in typed("/什么\n", bundles["chat"], "--lang", "zh")[2]
+    assert "没有学过对话" in typed("/system 好\n", bundles["text"], "--lang", "zh")[2]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo-terminals")
@@ -113,6 +116,9 @@ def test_ctrl_c_ends_an_answer_and_a_second_one_leaves(bundles: dict[str, Path])
     os.close(theirs)
     try:
         _until(ours, b"/quit\r\n> ")
+        os.write(ours, b"/what\n")
+        _until(ours, b"no command /what")
+        _until(ours, b"> ")
         os.write(ours, "你好\n".encode())
         _until(ours, b'\n"')
         os.write(ours, b"\x03")

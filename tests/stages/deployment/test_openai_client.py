@@ -16,6 +16,8 @@ from writing_bundle import ANSWERS, NAME
 
 from feilun.core.recipe import Serve
 from feilun.stages.deployment.serving import server
+from feilun.stages.deployment.serving.language.engine import Note
+from feilun.stages.deployment.serving.language.shapes import Choice, Form
 
 SETTINGS = Serve(port=0, slots=3, max_tokens=200)
 GREEDY: dict[str, Any] = {"model": NAME, "temperature": 0}
@@ -118,6 +120,17 @@ def test_log_probabilities_are_those_of_the_distribution(client: openai.OpenAI) 
     written = [note.bytes or [] for note in seen]
     assert b"".join(map(bytes, written)) == ANSWERS["hello"].encode(), "also those of parts of characters"
     assert {len(one) for one in written} == {1} and "\ufffd" in {note.token for note in seen}
+
+
+def test_tokens_stand_where_their_letters_begin() -> None:
+    notes = [Note(text="\ufffd", log=-1.0, bytes=one.to_bytes()) for one in "你".encode()]
+    notes += [
+        Note(text="a", log=-1.0, bytes=b"a"),
+        Note(text="bc", log=-1.0, bytes=None),
+        Note(text="d", log=-1.0, bytes=b"d"),
+    ]
+    choice = Choice(index=0, id="x", text="你abcd", notes=notes, finish="stop", start=5)
+    assert Form(is_chat=False).whole(choice)["logprobs"]["text_offset"] == [5, 5, 5, 6, 7, 9]
 
 
 def test_completions_of_several_prompts(client: openai.OpenAI) -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +63,53 @@ def test_what_vllm_refuses_is_told(talk: Path, there: str) -> None:
         for body in ({**BODY, "max_tokens": 150}, {**BODY, "max_tokens": 150, "stream": True}):
             status, said, _ = ask(address, CHAT, body)
             assert status == 400 and "from 1 to 100" in said["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("behind", "status"),
+    [
+        (b"", 503),
+        (b'data: {"error": {"message": "out of memory", "code": 500}}\n\ndata: [DONE]\n\n', 503),
+        (b'data: {"error": {"message": "too long", "code": 400}}\n\ndata: [DONE]\n\n', 400),
+        (b"data: [DONE]\n\n", 503),
+        (b"data: {half\n\n", 503),
+    ],
+)
+def test_half_an_answer_is_an_error(talk: Path, behind: bytes, status: int) -> None:
+    choice = {"index": 0, "delta": {"content": "The dose is 5"}, "finish_reason": None}
+    with (
+        breaking(f"data: {json.dumps({'choices': [choice]})}\n\n".encode() + behind) as there,
+        served(talk, there) as at,
+    ):
+        assert ask(at, CHAT, BODY)[0] == status
+        text = ask(at, CHAT, {**BODY, "stream": True})[1]
+        assert "The dose is 5" in text and '"error"' in text
+
+
+@contextmanager
+def breaking(content: bytes) -> Iterator[str]:
+    """A server that begins an answer as vLLM does, and says this."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self._send(json.dumps({"data": [{"id": "theirs"}]}).encode())
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self._send(content)
+
+        def _send(self, said: bytes) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(said)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            """Nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as made:
+        threading.Thread(target=made.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{made.server_address[1]}"
+        made.shutdown()
 
 
 def test_a_server_that_cannot_be_reached_is_told_and_so_is_no_address(

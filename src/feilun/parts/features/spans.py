@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
-from itertools import chain
+from itertools import chain, pairwise
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,7 +15,7 @@ import numpy as np
 from feilun.core.errors import DataError
 from feilun.core.task import Rows
 from feilun.parts.features.category import in_order, unknown_label
-from feilun.parts.features.text import Text
+from feilun.parts.features.text import Text, text_of
 from feilun.parts.features.token_places import tokens_of
 from feilun.parts.ops.ragged import Ragged
 
@@ -78,7 +78,7 @@ class Spans:
         made = []
         tokens = self.tokens.places({text: rows[text]})
         for value, said, where in zip(rows[column], rows[text], tokens, strict=True):
-            spans = checked(column, value, len(said or ""))
+            spans = checked(column, value, len(text_of(text, said)))
             for span in spans:
                 if span["label"] not in places:
                     raise unknown_label(column, span["label"], self.labels)
@@ -121,7 +121,8 @@ class Spans:
             begun = place if kind in (FIRST, ALONE) else begun
             if kind in (LAST, ALONE):
                 start, end = int(places[begun][0]), int(places[place][1])
-                found.append({"start": start, "end": end, "label": self.labels[label], "tokens": [begun, place + 1]})
+                span = {"start": start, "end": end, "label": self.labels[label], "tokens": [begun, place + 1]}
+                found += [span] if start < end else []  # tokens that stand for no letter are none
         return found
 
     def _tagged(self, spans: list[dict[str, Any]], where: np.ndarray, places: Mapping[str, int]) -> list[int]:
@@ -151,6 +152,12 @@ def checked(column: str, value: Any, length: int | None = None) -> list[dict[str
     if not isinstance(value, list | tuple | np.ndarray):
         raise _wrong(column, value)
     return [_checked(column, span, length) for span in value]
+
+
+def overlapping(spans: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The first two that share a letter; [] without."""
+    found = sorted(spans, key=lambda one: (one["start"], one["end"]))
+    return next(([one, two] for one, two in pairwise(found) if two["start"] < one["end"]), [])
 
 
 def _checked(column: str, span: Any, length: int | None) -> dict[str, Any]:

@@ -158,7 +158,7 @@ class _Reader:
 
     def _found(self, name: str, where: str) -> Any:
         """What a pointer such as #/$defs/item leads to. RFC 6901."""
-        found: Any = self._root if name.startswith("#") else None
+        found: Any = self._root if name == "#" or name.startswith("#/") else None
         for step in name.split("/")[1:]:
             step = step.replace("~1", "/").replace("~0", "~")
             found = found.get(step) if isinstance(found, dict) else None
@@ -207,7 +207,7 @@ def _types(schema: dict[str, Any], where: str) -> list[str]:
     """Those named, else those that the other keywords are of."""
     named = schema.get("type", sorted({OWNER[name] for name in schema if name in OWNER}))
     found = [named] if isinstance(named, str) else named
-    if not isinstance(found, list) or any(one not in TYPES for one in found):
+    if not isinstance(found, list) or any(one not in TYPES for one in found) or schema.get("type") == []:
         raise OutOfBoundsError(f"{where}.type", f"one of {', '.join(TYPES)}, or a list of them", named)
     return list(dict.fromkeys(found))
 

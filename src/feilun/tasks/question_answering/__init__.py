@@ -171,7 +171,8 @@ def correct(row: Row, feedback: Json, recipe: Recipe) -> Row:
     if isinstance(feedback, list):
         given = {"answers": feedback}
     right = given.get("answers", [] if given.get("text") is None else [given])
-    if not isinstance(right, list) or set(given) - {"text", "start", "answer_start", "answers", "passage"}:
+    unknown = set(given) - {"text", "start", "answer_start", "answers", "passage"}
+    if not isinstance(right, list) or unknown or len({"text", "answers"} & set(given)) != 1:
         raise _no_correction(feedback)
     passage = given.get("passage", row.get(told)) or ""
     if recipe.data.documents and not passage:

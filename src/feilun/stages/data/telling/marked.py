@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import pairwise
 from typing import Any
 
 import pyarrow as pa
@@ -92,15 +91,9 @@ def _stands(one: dict[str, Any], text: str) -> bool:
 
 
 def _spans(column: str, marked: list[list[dict[str, Any]]]) -> list[Line]:
-    overlapping = [pair for row in marked if (pair := _overlap(row))]
-    if not overlapping:
+    pairs = [pair for row in marked if (pair := spans.overlapping(row))]
+    if not pairs:
         return []
-    one, other = ("{label} {start}-{end}".format(**span) for span in overlapping[0])
+    one, other = ("{label} {start}-{end}".format(**span) for span in pairs[0])
     why = f"such as {one} and {other}"
-    return [line("overlapping spans", len(overlapping), "the longest is learnt", why, column=column)]
-
-
-def _overlap(row: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The first two spans that share a letter; [] without."""
-    found = sorted(row, key=lambda one: (one["start"], one["end"]))
-    return next(([one, two] for one, two in pairwise(found) if two["start"] < one["end"]), [])
+    return [line("overlapping spans", len(pairs), "the longest is learnt", why, column=column)]

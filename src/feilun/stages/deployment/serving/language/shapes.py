@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from codecs import getincrementaldecoder
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -79,10 +80,10 @@ def _spelt(note: Note) -> dict[str, Any]:
 def _tokens(choice: Choice) -> dict[str, Any] | None:
     if choice.notes is None:
         return None
-    offsets, place = [], choice.start
+    offsets, place, letters = [], choice.start, getincrementaldecoder("utf-8")("replace")
     for note in choice.notes:
-        offsets.append(place)
-        place += len(note.text)
+        offsets.append(place)  # of a part of a letter where the letter begins
+        place += len(note.text if note.bytes is None else letters.decode(note.bytes))
     return {
         "tokens": [note.text for note in choice.notes],
         "token_logprobs": [note.log for note in choice.notes],

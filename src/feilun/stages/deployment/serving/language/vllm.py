@@ -79,19 +79,33 @@ class Remote:
         self._inside += texts
         threading.Thread(target=self._read, args=(connection, path, body, deliver), daemon=True).start()
         tokens: dict[int, int] = {}
+        open_ = set(range(texts))
         try:
             while (event := await queue.get()) != DONE:
                 if isinstance(event, FeilunError):
                     raise event
-                told = json.loads(event)
+                told = self._read_event(event)
+                if told.get("error"):
+                    raise self._refused(_status(told), event)
                 usage.update(_usage(told))
                 for choice in told.get("choices", ()):
-                    yield _piece(choice, tokens)
+                    piece = _piece(choice, tokens)
+                    open_ -= {piece.choice} if piece.finish else set()
+                    yield piece
+            if open_:  # half a text is no answer
+                raise self._unreachable(EOFError("its answer broke off"))
         finally:
             self._inside -= texts
             # The server stops writing when its client goes away; closing alone waits for the reading thread.
             with contextlib.suppress(OSError, AttributeError):
                 connection.sock.shutdown(socket.SHUT_RDWR)
+
+    def _read_event(self, event: bytes) -> dict[str, Any]:
+        try:
+            told = json.loads(event)
+        except ValueError as error:
+            raise self._unreachable(error) from error
+        return told if isinstance(told, dict) else {}
 
     def _read(self, connection: Any, path: str, body: bytes, deliver: Callable[[bytes | FeilunError], None]) -> None:
         """Every event of the answer; an error, or DONE, at last."""
@@ -181,6 +195,13 @@ class Remote:
         if status in (400, 413, 422):
             return Refused(400, f"vLLM refused this: {said}", where="", expected="what vLLM takes", got=said)
         return Refused(503, f"vLLM answered with status {status}.", retry_after_s=5, where="serve.engine_url")
+
+
+def _status(told: Mapping[str, Any]) -> int:
+    """Of an error that came behind the first part of an answer."""
+    error = told["error"]
+    code = error.get("code") if isinstance(error, Mapping) else None
+    return code if isinstance(code, int) else 500
 
 
 def _usage(told: Mapping[str, Any]) -> dict[str, int]:

@@ -56,7 +56,7 @@ class Own:
         rows = [pen.row(prompt) for prompt in asked.prompts]
         prompts = [pen.prompt(row) for row in rows]
         wishes = [self._wish(asked, prompt[-context:], choice) for prompt in prompts for choice in range(asked.n)]
-        read = sum(map(len, prompts))
+        read = sum(min(len(prompt), context) for prompt in prompts)
         lengths = [len(prompt) for prompt in prompts for _ in range(asked.n)]
         return Ready(
             rows=[row for row in rows for _ in range(asked.n)],
