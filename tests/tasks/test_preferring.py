@@ -110,9 +110,13 @@ def test_training_moves_main_alone_and_what_was_preferred_gains() -> None:
         networks, features, "who sat", "the cat, no"
     )
     assert told[0]["gain"] == pytest.approx(wanted, abs=1e-3) and told[0]["gain"] > 0
-    assert told[1]["gain"] == told[2]["gain"] == 0
-    found = TASK.scores(told, [TASK.truth(row, asked) for row in _rows()], asked)
-    assert next(iter(found)) == "preferred" and set(found["preferred"].rows.tolist()) == {0.5, 1.0}
+    assert told[1]["gain"] is told[2]["gain"] is None, "one answer alone is no pair"
+    truths = [TASK.truth(row, asked) for row in _rows()]
+    found = TASK.scores(told, truths, asked)
+    assert next(iter(found)) == "preferred" and found["preferred"].statistic is not None
+    assert found["preferred"].statistic(np.arange(24)) == 1 and math.isnan(found["preferred"].statistic(np.array([1])))
+    for say in TASK.baselines(ROWS, asked).values():
+        assert [one["gain"] is None for one in say(ROWS)] == [False, True, True] * 8
 
 
 def test_a_long_pair_loses_its_question_first_and_keeps_an_answer() -> None:

@@ -72,6 +72,35 @@ def test_answers_alone_are_learnt_with_their_end(tmp_path: Path) -> None:
         learnt(fitted(tmp_path / "four", template=bad), HARMLESS)
 
 
+THINKING = """{% for message in messages %}<|im_start|>{{ message.role }}
+{% if loop.last and message.role == "assistant" %}<think>
+
+</think>
+
+{% endif %}{{ message.content.strip() }}<|im_end|>
+{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant
+{% endif %}"""  # as that of models which think before their last answer
+
+
+@pytest.mark.parametrize("behind", [[], [("user", "And?")]])
+def test_every_answer_is_learnt_though_the_last_is_written_otherwise(behind: list[tuple[str, str]]) -> None:
+    template = chat_template.prepared(THINKING, "", "<|im_end|>")
+    turns = [(role, f"{role} {n} \n") for n in (1, 2, 3) for role in ("user", "assistant")] + behind
+    text = chat_template.rendered(template, turns, goes_on=False)
+    learnt = [text[start:end] for start, end in chat_template.spoken(template, turns, text)]
+    thought = "" if behind else "<think>\n\n</think>\n\n"
+    answers = ["assistant 1", "assistant 2", f"{thought}assistant 3"]
+    assert learnt == [f"{said}<|im_end|>\n" for said in answers]
+
+
+def test_a_template_that_hides_what_was_said_is_refused() -> None:
+    hiding = "{% for message in messages %}{% if loop.last %}{{ message.content }}{% else %}-{% endif %};{% endfor %}"
+    template = chat_template.prepared(hiding, "", "")
+    turns = [("user", "a"), ("assistant", "b"), ("user", "c")]
+    with pytest.raises(DataError, match="what it writes of"):
+        chat_template.spoken(template, turns, chat_template.rendered(template, turns, goes_on=False))
+
+
 def test_what_reads_like_a_mark_is_text(tmp_path: Path) -> None:
     feature = fitted(tmp_path)
     values = plain(feature.encode({"text": [MESSAGES]})[0])

@@ -38,6 +38,13 @@ def test_every_spelling_gives_the_same_spans(tmp_path: Path, spelling: str, mark
     assert second == [{"start": 0, "end": 2, "label": "p"}]
 
 
+def test_a_first_token_that_looks_like_a_remark_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "rows.conll"
+    path.write_text("# the remark of a text\n# O\nfun B-p\n\n# B-p\nhash O\n", encoding="utf-8")
+    found = conll_file.read(path, Data(), raw.Most())
+    assert found.table.column("text").to_pylist() == ["# fun", "# hash"]
+
+
 def test_task_and_columns_are_found_out(tmp_path: Path) -> None:
     written(tmp_path, SPELLINGS["bio"])
     asked = reading.make_recipe({"name": "x", "data": {"source": "rows.conll"}})

@@ -66,6 +66,10 @@ def test_pairs_that_do_not_fit_are_told(tmp_path: Path) -> None:
     [line] = [one for one in found.facts["cleaning"] if one["what"] == "cut pairs"]
     assert 0.3 < line["rows"] / found.facts["splits"]["train"] < 0.7 and line["key"].startswith("inputs.ask.context: ")
     assert any("the question loses its beginning" in one for one in say.lines)
+    [answers] = [one for one in found.facts["cleaning"] if one["what"] == "cut answers"]
+    assert 0 < answers["rows"] < found.facts["splits"]["train"] and any(
+        "the answer loses its end" in one for one in say.lines
+    )
 
 
 def test_dialogues_that_do_not_fit_are_told_before_and_after(tmp_path: Path) -> None:

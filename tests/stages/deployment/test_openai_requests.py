@@ -87,6 +87,7 @@ def test_what_may_not_be_asked_is_told_in_openais_shape(
 ) -> None:
     status, said, _ = ask(address, path, body)
     assert status == 400 and set(said["error"]) == {"message", "type", "param", "code"}
+    assert said["error"]["code"] == "invalid_value"
     assert said["error"]["param"] == param and said["error"]["type"] == "invalid_request_error"
     assert param.rpartition(".")[2] in said["error"]["message"]
 

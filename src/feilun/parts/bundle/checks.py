@@ -85,4 +85,5 @@ def _fits(value: Any, default: Any) -> bool:
 
 def _kind(value: Any) -> str:
     names = {dict: "an object", list: "a list", tuple: "a list", str: "text", bool: "true or false", type(None): "null"}
+    names[int] = "a whole number"
     return names.get(type(value), "a number" if isinstance(value, int | float) else type(value).__name__)

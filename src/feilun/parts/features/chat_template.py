@@ -10,6 +10,7 @@ from typing import Any
 from feilun.core.errors import DataError
 
 OPEN, CLOSE = "\udc01", "\udc02"  # around {% generation %}; halves of letters, which no text has
+SAID = "\udc03"  # in the place of what was said
 LONGEST_TEMPLATE, MOST_LETTERS = 100_000, 50_000_000
 Turns = Sequence[tuple[str, str]]
 PLAIN = """{% for message in messages %}### {{ message.role | capitalize }}:
@@ -44,15 +45,36 @@ def spoken(template: str, turns: Turns, text: str) -> list[tuple[int, int]]:
     if OPEN in marked:
         return _enclosed(marked)
     found = []
-    for place, (role, _) in enumerate(turns):
+    for place, (role, said) in enumerate(turns):
         if role != "assistant":
             continue
         before = _common(rendered(template, turns[:place], goes_on=True), text)
         least = len(rendered(template, turns[:place], goes_on=False)) if place else 0
         if before < least:
             raise _wrong("what it writes of the first turns changes when others follow, and it has no generation marks")
-        found.append((before, _common(rendered(template, turns[: place + 1], goes_on=False), text)))
+        end = _end(template, turns[: place + 1], turns[place + 1 :], text)
+        if said.strip() and end <= before:
+            raise _wrong("what it writes of an assistant's turn does not show what was said")
+        found.append((before, end))
     return found
+
+
+def _end(template: str, turns: Turns, others: Turns, text: str) -> int:
+    """Behind what the last of these turns said, and its end mark, in the `text` of all of them and others.
+
+    Some templates write a turn in another way once others follow, such as without its thoughts: then it is sought
+    between what stands around it.
+    """
+    alone = rendered(template, turns, goes_on=False)
+    if text.startswith(alone):
+        return len(alone)
+    marked = [*turns[:-1], (turns[-1][0], SAID)]
+    before, _, behind = rendered(template, [*marked, *others], goes_on=False).partition(SAID)
+    mark = rendered(template, marked, goes_on=False).rpartition(SAID)[2]
+    end = len(text) - len(behind)
+    if end < len(before) or not text.startswith(before) or not text.endswith(behind):
+        raise _wrong("what it writes of the first turns changes when others follow, and it has no generation marks")
+    return end + _common(mark, behind)
 
 
 def _enclosed(marked: str) -> list[tuple[int, int]]:

@@ -35,6 +35,11 @@ BETWEEN = "\n\n"  # columns of one question
 STRANGE = "\ufffd"  # what a character reads as that training did not know
 
 
+def asked_least(context: int) -> int:
+    """Tokens that are left to a question whose preferred and other answers are long."""
+    return round(context / 4)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Dialogue:
     """Columns of text as ragged int32 token numbers, at least one per text that is there.

@@ -106,7 +106,8 @@ def baselines(rows: Rows, recipe: Recipe) -> dict[str, Callable[[Rows], list[Jso
             made: list[Json] = [{"nats": round(nats(one), 4), "tokens": len(one)} for one in asked]
             if gains is None:
                 return made
-            return [{**one, "gain": round(gain, 6)} for one, gain in zip(made, gains(given), strict=True)]
+            told = [None if gain is None else round(gain, 6) for gain in gains(given)]
+            return [{**one, "gain": gain} for one, gain in zip(made, told, strict=True)]
 
         return answers
 

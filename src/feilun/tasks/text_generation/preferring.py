@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 REFERENCE = "reference"  # the player that stays as training began
-LEAST = 0.25  # share of the context that is left to a question whose answer is long
 
 
 def examples(arrays: Mapping[str, Any], context: int, beta: float) -> tuple[dict[str, Any], np.ndarray]:
@@ -50,18 +49,28 @@ def loss(networks: Mapping[str, Callable[..., Any]], batch: Mapping[str, Tensor]
 
 
 def scores(answers: Sequence[Json]) -> dict[str, Score]:
-    """Of pairs, whether what was preferred gained more likelihood than what was not; the same gain is half right."""
-    gains = np.array([one["gain"] for one in answers], float)
-    return {"preferred": Score(rows=0.5 + 0.5 * np.sign(gains), better="higher", unit="%")}
+    """Of pairs, whether what was preferred gained more likelihood than what was not; the same gain is half right. Rows
+    with one answer alone, whose gain is None, say nothing of that."""
+    won = 0.5 + 0.5 * np.sign(np.array([np.nan if one["gain"] is None else one["gain"] for one in answers], float))
+    pairs = np.isfinite(won)
+
+    def share(rows: np.ndarray) -> float:
+        known = won[rows][pairs[rows]]
+        return float(known.mean()) if len(known) else float("nan")
+
+    plain = Score(rows=won, better="higher", unit="%")
+    return {"preferred": plain if pairs.all() else Score(statistic=share, better="higher", unit="%")}
 
 
-def baseline(rows: Rows, columns: tuple[str, str], order: int) -> Callable[[Rows], list[float]]:
-    """Gains by n-grams: those of the preferred answers against those of the others."""
+def baseline(rows: Rows, columns: tuple[str, str], order: int) -> Callable[[Rows], list[float | None]]:
+    """Gains by n-grams: those of the preferred answers against those of the others; None of one alone."""
     nats = [likelihood.n_grams([str(one or "") for one in rows[column]], order) for column in columns]
 
-    def gains(given: Rows) -> list[float]:
-        pairs = zip(*(given[column] for column in columns), strict=True)
-        return [float(np.diff([_gain(nats, str(one or "")) for one in (b, a)])[0]) for a, b in pairs]
+    def gain(good: Any, bad: Any) -> float | None:
+        return None if good is None or bad is None else _gain(nats, str(good)) - _gain(nats, str(bad))
+
+    def gains(given: Rows) -> list[float | None]:
+        return [gain(good, bad) for good, bad in zip(*(given[column] for column in columns), strict=True)]
 
     return gains
 
@@ -76,7 +85,7 @@ def _joined(question: np.ndarray, answer: np.ndarray, context: int) -> tuple[np.
     question, answer = dialogue.plain(question), dialogue.plain(answer)
     if not len(answer):
         return question[:1], np.zeros(1, np.int32)
-    room = max(context + 1 - len(answer), round(LEAST * context))
+    room = max(context + 1 - len(answer), dialogue.asked_least(context))
     asked = question if len(question) <= room else np.concatenate([question[:1], question[len(question) - room + 1 :]])
     tokens = np.concatenate([asked, answer])[: context + 1]
     return tokens, (np.arange(len(tokens)) >= len(asked)).astype(np.int32)

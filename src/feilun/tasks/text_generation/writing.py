@@ -101,7 +101,7 @@ def foretell(run: Runner, inputs: Mapping[str, np.ndarray], features: Features, 
     Every token counts once, the end of a plain text does not. What is longer than the context is read in windows that
     overlap by half, so that all behind the first one is foretold from half a context at least.
     Of preferences `gain` too: by how many nats the preferred answer became likelier than it was before training, less
-    the same of the other answer; 0 where one of them is missing.
+    the same of the other answer; None where one of them is missing.
     """
     text: Any = features["text"]
     sizes = _sizes(state, text)
@@ -113,8 +113,9 @@ def foretell(run: Runner, inputs: Mapping[str, np.ndarray], features: Features, 
     still = partial(step_graph.nats_before, run)
     gains = _summed(still, inputs, "answer", sizes)[:, 0] - found[:, 0]
     gains -= (_summed(still, inputs, "rejected", sizes) - _summed(step, inputs, "rejected", sizes))[:, 0]
-    gains *= (inputs["answer_length"] > 0) & (inputs["rejected_length"] > 0)
-    return [{**one, "gain": round(float(gain), 4)} for one, gain in zip(made, gains, strict=True)]
+    pairs = (inputs["answer_length"] > 0) & (inputs["rejected_length"] > 0)
+    told = [round(float(gain), 4) if pair else None for gain, pair in zip(gains, pairs, strict=True)]
+    return [{**one, "gain": gain} for one, gain in zip(made, told, strict=True)]
 
 
 def _summed(

@@ -48,7 +48,7 @@ def _blocks(content: str, path: Path) -> Iterator[tuple[list[str], list[str]]]:
                 yield tokens, tags
             tokens, tags = [], []
             continue
-        if line.startswith("# ") and "\t" not in line and not tokens:
+        if line.startswith("# ") and "\t" not in line and not tokens and not _is_tag(cells[-1]):
             continue  # a remark before a text
         if len(cells) < 2 or not _is_tag(cells[-1].strip()):
             raise DataError(

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from feilun.parts import dataset
+from feilun.parts.features.dialogue import asked_least
 from feilun.stages.data import disk
 from feilun.stages.data.cleaning import Line, line
 
@@ -70,18 +71,26 @@ def _dialogues(table: dataset.Table) -> list[Line]:
         return []
     train = table.index("train")
     counts = {name: np.diff(array.offsets)[train] for name, array in table.arrays.items() if name in PARTS}
-    lengths = counts["text"] + np.max([counts[name] for name in PARTS[1:] if name in counts] or [0 * train], axis=0)
-    rows = int((lengths > asked.context + 1).sum())
-    if not rows:
-        return []
-    share = f"{rows / len(train):.1%}".replace("%", " %")
-    pairs = "rejected" in counts
-    why = f"{share} of the training {'pairs' if pairs else 'dialogues'} have more than {asked.context} tokens, "
-    why += f"up to {lengths.max():,}"
-    done = "the question loses its beginning" if pairs else "later parts do not see the beginning"
-    column = asked.columns[0]
-    key = f"inputs.{column}.context: {int(lengths.max())}"
-    return [line("cut pairs" if pairs else "long dialogues", rows, done, why, column=column, key=key)]
+    question, answers = counts["text"], [counts[name] for name in PARTS[1:] if name in counts]
+    answer = np.max(answers or [0 * train], axis=0)
+    too_long = question + answer > asked.context + 1
+    kept = np.maximum(asked.context + 1 - answer, asked_least(asked.context))  # of a pair's question
+    cuts = {"long dialogues": (too_long, "later parts do not see the beginning")}
+    if "rejected" in counts:
+        cuts = {
+            "cut pairs": (question > kept, "the question loses its beginning"),
+            "cut answers": (np.minimum(question, kept) + answer > asked.context + 1, "the answer loses its end"),
+        }
+    share = f"{too_long.mean():.1%}".replace("%", " %")
+    longest, column = int((question + answer).max()), asked.columns[0]
+    why = f"{share} of the training {'pairs' if 'rejected' in counts else 'dialogues'} have more than "
+    why += f"{asked.context} tokens, up to {longest:,}"
+    key = f"inputs.{column}.context: {longest}"
+    return [
+        line(what, int(rows.sum()), done, why, column=column, key=key)
+        for what, (rows, done) in cuts.items()
+        if rows.any()
+    ]
 
 
 def said(lines: list[Line]) -> list[str]:

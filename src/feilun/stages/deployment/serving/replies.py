@@ -56,7 +56,11 @@ def openai(problem: FeilunError) -> dict[str, Any]:
     """`{error: {message, type, param, code}}`; param: the parameter that is wrong, if one is."""
     status, fields = status_of(problem), _fields(problem)
     kind = TYPES.get(status, "invalid_request_error" if status < 500 else "server_error")
-    code = {401: "invalid_api_key", 404: "model_not_found" if fields["where"] == "model" else "not_found"}.get(status)
+    code = {
+        400: "invalid_value",
+        401: "invalid_api_key",
+        404: "model_not_found" if fields["where"] == "model" else "not_found",
+    }.get(status)
     param = fields["where"] if status in (400, 404, 413, 422) and fields["where"] else None
     return {"error": {"message": fields["message"], "type": kind, "param": param, "code": code or fields["code"]}}
 
