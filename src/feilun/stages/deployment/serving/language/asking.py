@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from feilun.core.errors import FeilunError
-from feilun.parts.features.turns import turns_of
+from feilun.parts.features.turns import ROLES, turns_of
 from feilun.parts.ops import next_token
 from feilun.stages.deployment.serving.replies import Refused
 
@@ -76,10 +76,12 @@ def chat(body: Mapping[str, Any], settings: Serve) -> Asked:
         extra = sorted(set(message) - {"role", "content", "name"}) if isinstance(message, dict) else []
         if any(message[key] for key in extra):
             raise _unsupported(f"messages[{place}].{extra[0]}")
-    try:
-        turns = turns_of("messages", messages)
-    except FeilunError as error:
-        raise Refused(400, str(error), where="messages", expected=error.expected, got=error.got) from error
+        try:
+            turns_of("messages", [message])
+        except FeilunError as error:
+            wanted = f"a message such as {{'role': 'user', 'content': 'Hello'}}, of the role {', '.join(ROLES)}"
+            raise _wrong(f"messages[{place}]", wanted, message) from error
+    turns = turns_of("messages", messages)
     both = [given[name] for name in ("max_completion_tokens", "max_tokens") if name in given]
     if len(both) == 2 and both[0] != both[1]:
         raise _wrong("max_tokens", f"the same as max_completion_tokens, {both[0]!r:.20}, or nothing", both[1])
