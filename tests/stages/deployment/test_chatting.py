@@ -16,6 +16,7 @@ import pytest
 import talking_bundle
 import tiny_bundle
 
+from feilun.cli import chatting
 from feilun.cli.main import main
 from feilun.parts.bundle import loading
 
@@ -101,6 +102,11 @@ def test_what_cannot_be_talked_to_is_told(bundles: dict[str, Path], typed: Typed
         assert (code, out) == (2, "") and message in err and "Traceback" not in err
 
 
+def test_at_a_terminal_a_command_that_there_is_not_is_told() -> None:
+    said = chatting._Dialogue(talk=None, lang="zh", shows=False).command("/什么 好")
+    assert said is not None and said.startswith("没有命令 /什么")
+
+
 def test_it_speaks_chinese(bundles: dict[str, Path], typed: Typed) -> None:
     assert "没有学过对话" in typed("/system 好\n", bundles["text"], "--lang", "zh")[2]
 
@@ -116,9 +122,6 @@ def test_ctrl_c_ends_an_answer_and_a_second_one_leaves(bundles: dict[str, Path])
     os.close(theirs)
     try:
         _until(ours, b"/quit\r\n> ")
-        os.write(ours, b"/what\n")
-        _until(ours, b"no command /what")
-        _until(ours, b"> ")
         os.write(ours, "你好\n".encode())
         _until(ours, b'\n"')
         os.write(ours, b"\x03")
