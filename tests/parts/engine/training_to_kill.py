@@ -11,13 +11,14 @@ import os
 import random
 import signal
 import sys
+import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.optim import AdamW
 
 from feilun.core.progress import Quiet
 from feilun.core.recipe import Train
@@ -67,17 +68,36 @@ def train(
     return made, fit(made, arrays, index, learning, plan, run)
 
 
+def dying_within(seconds: float) -> Any:
+    """The objective of a process that dies so much processor time after its first step."""
+    started = False
+
+    def step(players: Any, batch: dict[str, Tensor], player: str) -> Tensor:
+        nonlocal started
+        if not started:
+            signal.setitimer(signal.ITIMER_PROF, seconds)
+            started = True
+        return objective(players, batch, player)
+
+    return step
+
+
 def survive(folder: Path, kills: int, seed: int) -> None:
     """Fork, kill, and so on; then finish."""
-    AdamW([nn.Parameter(torch.zeros(1))])  # its first use imports for a second: once here, not in every child
-    drawn, steps = random.Random(seed), []
-    for _ in range(kills):
+    for epochs in (2, 10):  # what a first use imports takes seconds: here, not in every child
+        with tempfile.TemporaryDirectory() as beside:
+            begun = time.process_time()
+            train(Path(beside), PLAN.model_copy(update={"epochs": epochs}))
+    longest, drawn, steps = time.process_time() - begun, random.Random(seed), []
+    for number in range(kills):
+        # Processor time, not the clock, and as much as ten epochs take here: however slow or busy the machine is, they
+        # die all over the training. Nobody handles SIGPROF, so it ends the process as suddenly as SIGKILL.
+        left = drawn.uniform(0.001, longest)
         child = os.fork()
         if not child:
-            # Processor time, not the clock: however busy the machine is, they die all over the training. Nobody
-            # handles SIGPROF, so it ends the process as suddenly as SIGKILL.
-            signal.setitimer(signal.ITIMER_PROF, drawn.uniform(0.001, 0.2))
-            train(folder)
+            if number % 2:  # from the first instant on, while it reads too; the others from the first step
+                signal.setitimer(signal.ITIMER_PROF, left)
+            train(folder, step=objective if number % 2 else dying_within(left))
             os._exit(0)
         _, status = os.waitpid(child, 0)
         if os.WIFSIGNALED(status) and (folder / "checkpoint.json").is_file():
