@@ -126,7 +126,7 @@ def table(draft: Draft) -> list[str]:
     from feilun.cli.looking import columns
 
     head = ["column", "kind", "role", "missing", "distinct"]
-    rows = [[str(item.get(key, "")) for key in head] for item in draft.columns]
+    rows = [["" if item.get(key) is None else str(item[key]) for key in head] for item in draft.columns]
     return columns([head, *rows]).splitlines()
 
 

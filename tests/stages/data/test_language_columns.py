@@ -53,6 +53,9 @@ def drafted(folder: Path, form: str, **asked: Any) -> writing.Draft:
     return writing.draft("rows.jsonl", name="my", base=folder, **{"target": None, "task": None, **asked})
 
 
+UNCOUNTED = {"names", "messages", "conversations", "found"}  # columns of lists
+
+
 @pytest.mark.parametrize(
     ("form", "task", "inputs", "target"),
     [
@@ -78,6 +81,10 @@ def test_task_and_columns_of_a_known_form(
     told = writing.findings(found, "en")
     assert any("source" in line and f"{task} reads" in line for line in told)
     assert not any("use it" in line for line in told)
+    counted = {item["column"]: item["distinct"] for item in found.columns}
+    assert [counted[name] for name in UNCOUNTED if name in counted] == [None] * len(counted.keys() & UNCOUNTED)
+    assert 0 not in counted.values()
+    assert not any("None" in line for line in writing.table(found))
 
 
 def test_what_was_said_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -129,7 +129,7 @@ def _columns(folder: Path, table: Table) -> tuple[list[dict[str, Any]], int]:
             "kind": str(item.get("kind", "")),
             "role": str(item.get("role", "")),
             "missing": item.get("missing", 0),
-            "distinct": item.get("distinct", ""),
+            "distinct": item.get("distinct") or "",
             "why": cut(str(item.get("why") or ""), TEXT),
             "warning": cut(str(item.get("warning") or ""), TEXT),
             "override": cut(str(item.get("override") or ""), TEXT),

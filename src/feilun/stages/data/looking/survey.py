@@ -156,6 +156,7 @@ def _entry(
     if role == "target":
         found = replace(found, kind={"classification": "category", "regression": "number"}.get(task or "", found.kind))
     entry = asdict(replace(found, why=why, warning=warning))
+    entry["distinct"] = entry["distinct"] or None  # of pictures and lists nobody counts them
     return {"column": entry.pop("column"), "kind": entry.pop("kind"), "role": role, **entry}
 
 
