@@ -123,7 +123,8 @@ class Train(Frozen):
         False, description="batches of texts or series that are about as long: less padding, so faster; not streamed"
     )
     precision: Literal["fp32", "bf16", "fp16"] = Field(
-        "fp32", description="of matrix products; fp16, with scaled losses, is for GPUs"
+        "fp32",
+        description="of matrix products; bf16 is fp32 where the processor lacks it; fp16, its losses scaled, for GPUs",
     )
     channels_last: bool | None = Field(None, description="pictures with channels last in memory; null: where it helps")
     compile: Literal["auto", "always", "never"] = Field(

@@ -100,12 +100,30 @@ def test_recomputing_changes_no_bit_and_keeps_less() -> None:
     assert kept_bytes(network) == before
 
 
+def multiplying(monkeypatch: pytest.MonkeyPatch, **known: bool) -> None:
+    """A processor of which this is known."""
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True, **known}, raising=False)
+
+
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
-def test_half_precision_learns_the_same_within_its_precision(precision: str) -> None:
+def test_half_precision_learns_the_same_within_its_precision(precision: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    multiplying(monkeypatch, amx_bf16=True)
     full, half = trained()[1], trained(precision=precision)[1]
     for one, other in zip(full.curves, half.curves, strict=True):
         assert other["validation_loss"] != one["validation_loss"]
         assert other["validation_loss"] == pytest.approx(one["validation_loss"], rel=0.05)
+
+
+def test_bf16_is_fp32_where_the_processor_does_not_multiply_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    multiplying(monkeypatch, avx512_bf16=False)
+    full, half = trained(still())[0], trained(still(), precision="bf16")[0]
+    assert all(torch.equal(full[name], half[name]) for name in full)
+    plan, cpu = Train(precision="bf16"), torch.device("cpu")
+    assert execution.notes(plan, cpu, streamed=False) == [
+        "This processor does not multiply bf16: train.precision is fp32 here, which is far faster."
+    ]
+    multiplying(monkeypatch, avx512_bf16=True)
+    assert execution.notes(plan, cpu, streamed=False) == [] and execution.halves(plan, cpu) is torch.bfloat16
 
 
 def test_channels_last_gives_the_same_and_is_undone() -> None:
