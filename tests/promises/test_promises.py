@@ -216,6 +216,19 @@ def test_serve_without_torch(life: Life, tmp_path: Path) -> None:
         assert_alike(ours, theirs)
 
 
+def taught(life: Life, folder: Path) -> list[str]:
+    """[request, truth] of the rows of the lap, as JSON."""
+    table, found = Table.open(folder), []
+    for split in ("train", "held"):
+        columns = table.columns(split)
+        rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+        for row, origin in zip(rows, table.origin[table.splits == SPLITS.index(split)], strict=True):
+            request = {name: as_json(row[name]) for name in life.bundle.signature}
+            truth = as_json(life.task.truth(row, life.run.recipe))
+            found += [json.dumps([request, truth], sort_keys=True)] * int(origin == 1)
+    return found
+
+
 @pytest.mark.promise("feedback → retrain → promote")
 def test_feedback_retrain_promote(life: Life, tmp_path: Path) -> None:
     """Answers are corrected, a lap is trained from the champion, and a paired test decides; one version serves."""
@@ -224,10 +237,12 @@ def test_feedback_retrain_promote(life: Life, tmp_path: Path) -> None:
     splits = ("test", "train")
     rows = [row for split in splits for row in life.rows(split, MOST)]
     answers = life.bundle.predict([request for split in splits for request in life.requests(split, MOST)])
+    corrected = []
     with Store.open(home) as store:
         for number, (row, answer) in enumerate(zip(rows, answers, strict=True)):
             request = {name: as_json(row[name]) for name in life.bundle.signature}
             correction = as_json(life.task.truth(row, life.run.recipe))
+            corrected.append(json.dumps([request, correction], sort_keys=True))
             entry = {"id": f"answer-{number}", "name": NAME, "version": 1, "row": request, "answer": as_json(answer)}
             assert store.add_feedback(**entry, correction=correction)
     told = lifecycle.improve(NAME, home=home)
@@ -243,6 +258,7 @@ def test_feedback_retrain_promote(life: Life, tmp_path: Path) -> None:
     assert (origin == 1).sum() == len(rows) - len(told["left_out"]) - equal
     splits_of_lap = np.load(challenger["data"] / "splits.npy")[origin == 1]
     assert {SPLITS[number] for number in splits_of_lap} == {"train", "held"}
+    assert set(taught(life, challenger["data"])) <= set(corrected)
     made = manifest.read(challenger["training"])
     assert made is not None and made.parent
     versions = lifecycle.call("improvement", "versions", home, NAME)
