@@ -54,7 +54,9 @@ def test_adagrad_sums_the_squares() -> None:
     torch.testing.assert_close(two, one - 0.1 * SECOND / (square.sqrt() + 1e-8), **CLOSE)
 
 
-def test_muon_steps_along_the_nearest_orthogonal_matrix() -> None:
+@pytest.mark.parametrize("halves", [True, False], ids=["bf16", "fp32"])
+def test_muon_steps_along_the_nearest_orthogonal_matrix(monkeypatch: pytest.MonkeyPatch, halves: bool) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": halves}, raising=False)
     start = torch.linspace(-1, 1, 12).reshape(3, 4)
     gradient = torch.tensor([[1.0, 0.2, 0.0, 0.1], [0.0, 2.0, 0.3, 0.0], [0.5, 0.0, 1.5, 0.2]])
     weight = torch.nn.Parameter(start.clone())
@@ -68,6 +70,27 @@ def test_muon_steps_along_the_nearest_orthogonal_matrix() -> None:
     within = left.T @ step @ right.T
     assert torch.all((within.diagonal() > 0.65) & (within.diagonal() < 1.25))
     assert (within - torch.diag(within.diagonal())).abs().max() < 0.02  # bfloat16
+
+
+def test_muon_without_bf16_makes_the_steps_of_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = torch.Generator().manual_seed(0)
+    gradients = [[torch.randn(shape, generator=drawn) for shape in ((5, 3), (3, 4), (4, 4))] for _ in range(3)]
+    found = []
+    for halves in (True, False):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda halves=halves: {"amx_bf16": halves}, raising=False)
+        weights = [torch.nn.Parameter(torch.ones(one.shape)) for one in gradients[0]]
+        [optimizer] = optimizers.make(Train(optimizer="muon", learning_rate=0.1, weight_decay=0.5), weights)
+        for some in gradients:
+            for weight, gradient in zip(weights, some, strict=True):
+                weight.grad = gradient
+            optimizer.step()
+        found.append((type(optimizer).__name__, [weight.detach() for weight in weights], optimizer.state_dict()))
+    (name, torchs, state), (ours, made, kept) = found
+    assert (name, ours) == ("Muon", "WholeMuon")
+    for one, other in zip(torchs, made, strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=2e-3)  # bfloat16
+    for number, one in state["state"].items():
+        torch.testing.assert_close(one["momentum_buffer"], kept["state"][number]["momentum_buffer"], **CLOSE)
 
 
 def test_muon_leaves_biases_kernels_and_embeddings_to_adamw() -> None:

@@ -66,15 +66,18 @@ def notes(plan: Train, where: torch.device, *, streamed: bool) -> list[str]:
     return said
 
 
-def halves(plan: Train, where: torch.device) -> torch.dtype | None:
-    """The half precision of matrix products; None: whole. bf16 is whole where the processor does not multiply it.
+def multiplies_bf16(where: torch.device) -> bool:
+    """Whether bf16 is worth it there.
 
-    There torch converts number by number: on a processor with AVX2 alone a product took 15 times as long as in fp32.
+    Elsewhere torch converts number by number: with AVX2 alone a product took 15 times as long as in fp32.
     """
     known: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)() if where.type == "cpu" else {}
-    if plan.precision == "bf16" and known and not any(there for name, there in known.items() if "bf16" in name):
-        return None
-    return HALVES.get(plan.precision)
+    return not known or any(there for name, there in known.items() if "bf16" in name)
+
+
+def halves(plan: Train, where: torch.device) -> torch.dtype | None:
+    """The half precision of matrix products; None: whole."""
+    return None if plan.precision == "bf16" and not multiplies_bf16(where) else HALVES.get(plan.precision)
 
 
 def channels_last(plan: Train, networks: Iterable[nn.Module], where: torch.device) -> bool:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim import SGD, Adagrad, Adam, AdamW, Muon, Optimizer, RMSprop
 
 from feilun.core.recipe import Train
+from feilun.parts.engine.execution import multiplies_bf16
+from feilun.parts.engine.whole_muon import WholeMuon
 
 EPSILON = 1e-8
 AS_ADAMW = "match_rms_adamw"  # length of muon's steps
@@ -51,10 +54,9 @@ def make(plan: Train, parameters: Sequence[Tensor], looked_up: Collection[int] =
             chosen = {id(one) for one in matrices}
             others = [one for one in parameters if id(one) not in chosen]
             decay, beta = plan.weight_decay, plan.momentum
-            muon = (
-                [Muon(matrices, lr=rate, weight_decay=decay, momentum=beta, adjust_lr_fn=AS_ADAMW)] if matrices else []
-            )
-            return (*muon, *([_adamw(plan, others)] if others else []))
+            kind = Muon if all(multiplies_bf16(one.device) for one in matrices) else WholeMuon
+            about: dict[str, Any] = {"lr": rate, "weight_decay": decay, "momentum": beta, "adjust_lr_fn": AS_ADAMW}
+            return (*([kind(matrices, **about)] if matrices else []), *([_adamw(plan, others)] if others else []))
 
 
 def grade(optimizers: Sequence[Optimizer], scales: Mapping[int, float]) -> None:
