@@ -1,9 +1,10 @@
-"""Tokens a second of training one decoder. Arguments: JSON with side, symbols, context, batch, steps, text (a file).
+"""Tokens a second of training one decoder. Arguments: JSON with side, symbols, context, batch, steps, texts (a file).
 
-The same sizes on every side (Llama's shape: 6 layers of 256, 8 heads, SwiGLU with 680 in the middle, one table), random
-windows of the same text, AdamW at 1e-3, gradients clipped at 1, fp32. The sides:
+The same sizes on every side (Llama's shape: 6 layers of 256, 8 heads, SwiGLU with 680 in the middle, one table), the
+same texts, AdamW at 1e-3, gradients clipped at 1, fp32. What is only padding counts for no token. The sides:
 fit: ours, as `feilun run` does it. loop: written by hand with torch's fused attention, norm and optimizer. trainer: the
-Trainer and Llama of Hugging Face, its fused AdamW, nothing saved and nothing logged.
+Trainer and Llama of Hugging Face, its fused AdamW, nothing saved and nothing logged; sorted: the same with batches of
+texts that are about as long, as ours has them where texts differ.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,9 @@ from torch.nn import functional
 
 WIDTH, LAYERS, HEADS, INNER, RATE = 256, 6, 8, 680, 1e-3
 WARM = 3  # steps that do not count
+NOTHING = -100  # what is no label
+
+Texts = list[np.ndarray]
 
 
 class Clock:
@@ -34,13 +38,14 @@ class Clock:
         """A step is done."""
         self.ends.append(time.perf_counter())
 
-    def rate(self, told: Mapping[str, Any]) -> float:
-        """Tokens a second."""
-        tokens = told["batch"] * told["context"] * (len(self.ends) - 1 - WARM)
-        return float(tokens / (self.ends[-1] - self.ends[WARM]))
+    def rate(self, texts: Texts) -> float:
+        """Tokens a second, of which every step has as many as the mean."""
+        steps = len(self.ends) - 1
+        tokens = sum(len(one) - 1 for one in texts) / steps * (steps - WARM)
+        return tokens / (self.ends[-1] - self.ends[WARM])
 
 
-def by_fit(told: Mapping[str, Any], windows: np.ndarray) -> float:
+def by_fit(told: Mapping[str, Any], texts: Texts) -> float:
     """Ours. A step is over where the next batch's objective begins."""
     from feilun.core.recipe import Train
     from feilun.parts.engine import losses
@@ -59,11 +64,12 @@ def by_fit(told: Mapping[str, Any], windows: np.ndarray) -> float:
         return decoder.loss(networks[player], batch, losses.cross_entropy)
 
     plan = {"optimizer": "adamw", "learning_rate": RATE, "clip": 1.0, "compile": "never"}
-    train = Train(epochs=1, batch_size=told["batch"], patience=None, **plan)
-    index = Index(train=np.arange(len(windows)))
-    fit({"main": network}, {"text": Ragged.of(list(windows))}, index, Learning(objective=objective), train, Run())
+    differ = len({len(one) for one in texts}) > 1
+    train = Train(epochs=1, batch_size=told["batch"], patience=None, group_by_length=differ, **plan)
+    index = Index(train=np.arange(len(texts)))
+    fit({"main": network}, {"text": Ragged.of(texts)}, index, Learning(objective=objective), train, Run())
     clock.stepped()
-    return clock.rate(told)
+    return clock.rate(texts)
 
 
 class Layer(nn.Module):
@@ -111,24 +117,30 @@ class ByHand(nn.Module):
         return functional.linear(self.norm(state), self.vectors.weight)
 
 
-def by_loop(told: Mapping[str, Any], windows: np.ndarray) -> float:
+def padded(texts: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """Tokens, and the same as labels."""
+    pad = nn.utils.rnn.pad_sequence
+    return pad(texts, batch_first=True), pad(texts, batch_first=True, padding_value=NOTHING)
+
+
+def by_loop(told: Mapping[str, Any], texts: Texts) -> float:
     """The loop one would write."""
     network, clock, drawn = ByHand(told["symbols"], told["context"]), Clock(), torch.Generator().manual_seed(0)
     optimizer = torch.optim.AdamW(network.parameters(), lr=RATE, weight_decay=0.01, fused=True)
-    text = torch.from_numpy(windows).to(torch.int64)
+    there = [torch.from_numpy(one).to(torch.int64) for one in texts]
     clock.stepped()
-    for rows in torch.randperm(len(text), generator=drawn).split(told["batch"]):
-        batch = text[rows]
-        logits = network(batch[:, :-1])
-        functional.cross_entropy(logits.flatten(0, 1), batch[:, 1:].flatten()).backward()
+    for rows in torch.randperm(len(there), generator=drawn).split(told["batch"]):
+        tokens, labels = padded([there[row] for row in rows])
+        logits = network(tokens[:, :-1])
+        functional.cross_entropy(logits.flatten(0, 1), labels[:, 1:].flatten(), ignore_index=NOTHING).backward()
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         clock.stepped()
-    return clock.rate(told)
+    return clock.rate(texts)
 
 
-def by_trainer(told: Mapping[str, Any], windows: np.ndarray) -> float:
+def by_trainer(told: Mapping[str, Any], texts: Texts) -> float:
     """The peer's own model, loss and loop."""
     from transformers import LlamaConfig, LlamaForCausalLM, Trainer, TrainerCallback, TrainingArguments
 
@@ -150,8 +162,14 @@ def by_trainer(told: Mapping[str, Any], windows: np.ndarray) -> float:
         def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             clock.stepped()
 
-    # The model shifts labels by itself; as many tokens are foretold as elsewhere.
-    rows = [{"input_ids": one, "labels": one} for one in torch.from_numpy(windows).to(torch.int64)]
+    def collate(rows: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+        tokens, labels = padded([row["input_ids"] for row in rows])  # the model shifts labels by itself
+        masked = (
+            {} if len(labels) * len(labels[0]) == (labels != NOTHING).sum() else {"attention_mask": labels != NOTHING}
+        )
+        return {"input_ids": tokens, "labels": labels, **masked}
+
+    rows = [{"input_ids": torch.from_numpy(one).to(torch.int64)} for one in texts]
     with tempfile.TemporaryDirectory() as place:
         plan = TrainingArguments(
             output_dir=place,
@@ -167,10 +185,11 @@ def by_trainer(told: Mapping[str, Any], windows: np.ndarray) -> float:
             save_strategy="no",
             logging_strategy="no",
             disable_tqdm=True,
+            train_sampling_strategy="group_by_length" if told["side"] == "sorted" else "random",
         )
-        Trainer(model, plan, train_dataset=rows, callbacks=[Watch()]).train()
+        Trainer(model, plan, train_dataset=rows, data_collator=collate, callbacks=[Watch()]).train()
     clock.stepped()
-    return clock.rate(told)
+    return clock.rate(texts)
 
 
 def _turned(part: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
@@ -183,11 +202,10 @@ def main() -> None:
     told = json.loads(sys.argv[1])
     torch.set_num_threads(2)
     torch.manual_seed(0)
-    text = np.load(told["text"])
-    starts = np.random.default_rng(0).integers(0, len(text) - told["context"] - 1, told["batch"] * told["steps"])
-    windows = text[starts[:, None] + np.arange(told["context"] + 1)].astype(np.int32)
-    sides = {"fit": by_fit, "loop": by_loop, "trainer": by_trainer}
-    print(json.dumps({"rate": sides[told["side"]](told, windows)}))
+    with np.load(told["texts"]) as file:
+        texts = np.split(file["values"], np.cumsum(file["lengths"])[:-1])
+    sides = {"fit": by_fit, "loop": by_loop, "trainer": by_trainer, "sorted": by_trainer}
+    print(json.dumps({"rate": sides[told["side"]](told, texts)}))
 
 
 if __name__ == "__main__":
