@@ -12,6 +12,7 @@ memory than all else takes, is reported.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import sys
 from collections.abc import Mapping
@@ -112,10 +113,11 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--sizes", nargs="*", default=list(SIZES), choices=list(SIZES))
     told = parser.parse_args(arguments)
-    lines = [measured(size, streams, told.runs) for size in told.sizes for streams in STREAMS]
-    for one in lines:
-        print(f"{shown(one)}, the same texts {one['same_texts']:.0%}")
-    record.write("generation", lines, keep=True)
+    lines = []
+    for size, streams in itertools.product(told.sizes, STREAMS):
+        lines.append(measured(size, streams, told.runs))
+        print(f"{shown(lines[-1])}, the same texts {lines[-1]['same_texts']:.0%}", flush=True)
+        record.write("generation", lines, keep=True)
     return record.status(lines)
 
 

@@ -66,11 +66,11 @@ def main(arguments: list[str]) -> int:
         if size == "small":
             exact, near = (perplexity(writer.bundle(size), variant) for variant in ("fp32", "int8"))
             worse = near / exact
-            print(f"perplexity {exact:.3f}, int8 {near:.3f}")
-        lines += [measured(size, streams, told.runs, worse) for streams in generation.STREAMS]
-    for one in lines:
-        print(generation.shown(one))
-    record.write("generation_int8", lines, keep=True)
+            print(f"perplexity {exact:.3f}, int8 {near:.3f}", flush=True)
+        for streams in generation.STREAMS:
+            lines.append(measured(size, streams, told.runs, worse))
+            print(generation.shown(lines[-1]), flush=True)
+            record.write("generation_int8", lines, keep=True)
     return record.status(lines)
 
 
