@@ -4,7 +4,8 @@ python benchmarks/prove.py NAME... | --all      FEILUN_DATA names the folder of 
 
 A record says what was reached on test rows that decided nothing, its interval, the baselines on the same rows, what
 was asked (benchmarks/targets.py), and the hashes of data and recipe. The run whose main score is the median is the
-one recorded. Other seeds are a trial: what they reach is printed, and nothing is written.
+one recorded. Other seeds are a trial: what they reach is printed, and nothing is written. Seeds that were run at the
+same time, with `--home runs/{seed} --seeds 1`, are found there when all are asked for.
 """
 
 from __future__ import annotations
@@ -67,7 +68,8 @@ def prove(name: str, home: Path, seeds: Sequence[int] = SEEDS) -> list[dict[str,
     for seed in seeds:
         started = time.monotonic()
         recipe = reading.read_recipe(path, [f"seed={seed}"])
-        run = lifecycle.run_recipe(recipe, home=home, base=path.parent)
+        own = Path(str(home).replace("{seed}", str(seed)))
+        run = lifecycle.run_recipe(recipe, home=own, base=path.parent)
         scores = json.loads((run.stages["evaluation"] / "scores.json").read_text(encoding="utf-8"))
         found.append({**scores, **_model(run)})
         main_score = scores["scores"][scores["main"]]
@@ -141,7 +143,9 @@ def _parser(there: list[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else "")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of: {', '.join(there)}")
     parser.add_argument("--all", action="store_true", help="every recipe")
-    parser.add_argument("--home", type=Path, default=ROOT / "runs" / "prove", help="where the runs go")
+    parser.add_argument(
+        "--home", type=Path, default=ROOT / "runs" / "prove", help="where the runs go; {seed} in it: a home for each"
+    )
     parser.add_argument(
         "--seeds",
         type=lambda text: [int(seed) for seed in text.split(",")],

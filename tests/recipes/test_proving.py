@@ -103,9 +103,13 @@ def test_the_median_of_the_seeds_is_recorded_and_other_seeds_write_nothing(
     (folder / "README.md").write_text("\n".join(prove.MARKS), encoding="utf-8")
     monkeypatch.setattr(prove, "RECIPES", tmp_path)
     monkeypatch.setenv("FEILUN_DATA", str(tmp_path))
-    assert prove.main(["digits", "--home", str(tmp_path / "runs"), "--seeds", "7"]) in (0, 3)
+    homes = str(tmp_path / "runs" / "{seed}")
+    assert prove.main(["digits", "--home", homes, "--seeds", "2"]) in (0, 3)
     assert "nothing written" in capsys.readouterr().out and not (folder / "scores.json").exists()
-    assert prove.main(["digits", "--home", str(tmp_path / "runs")]) in (0, 3)
+    assert prove.main(["digits", "--home", homes]) in (0, 3)
+    assert sorted(str(one.parent.relative_to(tmp_path)) for one in tmp_path.rglob("run.json")) == [
+        f"runs/{seed}/recipe/1" for seed in (0, 1, 2)
+    ]
     records = json.loads((folder / "scores.json").read_text(encoding="utf-8"))
     said = [float(line.split("accuracy ")[1].split()[0]) for line in capsys.readouterr().out.splitlines()[:3]]
     assert records[0]["score"] == "accuracy" and records[0]["seeds"] == [0, 1, 2]
