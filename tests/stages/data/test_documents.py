@@ -58,7 +58,9 @@ def test_every_kind_of_document_gives_its_text_and_place(tmp_path: Path) -> None
         ("中文/退货.txt", "", "七天内可以退货。"),
     ]
     assert folder.passages_of(tmp_path).notes == [
-        f"{tmp_path.name}: 1 files left aside, no documents by their names: .xlsx (1)."
+        f"{tmp_path.name}: 1 files left aside, no documents by their names: .xlsx (1).",
+        "Not UTF-8, read as GB18030 (Chinese): 中文/退货.txt. If letters look wrong, save them as UTF-8, or set "
+        "data.encoding.",
     ]
     assert rows(tmp_path / "f.pdf") == [("f.pdf", "page 1", "Page one says hello."), ("f.pdf", "page 3", "Page three.")]
 
@@ -73,6 +75,81 @@ def test_a_page_is_decoded_as_it_says(tmp_path: Path) -> None:
         ("店", "退货需要七天。"),
         ("", "no title, wrong charset é"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("body", "seen"),
+    [
+        ("<p hidden>no<p>one<p>two", ["one", "two"]),
+        ("<p hidden>no<b>no<ul><li>one</ul>", ["one"]),
+        ("<ul><li aria-hidden=true>no<ul><li>no<li>no</ul><li>one</ul>two", ["one", "two"]),
+        ("<ul><li hidden>no</ul>one", ["one"]),
+        ("<div>one<button>no</div><p>two", ["one", "two"]),
+        ("<nav>no</p>no<div>no</div>no</nav>one", ["one"]),
+        ("<div hidden>no<div>no</div>no</b>no</div>one", ["one"]),
+        ("<script>if (a < b) { no }</script>one<table><tr hidden><td>no<tr><td>two</table>", ["one", "two"]),
+    ],
+)
+def test_hidden_parts_end_where_a_browser_ends_them(tmp_path: Path, body: str, seen: list[str]) -> None:
+    (tmp_path / "a.html").write_text(f"<html><body>{body}</body></html>", "utf-8")
+    [(_, _, text)] = rows(tmp_path)
+    assert text.split() == seen
+
+
+def test_a_page_that_never_closes_anything_is_read_in_time(tmp_path: Path) -> None:
+    (tmp_path / "a.html").write_text("<b hidden>" + "<b>" * 200_000 + "<p></p></i>" * 100_000 + "</b>one", "utf-8")
+    (tmp_path / "b.txt").write_text("here", "utf-8")
+    assert ("b.txt", "", "here") in rows(tmp_path)
+
+
+def test_headings_below_which_nothing_stands_are_texts(tmp_path: Path) -> None:
+    text = "# Questions\n## Where are you?\n## Who are you?\n```npm install```\n# The number is 12345\n"
+    (tmp_path / "a.md").write_text(text, "utf-8")
+    assert rows(tmp_path) == [
+        ("a.md", "Questions > Where are you?", "Where are you?"),
+        ("a.md", "Questions > Who are you?", "```npm install```"),
+        ("a.md", "The number is 12345", "The number is 12345"),
+    ]
+
+
+def test_what_a_text_is_taken_for_is_told(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes("王芳住在台北".encode("big5"))
+    (tmp_path / "b.txt").write_bytes("王芳住在臺北".encode("gb18030"))
+    (tmp_path / "c.txt").write_bytes("王芳".encode("utf-16"))
+    (tmp_path / "d.html").write_bytes(b"<meta charset=iso-8859-1><p>The \x93quoted\x94 fee")
+    (tmp_path / "e.html").write_bytes(b"<meta charset=undefined><p>fine")
+    found = folder.passages_of(tmp_path)
+    assert found.rows[3:] == [("d.html", "", "The \u201cquoted\u201d fee"), ("e.html", "", "fine")]
+    guessed = [note for note in found.notes if note.startswith("Not UTF-8, read as ")]
+    assert len(found.notes) == len(guessed) == 2
+    assert any("GB18030" in note and "b.txt" in note for note in guessed)
+    assert any("Windows-1252" in note and "a.txt" in note and "data.encoding" in note for note in guessed)
+
+
+def test_whatever_a_library_raises_names_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import pypdf
+
+    pdf(tmp_path / "a.pdf", ["x"])
+    (tmp_path / "b.txt").write_text("here", "utf-8")
+    docx(tmp_path / "c.docx", [("", "y")])
+    with zipfile.ZipFile(tmp_path / "c.docx") as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(tmp_path / "c.docx", "w") as archive:
+        for name, content in parts.items():
+            archive.writestr(name, b'<?xml version="1.0" encoding="foo"?><a/>' if name == word_file.BODY else content)
+    for error, word in (
+        (NotImplementedError("filter"), "damaged"),
+        (AssertionError(), "damaged"),
+        (pypdf.errors.DependencyError("cryptography"), "encrypted"),
+    ):
+
+        def fails(*_: object, error: Exception = error) -> None:
+            raise error
+
+        monkeypatch.setattr(pypdf, "PdfReader", fails)
+        found = folder.passages_of(tmp_path)
+        assert [row[0] for row in found.rows] == ["b.txt"]
+        assert word in found.notes[0] and "c.docx is damaged" in found.notes[1]
 
 
 def test_what_cannot_be_read_is_named_and_the_others_are_read(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from feilun.core.errors import FeilunError, InputError, IntegrityError
+from feilun.parts.ops import deadline
 
 FP32, INT8 = "fp32", "int8"
 # Waiting threads look for work for 50 microseconds within a call, then sleep, since a server shares its cores with
@@ -37,7 +38,9 @@ class OnnxRunner:
         self._outputs = {graph: [item.name for item in session.get_outputs()] for graph, session in made.items()}
 
     def __call__(self, graph: str, /, *wanted: str, **arrays: np.ndarray) -> dict[str, np.ndarray]:
-        """Outputs by name. Raises FeilunError for an unknown graph or a missing input, InputError for a wrong shape."""
+        """Outputs by name. Raises FeilunError for an unknown graph or a missing input, InputError for a wrong shape,
+        OverError where nobody waits any longer."""
+        deadline.check()
         if graph not in self._sessions:
             there = ", ".join(self._sessions)
             raise FeilunError(f"There is no graph {graph!r}. There are: {there}.", got=graph, expected=there)

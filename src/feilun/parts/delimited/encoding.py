@@ -66,6 +66,15 @@ def text_of(path: Path, given: str | None = None) -> str:
     return content.decode(of(path, given)[0]).removeprefix("\ufeff")
 
 
+def guess(path: Path) -> str:
+    """What a text file is taken for that is not UTF-8, in words; "" where nothing was guessed."""
+    try:
+        path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return CALLED.get(of(path)[0], "")  # UTF-16 says what it is
+    return ""
+
+
 def _given(path: Path, given: str) -> str:
     try:
         codec = codecs.lookup(given)

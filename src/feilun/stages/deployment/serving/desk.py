@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
+from feilun.parts.ops import deadline
 from feilun.stages.deployment.serving.replies import Refused
 
 T = TypeVar("T")
@@ -25,7 +27,8 @@ class Desk:
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="answer")
 
     async def ask(self, work: Callable[[], T]) -> T:
-        """The result of `work`. Raises Refused 503 if the queue is full, 504 if the time is over."""
+        """The result of `work`. Raises Refused 503 if the queue is full, 504 if the time is over; then the work ends
+        before its next graph."""
         if self.inside >= self._most:
             raise Refused(
                 503,
@@ -37,13 +40,14 @@ class Desk:
                 fix="send it again after a second",
             )
         loop = asyncio.get_running_loop()
-        future: Future[T] = self._pool.submit(work)
+        over = time.monotonic() + self._timeout_s
+        future: Future[T] = self._pool.submit(_given_up, work, over)
         self.inside += 1
         future.add_done_callback(lambda _: _later(loop, self._left))
         try:
             return await asyncio.wait_for(asyncio.wrap_future(future), self._timeout_s)
-        except TimeoutError:
-            if not future.cancelled() and future.done():
+        except (TimeoutError, deadline.OverError) as error:
+            if isinstance(error, TimeoutError) and not future.cancelled() and future.done():
                 raise  # the work's own
             raise Refused(
                 504,
@@ -60,6 +64,12 @@ class Desk:
 
     def _left(self) -> None:
         self.inside -= 1
+
+
+def _given_up(work: Callable[[], T], over: float) -> T:
+    with deadline.until(over):
+        deadline.check()
+        return work()
 
 
 def _later(loop: asyncio.AbstractEventLoop, act: Callable[[], None]) -> None:

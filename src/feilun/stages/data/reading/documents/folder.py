@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from feilun.core.errors import DataError, FeilunError, InputError
 from feilun.core.recipe import Data
+from feilun.parts.delimited import encoding
 from feilun.stages.data.reading import raw
 from feilun.stages.data.reading.documents import passages, pdf_file, plain_text, web_page, word_file
 from feilun.stages.data.reading.documents.sections import LARGEST_BYTES, Section, UnreadableError
@@ -67,7 +68,7 @@ def passages_of(path: Path, code: str | None = None) -> Found:
         found.notes.append(
             f"{path.name}: {len(files) - len(known):,} files left aside, no documents by their names: {listed}."
         )
-    unread = []
+    unread, guessed = list[str](), dict[str, list[str]]()
     for file in known:
         name = file.name if path.is_file() else file.relative_to(path).as_posix()
         if not path.is_file() and not file.resolve().is_relative_to(path.resolve()):
@@ -78,9 +79,16 @@ def passages_of(path: Path, code: str | None = None) -> Found:
         except UnreadableError as error:
             unread.append(f"{name} {error}")
             continue
+        if how := _guess(file, code):
+            guessed.setdefault(how, []).append(name)
         found.rows += [(name, section.place, one) for section in sections for one in passages.cut(section.text)]
     if not found.rows:
         raise _nothing(path, unread)
+    found.notes += [
+        f"Not UTF-8, read as {how}: {', '.join(names[:NAMED])}{', ...' if len(names) > NAMED else ''}. If letters look "
+        "wrong, save them as UTF-8, or set data.encoding."
+        for how, names in guessed.items()
+    ]
     found.notes += [f"Not read: {one}." for one in unread[:NAMED]]
     if len(unread) > NAMED:
         found.notes.append(f"Not read: {len(unread) - NAMED:,} more documents.")
@@ -101,6 +109,13 @@ def _sections(file: Path, code: str | None) -> list[Section]:
             return TEXTS[suffix](file, code) if suffix in TEXTS else FILES[suffix](file)
     except DataError as error:
         raise UnreadableError(f"is no text that can be read ({error})") from error
+
+
+def _guess(file: Path, code: str | None) -> str:
+    """What the text of a document was taken for; "" where it says so itself, or the recipe does."""
+    suffix = file.suffix.lower()
+    told = code is not None or suffix not in TEXTS
+    return "" if told or (TEXTS[suffix] is web_page.read and web_page.declared(file)) else encoding.guess(file)
 
 
 def _nothing(path: Path, unread: list[str]) -> FeilunError:

@@ -18,7 +18,7 @@ def read(path: Path) -> list[Section]:
     """A section for each page. Raises UnreadableError where none can be had, InputError without pypdf."""
     try:
         from pypdf import PdfReader
-        from pypdf.errors import PyPdfError
+        from pypdf.errors import DependencyError
     except ModuleNotFoundError as error:
         raise InputError(
             f"{path} is a PDF, and reading it needs the package {error.name}, which is not here. Type {EXTRA}, or "
@@ -26,7 +26,6 @@ def read(path: Path) -> list[Section]:
             where=str(path),
             fix=EXTRA,
         ) from error
-    broken = (PyPdfError, ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError, OSError)
     with _quiet():
         try:
             reader = PdfReader(path)
@@ -35,9 +34,11 @@ def read(path: Path) -> list[Section]:
             if len(reader.pages) > MOST_PAGES:
                 raise UnreadableError(f"has more than {MOST_PAGES:,} pages: cut it")
             found = [Section(f"page {number}", page.extract_text()) for number, page in enumerate(reader.pages, 1)]
-        except ModuleNotFoundError as error:  # for one way of encrypting
+        except UnreadableError:
+            raise
+        except (ModuleNotFoundError, DependencyError) as error:  # for one way of encrypting
             raise UnreadableError("is encrypted: save it without a password") from error
-        except broken as error:
+        except Exception as error:  # a damaged file makes the library raise whatever its place leads to
             raise UnreadableError(f"is damaged ({error})") from error
     return some(found, "has no text: its pages are pictures. Let a program read them (OCR), and save its text")
 

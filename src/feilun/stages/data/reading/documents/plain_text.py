@@ -11,7 +11,7 @@ from feilun.stages.data.reading.documents.sections import Outline, Section, some
 EMPTY = "is empty"
 HEADING = re.compile(r"(#{1,6})\s+(.+?)\s*#*\s*$")
 UNDERLINE = re.compile(r"(=+|-+)\s*$")
-FENCE = re.compile(r"\s*(```|~~~)")
+FENCE = re.compile(r"\s*(`{3,}(?!.*`)|~~~)")
 FRONT = re.compile(r"---\s*\n.*?\n---\s*\n", re.DOTALL)
 LINK = re.compile(r"!?\[([^\]\n]*)\]\([^)\s]*(?:\s+\"[^\"\n]*\")?\)")
 

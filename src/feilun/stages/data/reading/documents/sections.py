@@ -28,25 +28,29 @@ class Outline:
     made: list[Section] = field(default_factory=list)
     headings: list[tuple[int, str]] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
+    bare: bool = False  # nothing stands below the last heading yet
 
     def heading(self, level: int, text: str) -> None:
         """A heading begins a section; headings of its own level and below end with it."""
-        self.close()
+        self.close(level)
         words = " ".join(text.split())
         if words:
             self.headings = [*((depth, name) for depth, name in self.headings if depth < level), (level, words)]
+            self.bare = True
 
     def paragraph(self, text: str) -> None:
         """Lines of text, apart from others."""
         if text.strip():
             self.lines.append(text.strip("\n"))
 
-    def close(self) -> list[Section]:
-        """All sections so far."""
+    def close(self, level: int = 0) -> list[Section]:
+        """All sections so far. A heading below which nothing stands, not even a heading, is a text of its own."""
+        place = BELOW.join(name for _, name in self.headings)
         if self.lines:
-            place = BELOW.join(name for _, name in self.headings)
             self.made.append(Section(place, "\n\n".join(self.lines)))
-        self.lines = []
+        elif self.bare and level <= self.headings[-1][0]:
+            self.made.append(Section(place, self.headings[-1][1]))
+        self.lines, self.bare = [], False
         return self.made
 
 

@@ -5,6 +5,7 @@ Office Open XML: ECMA-376. What is counted are the bytes that come out, not thos
 
 from __future__ import annotations
 
+import lzma
 import re
 import zipfile
 import zlib
@@ -23,6 +24,8 @@ OLD = b"\xd0\xcf\x11\xe0"  # a compound file: a .doc, or a docx under a password
 BROKEN = (
     zipfile.BadZipFile,
     zlib.error,
+    lzma.LZMAError,
+    LookupError,
     expat.ExpatError,
     EOFError,
     NotImplementedError,
