@@ -116,7 +116,6 @@ def improve(name: str, *, home: str | Path | None = None, say: Say | None = None
     """One lap: feedback, new data version, retraining from the champion, a paired test, promote or keep.
 
     model: the nn.Module again, if the first run was given one from Python.  home: as for `run`.
-
     Returns the decision with its reason and evidence, the number of answers used, and the challenger's version.
     """
     home = runs.home(home).resolve()
@@ -126,15 +125,12 @@ def improve(name: str, *, home: str | Path | None = None, say: Say | None = None
     lap = Lap(parent=parent, rows=collected["rows"])
     challenger = run_recipe(recipe, home=home, base=parent, say=say, lap=lap, model=model)
     decision = call("improvement", "decide", home, name, challenger.number, lambda at: run_folder(home, name, at))
-    versions = {"champion": f"{name}@{number}", "challenger": challenger.version}
-    return {**decision, **versions, **collected, "run": challenger}
+    found = {**decision, "champion": f"{name}@{number}", "challenger": challenger.version}
+    return {**found, **collected, "run": challenger}
 
 
 def load(thing: str | Path, *, home: str | Path | None = None) -> Any:
-    """The bundle of `my` (its champion), `my@3` or a path, every hash verified. Its `.predict(rows)` answers.
-
-    home: as for `run`.
-    """
+    """The bundle of `my` (its champion), `my@3` or a path, all hashes verified; it can `predict`. home: as for `run`."""
     return call("deployment", "load", bundle_folder(thing, runs.home(home)))
 
 
@@ -302,6 +298,13 @@ def with_weights(recipe: Recipe, home: Path, base: Path) -> Recipe:
     thing, folder = recipe.model.weights, home / str(recipe.name) / "models"
     if thing is None or (folder / f"{recipe.model.weights_sha256}.safetensors").is_file():
         return recipe  # a lap and a study take what the first run kept, whatever became of the file
+    recipe, path = found_weights(recipe, thing, home, base)
+    model = recipe.model.model_dump(mode="json")
+    return recipe.but(model={**model, "weights_sha256": call("training", "keep_weights", path, folder)})
+
+
+def found_weights(recipe: Recipe, thing: str, home: Path, base: Path) -> tuple[Recipe, Path]:
+    """Where they lie, and the recipe, with what must be as in the bundle that they are of. Raises InputError."""
     path = call("data", "published_folder", thing, base) or base / reading.expand(thing)
     if not path.is_file() and not (path / "config.json").is_file():
         try:
@@ -310,8 +313,7 @@ def with_weights(recipe: Recipe, home: Path, base: Path) -> Recipe:
             said = f"model.weights: {thing!r} is no folder of weights, version, or hub name (org/name). {error}"
             raise InputError(said, where="model.weights", got=thing, fix=error.fix) from error
         recipe = call("data", "like_bundle", recipe, path)
-    model = recipe.model.model_dump(mode="json")
-    return recipe.but(model={**model, "weights_sha256": call("training", "keep_weights", path, folder)})
+    return recipe, path
 
 
 def _stage(job: _Job) -> tuple[Path, bool]:

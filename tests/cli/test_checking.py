@@ -61,3 +61,12 @@ def test_check_gives_all_of_it_as_json(shop: Path, capsys: pytest.CaptureFixture
     missing = next(one for one in value["cleaning"] if one["what"] == "missing values")
     assert missing["column"] == "size" and missing["key"]
     assert value["forecast"]["steps"] >= 2 and value["forecast"]["words"]
+
+
+@pytest.mark.parametrize("weights", ["shop@9", "nope", "nope.safetensors"])
+def test_weights_that_are_nowhere_are_told_before_a_run(
+    shop: Path, weights: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["check", "shop.yaml", "--set", f"model.weights={weights}"]) == 2
+    said = capsys.readouterr().err
+    assert f"model.weights: '{weights}' is no folder of weights, version, or hub name" in said

@@ -21,6 +21,8 @@ def check(context: Context, path: Path, settings: Sequence[str], shown: str) -> 
 
     written = reading.read_recipe(path, settings)
     base = path.resolve().parent
+    if written.model.weights is not None:
+        written, _ = lifecycle.found_weights(written, written.model.weights, context.home, base)
     resolved, columns = lifecycle.call("data", "look", written, base=base)
     lifecycle.call("training", "check", resolved)
     drafted = writing.Draft(recipe=resolved, columns=columns, source=str(resolved.data.source))

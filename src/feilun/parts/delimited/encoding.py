@@ -14,7 +14,7 @@ SURE_BYTES = 6  # of letters in one such line, with which that one is enough
 CALLED = {"gb18030": "GB18030 (Chinese)", "cp1252": "Windows-1252 (Western)"}
 KNOWN = {
     b"PK\x03\x04": "an Excel workbook or a zip archive",
-    b"\xd0\xcf\x11\xe0": "an old Excel workbook",
+    b"\xd0\xcf\x11\xe0": "an old Excel workbook or Word file",
     b"%PDF": "a PDF",
     b"\x1f\x8b": "compressed (gzip)",
     b"SQLite format 3": "a SQLite database",
