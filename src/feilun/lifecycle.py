@@ -130,7 +130,7 @@ def improve(name: str, *, home: str | Path | None = None, say: Say | None = None
 
 
 def load(thing: str | Path, *, home: str | Path | None = None) -> Any:
-    """The bundle of `my` (its champion), `my@3` or a path, all hashes verified; it can `predict`. home: as for `run`."""
+    """The bundle of `my` (its champion), `my@3` or a path, hashes verified; it can `predict`. home: as for `run`."""
     return call("deployment", "load", bundle_folder(thing, runs.home(home)))
 
 

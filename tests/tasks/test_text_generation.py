@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,10 @@ from feilun.parts.engine.randomness import initialised
 from feilun.parts.engine.runner import TorchRunner
 from feilun.parts.features.dialogue import ASSISTANT, END, START, USER
 from feilun.parts.metrics import likelihood
+from feilun.parts.ops import continuing
 from feilun.parts.ops.ragged import Ragged, collate
 from feilun.tasks import text_generation
+from feilun.tasks.text_generation import writing
 
 TASK = discover.task("text_generation")
 TEXTS = ["the cat sat on the mat and looked at the moon", "no", "", "a dog ran over the hill to the sea"]
@@ -251,3 +254,10 @@ def test_of_a_prompt_without_end_a_server_reads_the_end_alone() -> None:
 def test_a_correction_without_end_is_refused() -> None:
     with pytest.raises(DataError, match="at most 100,000"):
         TASK.correct({"ask": "a"}, "x" * 100_001, asking())
+
+
+@pytest.mark.parametrize("ended", [True, False])
+def test_of_a_character_cut_off_in_its_middle_nothing_is_answered(ended: bool) -> None:
+    text = SimpleNamespace(decode=lambda tokens: "né\ufffd")
+    answer = writing._answer(continuing.Written(tokens=[1, 2], ended=ended), text, ())
+    assert answer["text"] == "né" and answer["finish"] == ("stop" if ended else "length")

@@ -190,8 +190,7 @@ def _sizes(state: State, text: Any) -> continuing.Sizes:
 
 
 def _answer(one: continuing.Written, text: Any, stops: Sequence[str]) -> Json:
-    said = text.decode(one.tokens)
-    said = said if one.ended else said.removesuffix(dialogue.STRANGE)  # a character cut off in its middle
+    said = text.decode(one.tokens).removesuffix(dialogue.STRANGE)  # a character cut off in its middle
     ends = [place for place in (said.find(stop) for stop in stops) if place >= 0]
     count = len(one.tokens) + (one.ended and not ends)
     return {
