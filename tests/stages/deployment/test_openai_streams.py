@@ -28,7 +28,7 @@ LONG = {"messages": USER, "temperature": 3, "seed": 2, "n": 8, "max_tokens": 409
 
 @pytest.fixture(name="address")
 def served(talk: Path) -> Iterator[str]:
-    with server.background(talk, NAME, Serve(port=0, max_tokens=4096, cache_mb=64), {}) as where:
+    with server.background(talk, NAME, Serve(port=0, max_tokens=4096, cache_mb=64, timeout_s=300), {}) as where:
         yield where
 
 
@@ -94,7 +94,7 @@ def test_a_stream_in_the_form_of_server_sent_events(address: str) -> None:
 
 
 def test_requests_in_flight_end_on_the_model_that_they_began_with(address: str, talk: Path) -> None:
-    with Store.open(talk) as store, opened(address, {**LONG, "stream": True}) as connection:
+    with Store.open(talk) as store, opened(address, {**LONG, "n": 3, "stream": True}) as connection:
         received = connection.recv(1000)
         store.promote(NAME, 2, reason="better")
         until(lambda: ask(address, "/health/ready")[1]["model"] == f"{NAME}@2")
