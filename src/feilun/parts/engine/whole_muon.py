@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -19,8 +18,8 @@ class WholeMuon(Muon):
     """As torch's, with the lengths of steps that AdamW's would have: 0.2 √max(rows, columns) (Liu et al. 2025)."""
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]
-        """One step of every matrix that has a gradient; there is nothing to call again."""
+    def step(self, closure: Any = None) -> Any:
+        """One step of every matrix that has a gradient. closure: not called, as nothing here asks twice for a loss."""
         for group in self.param_groups:
             rate, kept = float(group["lr"]), float(group["momentum"])
             for matrix in group["params"]:
