@@ -70,3 +70,12 @@ def test_weights_that_are_nowhere_are_told_before_a_run(
     assert main(["check", "shop.yaml", "--set", f"model.weights={weights}"]) == 2
     said = capsys.readouterr().err
     assert f"model.weights: '{weights}' is no folder of weights, version, or hub name" in said
+
+
+def test_weights_of_another_network_are_told_before_a_run(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    mlp = ("--set", "model.name=mlp")
+    assert main(["run", "shop.yaml", *mlp]) == 0
+    assert main(["check", "shop.yaml", "--set", "model.weights=shop@1", *mlp]) == 0
+    capsys.readouterr()
+    assert main(["check", "shop.yaml", "--set", "model.weights=shop@1"]) == 2
+    assert "No layer of model.weights shop@1 fits this network" in capsys.readouterr().err

@@ -135,6 +135,7 @@ def test_what_is_not_in_the_documents_is_said(made: Any) -> None:
         assert one["answer"] is None and one["document"] is None and one["sources"] == []
     [few] = bundle.predict([{"question": "Where does Anna live?"}], passages=1)
     assert few["document"].startswith("Anna") and len(few["sources"]) == 5
+    assert len(bundle.predict([{"question": "Where does Anna live?"}], passages=9)[0]["sources"]) == 9
     with pytest.raises(Exception, match="from 1 to 50"):
         bundle.predict([{"question": "x"}], passages=51)
 

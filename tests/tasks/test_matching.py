@@ -89,10 +89,12 @@ def test_an_answer_holds_the_known_texts_in_order(pairs: Learnt) -> None:
     assert said["matches"][0]["text"] == "Lost: locating a missing shipment"
     scores = [one["score"] for one in said["matches"]]
     assert len(scores) == 10 and scores == sorted(scores, reverse=True) and scores[0] <= 1.000001
-    everything = pairs.answers("where is my parcel", None, "", "🙂", "x" * 100_000, top_k=1000)
+    everything = pairs.answers("where is my parcel", None, "", "🙂 where", "x" * 100_000, "天气", top_k=1000)
     count = len(set(pairs.rows["page"]))
-    assert [len(one["matches"]) for one in everything] == [count, 0, 0, count, count]
+    assert [len(one["matches"]) for one in everything] == [count, 0, 0, count, 0, 0]
     assert everything[1] == everything[2] == {"matches": [], "reason": "the text is empty"}
+    assert everything[4] == everything[5] == {"matches": [], "reason": "no piece of the text is known"}
+    assert pairs.answers("天气", rerank=True, duplicates=0.1) == [{"duplicate_of": None, **everything[5]}]
     together = pairs.answers(*pairs.rows["question"][:50])
     alone = [pairs.answers(one)[0] for one in pairs.rows["question"][:50]]
     assert [[m["text"] for m in one["matches"][:3]] for one in together] == [
@@ -120,8 +122,9 @@ def test_duplicates_are_told_by_the_first_that_is_alike(pairs: Learnt) -> None:
     assert [one["duplicate_of"] for one in said] == [texts[0], texts[0], None]  # what is known is known
     with pytest.raises(InputError, match="cosine"):
         pairs.answers("a", duplicates=1.5)
-    with pytest.raises(InputError, match="from 1 to 1000"):
-        pairs.answers("a", top_k=5000)
+    for wrong in (5000, -1, False):
+        with pytest.raises(InputError, match="from 0 to 1000"):
+            pairs.answers("a", top_k=wrong)
 
 
 def test_labels_come_with_the_matches() -> None:

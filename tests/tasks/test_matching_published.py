@@ -46,6 +46,8 @@ def test_without_training_the_vectors_are_the_published_ones(tmp_path: Path) -> 
         expected = torch.nn.functional.normalize(states.mean(1), dim=1)[0].numpy()
         assert np.abs(np.array(said["embedding"]) - expected).max() < 1e-5
         assert len(said["matches"]) == 2
+    [unknown] = bundle.predict([{"text": "天气 天气"}])
+    assert unknown == {"matches": [], "reason": "no piece of the text is known"}
 
 
 def test_no_epoch_and_no_weights_is_told_before_anything_is_read(tmp_path: Path) -> None:

@@ -188,7 +188,7 @@ def test_no_end_comes_before_the_least_length(beams: int) -> None:
 
 
 def test_a_tag_says_which_language_is_wanted() -> None:
-    """One network learns two dictionaries; a tag that training did not know is an unknown token."""
+    """One network learns two dictionaries; of a tag that training did not know nothing is written."""
     words = {"dog": ("Hund", "chien"), "cat": ("Katze", "chat"), "book": ("Buch", "livre"), "tree": ("Baum", "arbre")}
     one = [
         {"text": word, "into": into, "said": said[place]}
@@ -214,6 +214,8 @@ def test_a_tag_says_which_language_is_wanted() -> None:
     run = TorchRunner(TASK.graphs(networks, batch(TASK, asked, arrays, np.arange(2))))
     answers = answer_rows(TASK, run, features, {}, {name: [row[name] for row in one] for name in ("text", "into")})
     assert [answer["text"] for answer in answers] == [row["said"] for row in one]
+    [unknown] = answer_rows(TASK, run, features, {}, [{"text": "dog", "into": "es"}])
+    assert unknown == {"text": "", "confidence": 0.0, "reason": "into 'es' is not one of: de, fr"}
 
 
 def test_the_example_reorders() -> None:

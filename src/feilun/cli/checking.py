@@ -20,10 +20,10 @@ def check(context: Context, path: Path, settings: Sequence[str], shown: str) -> 
     from feilun.core import reading
 
     written = reading.read_recipe(path, settings)
-    base = path.resolve().parent
-    if written.model.weights is not None:
-        written, _ = lifecycle.found_weights(written, written.model.weights, context.home, base)
+    base, weights = path.resolve().parent, None
     resolved, columns = lifecycle.call("data", "look", written, base=base)
+    if resolved.model.weights is not None:
+        resolved, weights = lifecycle.found_weights(resolved, resolved.model.weights, context.home, base)
     lifecycle.call("training", "check", resolved)
     drafted = writing.Draft(recipe=resolved, columns=columns, source=str(resolved.data.source))
     for line in [writing.opening(drafted, context.lang), *writing.table(drafted)]:
@@ -35,7 +35,12 @@ def check(context: Context, path: Path, settings: Sequence[str], shown: str) -> 
         tempfile.TemporaryDirectory() as folder,
         lifecycle.own_network(resolved, Path(folder), base, None) as recipe,
     ):
-        forecast = lifecycle.call("training", "forecast", recipe, base, found["splits"])
+        kept = None
+        if weights is not None and (weights / "predict.py").is_file():  # published ones are read for their shapes alone
+            kept = Path(folder)
+            sha256 = lifecycle.call("training", "keep_weights", weights, kept)
+            recipe = recipe.but(model={**recipe.model.model_dump(mode="json"), "weights_sha256": sha256})
+        forecast = lifecycle.call("training", "forecast", recipe, base, found["splits"], kept)
     context.say.line(_labelled(context.lang, "forecast", [forecast["words"]])[0])
     text = tell(context.lang, "the recipe is right; nothing was trained") + "."
     value = {"recipe": resolved.model_dump(mode="json"), "columns": columns, **found, "forecast": forecast}

@@ -104,7 +104,8 @@ class Task:
     graphs: Callable[[Mapping[str, nn.Module], Mapping[str, Tensor]], dict[str, Graph]]
     settle: Callable[[Runner, Mapping[str, Rows], Features, Recipe], State] | None = None
     # ^ {"train": rows, "validation": rows}: thresholds, temperature, index, seen items; never gate or test rows
-    documents: bool = False  # whether `settle` takes {"documents": passages} too and keeps them in the state as such
+    documents: bool = False  # whether `settle` takes {"documents": passages} too and keeps them in the state as such;
+    # the feature called "passage" then reads what a row's question is about, which the documents should hold
     answer: Callable[..., list[Json]]  # (run, inputs, features, state, **options): inputs = collated numpy arrays
     options: Mapping[str, Any] = field(default_factory=dict)  # options of `answer` with their defaults
     finish: Callable[[Row, Json, Features], Json] | None = None  # (row, answer): with what only the raw row tells

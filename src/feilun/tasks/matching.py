@@ -12,7 +12,8 @@ import numpy as np
 from feilun.core import discover
 from feilun.core.errors import DataError, RecipeError
 from feilun.core.task import Graph, Json, Row, Rows, Score, State, Task
-from feilun.parts.features.text import text_of
+from feilun.parts.features import pieces
+from feilun.parts.features.text import PADDING, UNKNOWN, text_of
 from feilun.parts.metrics import expression, money, ranking
 from feilun.parts.ops import bm25, nearest, vectors
 from feilun.parts.ops.next_token import OutOfBoundsError, bounded
@@ -148,8 +149,9 @@ def answer(
     rerank: words in common count as much as vectors; scores are then sums of reciprocal ranks (Cormack et al. 2009).
     duplicates: above 0 also `duplicate_of`, the first known text whose cosine is at least so much, or null; a
     known text that has none before it is its own.
+    A text of which no piece is known has no matches, and a `reason`.
     """
-    most = bounded("top_k", top_k, MOST) if top_k else 0
+    most = bounded("top_k", top_k, MOST, least=0)
     if not 0 <= duplicates <= 1:
         raise OutOfBoundsError("duplicates", "a cosine from 0 to 1, such as 0.9", duplicates)
     own_vectors = vectors.of_padded(run, inputs["text"], inputs["text_length"])
@@ -160,14 +162,16 @@ def answer(
     if not looked:
         return answers
     places, scores = nearest.search(state["index"], own_vectors, looked)
+    silent = _silent(features["text"])
     for row, said in enumerate(answers):
-        own = places[row][places[row] >= 0]
+        own, tokens = places[row][places[row] >= 0], inputs["text"][row, : inputs["text_length"][row]]
+        if silent.issuperset(tokens.tolist()):
+            own, tokens, said["reason"] = own[:0], tokens[:0], "no piece of the text is known"
         if duplicates:
             alike = own[scores[row][: len(own)] >= duplicates]
             said["duplicate_of"] = state["texts"][int(alike.min())] if len(alike) else None
         ranked = zip(own.tolist(), scores[row].tolist(), strict=False)
         if rerank:
-            tokens = inputs["text"][row, : inputs["text_length"][row]]
             ranked = zip(*(both.tolist() for both in _reranked(state, own, tokens)), strict=True)
         if most:
             said["matches"] = [_match(state, place, score) for place, score in list(ranked)[:most]]
@@ -180,7 +184,7 @@ def finish(row: Row, answer: Json, features: Features) -> Json:
     if not text.is_empty(row):
         return answer
     none: Json = {"embedding": None, "duplicate_of": None, "matches": []}
-    return {**{name: none[name] for name in answer}, "reason": "the text is empty"}
+    return {**{name: none.get(name) for name in answer}, "reason": "the text is empty"}
 
 
 def foretell(run: Runner, inputs: Mapping[str, np.ndarray], features: Features, state: State) -> list[Json]:
@@ -310,6 +314,11 @@ def _said(recipe: Recipe, key: str, default: Any) -> Any:
 def _joined(row: Row, recipe: Recipe) -> str:
     text: Any = discover.feature("text", columns=tuple(recipe.inputs))
     return text_of(next(iter(recipe.inputs)), text.joined({name: [row[name]] for name in recipe.inputs})[0])
+
+
+def _silent(text: Any) -> frozenset[int]:
+    """Token numbers from which nothing can be known of a text."""
+    return pieces.silent(text.tokenizer) if text.tokenizer else frozenset({PADDING, UNKNOWN})
 
 
 def _reranked(state: State, nearest: np.ndarray, tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

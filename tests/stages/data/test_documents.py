@@ -11,7 +11,7 @@ import pytest
 from papers import docx, page, pdf
 
 from feilun.core.errors import DataError, FeilunError
-from feilun.core.progress import Quiet
+from feilun.core.progress import Heard, Quiet
 from feilun.core.recipe import Data, Recipe
 from feilun.stages.data import library
 from feilun.stages.data.reading import formats, raw
@@ -245,6 +245,10 @@ def test_tables_of_passages_stand_beside_folders(tmp_path: Path) -> None:
     found = library.read(recipe, tmp_path, Quiet())
     assert found["document"][:3] == ["a.txt", "Faq", "Faq"] and found["passage"][:2] == ["Twice.", "Once."]
     assert len(found["passage"]) > 3 and all(len(one) <= passages.LETTERS for one in found["passage"])
+    heard = Heard()
+    asked = ["Twice.", "Long one. " * 150, "Nobody wrote this.", None]
+    assert library.read(recipe, tmp_path, heard, asked) == found
+    assert heard.lines[-1].startswith("33% of the rows ask about a passage that none of the documents holds")
     before = library.fingerprint(recipe, tmp_path)
     (tmp_path / "books" / "b.txt").write_text("New.", "utf-8")
     assert library.fingerprint(recipe, tmp_path) != before

@@ -38,6 +38,7 @@ def row(form: str, number: int) -> dict[str, Any]:
     place = passage.index("Rome")
     forms: dict[str, dict[str, Any]] = {
         "answers": {"question": said(number), "context": passage, "found": [{"text": "Rome", "answer_start": place}]},
+        "hub": {"question": said(number), "context": passage, "found": {"text": ["Rome"], "answer_start": [place]}},
         "spans": {"sentence": passage, "names": [{"start": place, "end": place + 4, "label": "place"}]},
         "pairs": {"prompt": said(number), "chosen": said(number + 1), "rejected": said(number + 2)},
         "instructions": {"instruction": said(number), "input": "", "output": said(number + 1)},
@@ -60,6 +61,7 @@ UNCOUNTED = {"names", "messages", "conversations", "found"}  # columns of lists
     ("form", "task", "inputs", "target"),
     [
         ("answers", "question_answering", {"question": "text", "context": "text"}, ("found",)),
+        ("hub", "question_answering", {"question": "text", "context": "text"}, ("found",)),
         ("spans", "token_classification", {"sentence": "text"}, ("names",)),
         ("pairs", "text_generation", {"prompt": "text"}, ("chosen",)),
         ("instructions", "text_generation", {"instruction": "text", "input": "text"}, ("output",)),

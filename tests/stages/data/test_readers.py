@@ -61,6 +61,7 @@ def test_one_object_over_several_lines_and_first_rows(tmp_path: Path) -> None:
         (b" \n", "is empty"),
         (b"[]", "has no rows"),
         (b'{"a": 1}\n{"a": }\n', r"r\.jsonl:2 is not JSON"),
+        (b'{"a": 1}\n{"a": \n{"a": 2}\n', r"r\.jsonl:2 is not JSON: Expecting value at character 6, near"),
         (b'{"a": 1}\n[1, 2]\n', r"r\.jsonl:2 is a list, not an object"),
         (b"3\n", r"r\.jsonl:1 is a number"),
         (b"{}\n{}\n", "its objects are empty"),

@@ -14,6 +14,7 @@ from feilun.parts.ops import surrogates
 
 ENDINGS = (".json", ".jsonl", ".ndjson")
 SHOWN = 60
+ANSWERS = {"text", "answer_start"}  # of a question, as hubs write SQuAD's
 _HALF = re.compile(r"(?i)\\ud[89a-f]")
 
 
@@ -34,11 +35,11 @@ def rows(path: Path, code: str | None = None) -> Iterator[tuple[str, dict[str, A
         for number, line in enumerate(file, 1):
             if line.strip():
                 place = f"{path}:{number}"
-                yield place, flat(parsed(line, place), place)
+                yield place, flat(parsed(line.rstrip(), place), place)
 
 
 def flat(row: Any, place: str) -> dict[str, Any]:
-    """The object with nested ones flattened: {"a": {"b": 1}} is {"a.b": 1}; lists stay. Raises DataError."""
+    """The object, nested ones flattened: {"a": {"b": 1}} is {"a.b": 1}; lists and answers stay. Raises DataError."""
     if not isinstance(row, Mapping):
         raise DataError(
             f"{place} is {_called(row)}, not an object of columns: {json.dumps(row, ensure_ascii=False)[:SHOWN]}. "
@@ -54,7 +55,7 @@ def flat(row: Any, place: str) -> dict[str, Any]:
         before, items = waiting.pop()
         for name, value in items:
             key = f"{before}{name}"
-            if isinstance(value, Mapping) and value:
+            if isinstance(value, Mapping) and value and value.keys() != ANSWERS:
                 waiting += [(before, items), (f"{key}.", iter(value.items()))]
                 break
             if key in found:
@@ -64,7 +65,7 @@ def flat(row: Any, place: str) -> dict[str, Any]:
                     got=key,
                     fix="rename one of them",
                 )
-            found[key] = None if isinstance(value, Mapping) else value
+            found[key] = value or None if isinstance(value, Mapping) else value
     return found
 
 

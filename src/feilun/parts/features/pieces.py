@@ -6,6 +6,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +41,14 @@ def opened(tokenizer: str) -> Tokenizer:
     from tokenizers import Tokenizer
 
     return Tokenizer.from_str(tokenizer)
+
+
+@lru_cache(maxsize=16)
+def silent(tokenizer: str) -> frozenset[int]:
+    """Numbers of tokens that say nothing of a text: the unknown one, and the marks around every text."""
+    made, model = opened(tokenizer), json.loads(tokenizer)["model"]
+    unknown = made.token_to_id(model["unk_token"]) if model.get("unk_token") else model.get("unk_id")
+    return frozenset({*made.encode("").ids, *([] if unknown is None else [int(unknown)])})
 
 
 def of_letters(kind: str, texts: Sequence[str], size: int, reserved: Sequence[str]) -> str:

@@ -131,10 +131,10 @@ def within(name: str, given: object) -> float:
     return float(given)
 
 
-def bounded(name: str, given: object, most: int) -> int:
-    """A whole number from 1 to most. Raises OutOfBoundsError for anything else."""
-    if isinstance(given, bool) or not isinstance(given, int) or not 1 <= given <= most:
-        raise OutOfBoundsError(name, f"a whole number from 1 to {most}", given)
+def bounded(name: str, given: object, most: int, *, least: int = 1) -> int:
+    """A whole number from least to most. Raises OutOfBoundsError for anything else."""
+    if isinstance(given, bool) or not isinstance(given, int) or not least <= given <= most:
+        raise OutOfBoundsError(name, f"a whole number from {least} to {most}", given)
     return given
 
 

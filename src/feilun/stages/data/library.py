@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from feilun.core import discover
 from feilun.core.errors import DataError, RecipeError
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 CALLED = {PASSAGE: (PASSAGE, "context", "text"), DOCUMENT: (DOCUMENT, "title"), PLACE: (PLACE, "page")}
 Passage = tuple[str, str, str]  # document, place, passage
+SEEN, PIECE = 500, 40  # rows whose passages are looked for in the documents, by pieces of so many letters
 
 
 def check(recipe: Recipe, base: Path) -> None:
@@ -39,8 +40,11 @@ def check(recipe: Recipe, base: Path) -> None:
         formats.file_of(sources.place(base, name))
 
 
-def read(recipe: Recipe, base: Path, say: Say) -> dict[str, list[str]]:
-    """{document, place, passage} of all of them, a passage that stands twice once. Says what could not be read."""
+def read(recipe: Recipe, base: Path, say: Say, asked: Sequence[Any] = ()) -> dict[str, list[str]]:
+    """{document, place, passage} of all of them, a passage that stands twice once. Says what could not be read.
+
+    asked: passages that the rows ask about; those that none of the documents holds are told.
+    """
     found: dict[str, Passage] = {}
     for name in recipe.data.documents:
         path = sources.place(base, name)
@@ -50,6 +54,13 @@ def read(recipe: Recipe, base: Path, say: Say) -> dict[str, list[str]]:
         for row in rows:
             found.setdefault(row[2], row)
     say.line(f"{len(found):,} passages of {len({row[0] for row in found.values()}):,} documents.")
+    strange = _strange("\n".join(found), asked)
+    if strange:
+        say.line(
+            f"{strange:.0%} of the rows ask about a passage that none of the documents holds: what is answered there "
+            "counts as wrong. Name the rows' own file under data.documents too, or take the scores as no measure of "
+            "your documents."
+        )
     return {name: [row[place] for row in found.values()] for place, name in enumerate(COLUMNS)}
 
 
@@ -61,6 +72,18 @@ def fingerprint(recipe: Recipe, base: Path) -> str:
         with raw.opened(path):
             hashes.append(hashing.of_path(path))
     return hash_json(hashes)
+
+
+def _strange(held: str, asked: Sequence[Any]) -> float:
+    """The share of these passages of which nothing is held: none of three pieces, however it is spaced."""
+    known = _squeezed(held)
+    texts = [_squeezed(str(one)) for one in asked[:: max(1, len(asked) // SEEN)] if one]
+    pieces = [[text[len(text) * at // 4 :][:PIECE] for at in range(3)] for text in texts]
+    return sum(not any(one in known for one in some) for some in pieces) / max(1, len(texts))
+
+
+def _squeezed(text: str) -> str:
+    return "".join(text.split())
 
 
 def _documents(path: Path, recipe: Recipe) -> tuple[Sequence[Passage], Sequence[str]]:

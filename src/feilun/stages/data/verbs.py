@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -72,7 +72,7 @@ def check_rows(recipe: Recipe, base: Path, frame: Any = None) -> dict[str, Any]:
     done = assemble.rows_of(whole, discover.task(str(whole.task)), base, frame, progress.Quiet())
     facts, heard = done.facts, progress.Heard()
     if whole.data.documents:
-        library.read(whole, base, heard)
+        library.read(whole, base, heard, done.table.column(done.wanted.features["passage"].columns[0]).to_pylist())
     cut = shortened.foreseen(done.table, done.splits, done.wanted.features)
     found = {name: facts[name] for name in ("cleaning", "drift", "splits", "notes")}
     return {**found, "cleaning": [*facts["cleaning"], *cut], "notes": [*facts["notes"], *heard.lines]}
@@ -103,11 +103,14 @@ def fingerprint(recipe: Recipe, base: Path, source: str) -> str:
     return depends(reading.of(recipe, source), base, None, None)
 
 
-def documents(recipe: Recipe, base: Path, say: Say) -> dict[str, list[str]]:
-    """{document, place, passage} of what `data.documents` names; says which documents could not be read, and why."""
+def documents(recipe: Recipe, base: Path, say: Say, asked: Sequence[Any]) -> dict[str, list[str]]:
+    """{document, place, passage} of what `data.documents` names; says which documents could not be read, and why.
+
+    asked: passages of the rows that will be judged; it says how many of them no document holds.
+    """
     from feilun.stages.data import library
 
-    return library.read(recipe, base, say)
+    return library.read(recipe, base, say, asked)
 
 
 def documents_fingerprint(recipe: Recipe, base: Path) -> str:

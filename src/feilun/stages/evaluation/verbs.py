@@ -179,16 +179,17 @@ def _settled(work: Work, table: Table) -> tuple[Any, State, Mapping[str, nn.Modu
     if task.settle is not None:
         seen = {split: table.columns(split) for split in ("train", "validation")}
         if recipe.data.documents:
-            seen["documents"] = _documents(work)
+            asked = table.features["passage"].columns[0]
+            seen["documents"] = _documents(work, table.columns("test")[asked])
         state = task.settle(runner, seen, table.features, recipe)
     states.save(work.folder, state)
     return runner, states.load(work.folder), networks
 
 
-def _documents(work: Work) -> Rows:
+def _documents(work: Work, asked: Sequence[Any]) -> Rows:
     """Passages of what `data.documents` names; in a lap those of the champion, wherever they came from."""
     if work.parent is None:
-        read: Rows = discover.stage_verb("data", "documents")(work.recipe, work.base, work.say)
+        read: Rows = discover.stage_verb("data", "documents")(work.recipe, work.base, work.say, asked)
         return read
     stages = read_json(work.parent / "run.json")["stages"]
     kept: Rows = states.load(work.parent.parent / stages["evaluation"])["documents"]

@@ -24,7 +24,7 @@ from feilun.parts.engine.batches import bytes_of
 from feilun.parts.engine.plan import Index
 from feilun.parts.engine.randomness import initialised
 from feilun.stages.training import learning as learnt
-from feilun.stages.training import racing
+from feilun.stages.training import racing, start
 
 ROWS, PICTURES = 1_000, 40  # looked at, then eight times as many; a picture takes as long as many rows of a table
 # Measured on ten runs of recipes/, two cores (benchmarks/forecast.py). Before the data stage: imports and a look at the
@@ -58,10 +58,14 @@ class _Measured:
     activations_bytes: int  # of a batch
 
 
-def of(recipe: Recipe, base: Path, splits: Mapping[str, int] | None = None) -> dict[str, Any]:
+def of(
+    recipe: Recipe, base: Path, splits: Mapping[str, int] | None = None, weights: Path | None = None
+) -> dict[str, Any]:
     """{seconds, memory_mb, parameters, steps, rows_per_s, data_s, training_s, rest_s, words}; upper bounds.
 
     recipe: resolved.  splits: {split: rows} of the whole, where known.  `model: auto` takes what its candidates take.
+    weights: folder of what `model.weights_sha256` names, where it must fit the network.
+    Raises RecipeError if no layer of it does.
     """
     if recipe.model.name == AUTO:
         candidates = discover.stage_verb("data", "candidates")(recipe, base=base)
@@ -69,7 +73,7 @@ def of(recipe: Recipe, base: Path, splits: Mapping[str, int] | None = None) -> d
     with tempfile.TemporaryDirectory() as folder:
         sample = _sampled(recipe, base, Path(folder))
         whole = dict(splits) if splits else _splits(recipe, base)
-        measured = _measure(recipe, sample, whole)
+        measured = _measure(recipe, sample, whole, weights)
         return _forecast(recipe, sample, measured, whole, _without_labels(recipe, base))
 
 
@@ -134,11 +138,13 @@ def _without_labels(recipe: Recipe, base: Path) -> dict[str, int]:
     return {key: count(recipe, base, one.source) for key, one in wanted.items() if one and one.source}
 
 
-def _measure(recipe: Recipe, sample: _Sample, whole: Mapping[str, int]) -> _Measured:
+def _measure(recipe: Recipe, sample: _Sample, whole: Mapping[str, int], weights: Path | None) -> _Measured:
     """A few steps of the loop itself, on rows of the sample drawn as often as the steps need."""
     task, table = discover.task(str(recipe.task)), sample.table
     with initialised(recipe.seed):
         networks: dict[str, nn.Module] = task.build(recipe, table.features)
+    if weights is not None:
+        start.begin(networks, recipe.model, table.features, weights, Quiet())
     learning = learnt.of(recipe, task, table.features)
     train = np.flatnonzero(np.isin(sample.rows, table.index("train")))
     batch = min(recipe.train.batch_size, max(1, whole["train"]))

@@ -96,14 +96,17 @@ def check(recipe: Recipe) -> None:
     possible.check(recipe, discover.task(str(recipe.task)))
 
 
-def forecast(recipe: Recipe, base: Path, splits: Mapping[str, int] | None = None) -> dict[str, Any]:
+def forecast(
+    recipe: Recipe, base: Path, splits: Mapping[str, int] | None = None, weights: Path | None = None
+) -> dict[str, Any]:
     """{seconds, memory_mb, parameters, steps, rows_per_s, words} of a run, from a few measured steps; nothing is kept.
 
-    recipe: resolved.  splits: {split: rows} where they are known.
+    recipe: resolved.  splits: {split: rows} where they are known.  weights: of a bundle, kept in this folder.
+    Raises RecipeError where no layer of them fits the network.
     """
     from feilun.stages.training import forecast as measuring
 
-    return measuring.of(recipe, base, splits)
+    return measuring.of(recipe, base, splits, weights)
 
 
 def race(recipe: Recipe, candidates: Sequence[Recipe], parent: Path, attempt: Callable[..., Any], say: Say) -> Any:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from feilun.core.protocols import Runner
     from feilun.core.task import Features
 
-FOUND, READ = 5, 5  # passages that are named beside an answer; and read, where settling
+FOUND, READ = 5, 5  # passages that are named beside an answer, at least; and read, where settling
 WEIGHTS = (0.0, 0.1, 0.3, 1.0, 3.0)  # of a passage's fit beside its answer's log odds; chosen on validation rows
 ENDING, PAGE = re.compile(r"\.(txt|text|md|markdown|html?|xhtml|pdf|docx|jsonl?|csv|tsv)$"), re.compile(r"page \d+")
 DEEPER = 20  # passages that are looked through for some without the answer
@@ -117,7 +117,7 @@ def wrong(arrays: Mapping[str, Any], length: int, stride: int) -> Iterator[tuple
 
 def _answer(looked: Looked, found: np.ndarray, state: State) -> dict[str, Any]:
     kept = state["documents"]
-    sources = [{name: kept[name][place] for name in ("document", "place", "passage")} for place in found[:FOUND]]
+    sources = [{name: kept[name][place] for name in ("document", "place", "passage")} for place in found]
     nothing = dict.fromkeys(("document", "place", "passage"))
     if not len(looked.places):
         made = answering.said(Span(start=0, end=0, chance=reading.LOWEST, none=0.0), state)

@@ -10,6 +10,7 @@ import numpy as np
 from feilun.core import discover
 from feilun.core.errors import DataError, RecipeError, not_one_of
 from feilun.core.task import Graph, Json, Row, Rows, Score, State, Task
+from feilun.parts.features.text import text_of
 from feilun.parts.metrics import expression, money, text
 from feilun.parts.ops import next_token
 from feilun.tasks.translation.sentences import example
@@ -109,11 +110,10 @@ def answer(
     Each answer is `{text, confidence}`: confidence is the geometric mean of the tokens' probabilities. What is drawn
     for a text hangs on the seed and that text alone.  Raises OutOfBoundsError for options out of bounds.
     """
-    least: Any = drawn.pop("min_length", 0)
+    asked: Any = drawn.pop("min_length", 0)
     drawing = next_token.Drawing(**drawn)
     longest = next_token.bounded("max_length", max_length, LONGEST)
-    least = next_token.bounded("min_length", least, longest) if least != 0 else 0
-    lengths = (least, longest)
+    lengths = (next_token.bounded("min_length", asked, longest, least=0), longest)
     width, words = next_token.bounded("beams", beams, next_token.MOST_BEAMS), next_token.seeded(seed)
     if width > 1 and drawing.temperature:
         raise next_token.OutOfBoundsError("temperature", "0 beside beams, which draw nothing", drawing.temperature)
@@ -208,9 +208,15 @@ def _allowed(logits: np.ndarray, goes_on: bool) -> np.ndarray:
 
 
 def finish(row: Row, answer: Json, features: Features) -> Json:
-    """Nothing comes of nothing, whatever a network makes of it."""
+    """Nothing comes of nothing, whatever a network makes of it; nor of a tag that no training row had."""
     source: Any = features["source"]
-    return {**answer, "text": "", "confidence": 1.0} if source.is_empty(row) else answer
+    if source.is_empty(row):
+        return {**answer, "text": "", "confidence": 1.0}
+    asked = text_of(source.columns[-1], row.get(source.columns[-1])) if source.tagged else ""
+    if asked and asked not in source.tags:
+        reason = f"{source.columns[-1]} {asked[:60]!r} is not one of: {', '.join(source.tags[:50])}"
+        return {**answer, "text": "", "confidence": 0.0, "reason": reason}
+    return answer
 
 
 def truth(row: Row, recipe: Recipe) -> Json:

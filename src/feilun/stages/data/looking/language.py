@@ -10,11 +10,12 @@ from typing import Any
 import pyarrow as pa
 
 from feilun.core.recipe import Recipe
+from feilun.parts.delimited.objects import ANSWERS
 from feilun.stages.data.cells import clean
 
 SEEN = 200  # cells looked at, evenly spread
 TURNS = ({"role", "content"}, {"from", "value"})  # keys of a message
-ANSWERS, SPANS = {"text", "answer_start"}, {"start", "end", "label"}
+SPANS = {"start", "end", "label"}
 QUESTIONS, PASSAGES = ("question", "query", "问题"), ("context", "passage", "document", "text", "段落", "文章")
 PROMPTS = ("system", "instruction", "input", "prompt", "question", "query", "指令", "输入")
 WRITTEN = ("output", "response", "completion", "输出")  # what is to be written after one of these
@@ -26,15 +27,16 @@ Columns = dict[str, pa.ChunkedArray]
 
 
 def are(column: pa.ChunkedArray, *forms: set[str]) -> bool:
-    """Whether the cells are lists of objects with the keys of one of these forms, or that as JSON text; empty ones say
-    nothing."""
+    """Whether the cells are objects with the keys of one of these forms, lists of such, or that as JSON text; empty
+    lists say nothing."""
     if not pa.types.is_nested(column.type) and not clean.is_text(column.type):
         return False
     known = clean.spread(column.drop_null(), SEEN).to_pylist()
     try:
-        cells = [json.loads(cell) if isinstance(cell, str) and cell.startswith("[") else cell for cell in known]
+        cells = [json.loads(cell) if isinstance(cell, str) and cell[:1] in ("[", "{") else cell for cell in known]
     except (ValueError, RecursionError):
         return False
+    cells = [[cell] if isinstance(cell, dict) else cell for cell in cells]
     if not all(isinstance(cell, list) for cell in cells):
         return False
     inside = [one for cell in cells for one in cell]

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from feilun.parts.delimited.objects import ANSWERS
 from feilun.stages.data.reading import raw
 
 SEEN = 200  # cells looked at, evenly spread, before a whole column is parsed
@@ -119,12 +120,14 @@ def _text(value: Any) -> str | None:
 
 
 def _apart(name: str, column: pa.ChunkedArray, depth: int) -> dict[str, pa.ChunkedArray]:
-    """{column.key: values} of a struct, {name: column} of anything else. Pictures ({bytes, path}) stay whole."""
+    """{column.key: values} of a struct, {name: column} of anything else.
+
+    Pictures ({bytes, path}) stay whole, and answers as hubs write them."""
     kind = column.type
     if not pa.types.is_struct(kind) or depth == 0 or not 0 < kind.num_fields <= MOST_KEYS:
         return {name: column}
     keys = [kind.field(place).name for place in range(kind.num_fields)]
-    if {"bytes", "path"} <= set(keys):
+    if {"bytes", "path"} <= set(keys) or set(keys) == ANSWERS:
         return {name: column}
     found: dict[str, pa.ChunkedArray] = {}
     for place, key in enumerate(keys):

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from feilun.core.errors import DataError, RecipeError
 from feilun.core.recipe import Recipe
+from feilun.parts.delimited.objects import ANSWERS
 from feilun.stages.data.cells import absent, clean
 from feilun.stages.data.looking import language, shapes
 from feilun.stages.data.reading import raw
@@ -43,7 +44,7 @@ def task(recipe: Recipe, table: pa.Table, chosen: Sequence[str], whole: raw.Raw)
     column = table.column(chosen[0])
     if recipe.task in (None, "token_classification") and len(chosen) == 1 and language.are(column, language.SPANS):
         return "token_classification", "spans of texts, so token_classification"
-    if recipe.task in (None, "question_answering") and len(chosen) == 1 and language.are(column, language.ANSWERS):
+    if recipe.task in (None, "question_answering") and len(chosen) == 1 and language.are(column, ANSWERS):
         return "question_answering", "pieces of passages, so question_answering"
     if recipe.task is not None and recipe.task not in ("classification", "regression"):
         return recipe.task, f"task {recipe.task}"
