@@ -178,24 +178,30 @@ class Batch:
         if len(rows) < len(self.rows) or not past.any():
             held = np.ascontiguousarray(held[:, :, places, :, : int(past.max())])
         logits, fresh = self._step(tokens=tokens, length=counts, past=past, cache=held)
-        for row, count, kept in zip(rows, counts.tolist(), np.moveaxis(fresh, 2, 0), strict=True):
-            self._cache[:, :, row.place, :, row.past : row.past + count] = kept[:, :, :, :count]
+        if tokens.shape[1] == 1:  # of all rows at once: one after another took a tenth as long as the network
+            self._cache[:, :, places, :, past] = np.moveaxis(fresh[:, :, :, :, 0], 2, 0)
+        else:
+            for row, count, kept in zip(rows, counts.tolist(), np.moveaxis(fresh, 2, 0), strict=True):
+                self._cache[:, :, row.place, :, row.past : row.past + count] = kept[:, :, :, :count]
+        for row, count in zip(rows, counts.tolist(), strict=True):
             row.past += count
         return logits
 
     def _write(self, rows: Sequence[Row], logits: np.ndarray) -> None:
         """A token behind each row, of those whose logits are not -inf; where there is none, the row ends."""
         alike: dict[next_token.Drawing, list[int]] = {}
+        may = (logits.max(1) != -np.inf).tolist()
         for place, row in enumerate(rows):
-            if np.isneginf(logits[place].max()):
+            if not may[place]:
                 row.ended = True
             else:
                 alike.setdefault(row.wish.drawing, []).append(place)
         for drawing, places in alike.items():
             some = [rows[place] for place in places]
             generators = [row.generator for row in some if row.generator is not None]
-            tokens, logs = next_token.chosen(logits[places], drawing, [row.tokens for row in some], generators)
-            for row, token, log, own in zip(some, tokens.tolist(), logs.tolist(), logits[places], strict=True):
+            theirs = logits if len(places) == len(rows) else logits[places]
+            tokens, logs = next_token.chosen(theirs, drawing, [row.tokens for row in some], generators)
+            for row, token, log, own in zip(some, tokens.tolist(), logs.tolist(), theirs, strict=True):
                 row.log += log
                 row.ended = token in self._ends
                 if not row.ended:
@@ -266,16 +272,15 @@ def _portion(reading: Sequence[tuple[Row, int]]) -> list[tuple[Row, int]]:
 
 
 def _allowed(logits: np.ndarray, rows: Sequence[Row], sizes: Sizes) -> np.ndarray:
-    """Logits with -inf where a row may not go on."""
-    made = np.array(logits)
-    made[:, list(sizes.banned)] = -np.inf
-    made[:, sizes.symbols :] = -np.inf
+    """These logits, now with -inf where a row may not go on."""
+    logits[:, list(sizes.banned)] = -np.inf
+    logits[:, sizes.symbols :] = -np.inf
     for place, row in enumerate(rows):
         mask = _mask(row)
         if mask is not None:
-            made[place, : len(mask)][~mask] = -np.inf
-            made[place, len(mask) :] = -np.inf
-    return made
+            logits[place, : len(mask)][~mask] = -np.inf
+            logits[place, len(mask) :] = -np.inf
+    return logits
 
 
 def _mask(row: Row) -> np.ndarray | None:

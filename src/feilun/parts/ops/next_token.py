@@ -64,10 +64,9 @@ def chosen(
     token, so that what a row gets does not depend on its neighbours; not asked at temperature 0.
     """
     values = _penalised(logits, written, drawing)
-    rows, top = np.arange(len(values)), values.max(1, keepdims=True)
-    if drawing.temperature == 0:
-        tokens = values.argmax(1)
-    else:
+    rows, tokens = np.arange(len(values)), values.argmax(1)
+    top = values[rows, tokens][:, None]
+    if drawing.temperature:
         tokens = np.array(
             [_drawn(row, drawing, generator.random()) for row, generator in zip(values, generators, strict=True)],
             np.int64,
