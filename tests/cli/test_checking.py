@@ -79,3 +79,16 @@ def test_weights_of_another_network_are_told_before_a_run(shop: Path, capsys: py
     capsys.readouterr()
     assert main(["check", "shop.yaml", "--set", "model.weights=shop@1"]) == 2
     assert "No layer of model.weights shop@1 fits this network" in capsys.readouterr().err
+
+
+def test_test_rows_about_passages_that_no_document_holds_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LANG", "C.UTF-8")
+    (tmp_path / "books").mkdir()
+    (tmp_path / "books" / "a.txt").write_text("Refunds take seven days.", encoding="utf-8")
+    recipe = "data: {source: 'builtin:question_answering', documents: books}\nmodel: lstm\ntrain: {epochs: 1}\n"
+    (tmp_path / "desk.yaml").write_text(recipe, encoding="utf-8")
+    assert main(["check", "desk.yaml"]) == 0
+    assert "100% of the test rows ask about a passage that none of the documents holds" in capsys.readouterr().out

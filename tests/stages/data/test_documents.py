@@ -248,7 +248,7 @@ def test_tables_of_passages_stand_beside_folders(tmp_path: Path) -> None:
     heard = Heard()
     asked = ["Twice.", "Long one. " * 150, "Nobody wrote this.", None]
     assert library.read(recipe, tmp_path, heard, asked) == found
-    assert heard.lines[-1].startswith("33% of the rows ask about a passage that none of the documents holds")
+    assert heard.lines[-1].startswith("33% of the test rows ask about a passage that none of the documents holds")
     before = library.fingerprint(recipe, tmp_path)
     (tmp_path / "books" / "b.txt").write_text("New.", "utf-8")
     assert library.fingerprint(recipe, tmp_path) != before

@@ -43,7 +43,7 @@ def check(recipe: Recipe, base: Path) -> None:
 def read(recipe: Recipe, base: Path, say: Say, asked: Sequence[Any] = ()) -> dict[str, list[str]]:
     """{document, place, passage} of all of them, a passage that stands twice once. Says what could not be read.
 
-    asked: passages that the rows ask about; those that none of the documents holds are told.
+    asked: passages that test rows ask about; those that none of the documents holds are told.
     """
     found: dict[str, Passage] = {}
     for name in recipe.data.documents:
@@ -57,8 +57,8 @@ def read(recipe: Recipe, base: Path, say: Say, asked: Sequence[Any] = ()) -> dic
     strange = _strange("\n".join(found), asked)
     if strange:
         say.line(
-            f"{strange:.0%} of the rows ask about a passage that none of the documents holds: what is answered there "
-            "counts as wrong. Name the rows' own file under data.documents too, or take the scores as no measure of "
+            f"{strange:.0%} of the test rows ask about a passage that none of the documents holds: what is answered "
+            "there counts as wrong. Name their own file under data.documents too, or take the scores as no measure of "
             "your documents."
         )
     return {name: [row[place] for row in found.values()] for place, name in enumerate(COLUMNS)}

@@ -65,6 +65,7 @@ def check_rows(recipe: Recipe, base: Path, frame: Any = None) -> dict[str, Any]:
     Texts that would be cut are counted on some training rows; notes also say which documents cannot be read.
     """
     from feilun.core import discover, progress
+    from feilun.parts import dataset
     from feilun.stages.data import assemble, library
     from feilun.stages.data.telling import shortened
 
@@ -72,7 +73,11 @@ def check_rows(recipe: Recipe, base: Path, frame: Any = None) -> dict[str, Any]:
     done = assemble.rows_of(whole, discover.task(str(whole.task)), base, frame, progress.Quiet())
     facts, heard = done.facts, progress.Heard()
     if whole.data.documents:
-        library.read(whole, base, heard, done.table.column(done.wanted.features["passage"].columns[0]).to_pylist())
+        told = done.table.column(done.wanted.features["passage"].columns[0]).to_pylist()
+        judged = dataset.SPLITS.index("test")
+        library.read(
+            whole, base, heard, [text for text, split in zip(told, done.splits, strict=True) if split == judged]
+        )
     cut = shortened.foreseen(done.table, done.splits, done.wanted.features)
     found = {name: facts[name] for name in ("cleaning", "drift", "splits", "notes")}
     return {**found, "cleaning": [*facts["cleaning"], *cut], "notes": [*facts["notes"], *heard.lines]}
