@@ -38,14 +38,6 @@ def features(recipe: Recipe) -> dict[str, Feature]:
     money.refuse(recipe, "the answers are boxes")
     expression.refuse(recipe.evaluate.metrics, ("score", "chance"), "the answers are lists of boxes")
     options = recipe.inputs[picture].options
-    if options.get("augment"):
-        raise RecipeError(
-            f"inputs.{picture}.augment moves the picture, not its boxes, so detection cannot use it. Take it out.",
-            where=f"inputs.{picture}.augment",
-            expected="no augment",
-            got=str(options["augment"]),
-            fix="take it out",
-        )
     return {
         "image": discover.feature("image", columns=(picture,), **options),
         "image_size": discover.feature("image_size", columns=(picture,)),

@@ -7,7 +7,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -17,6 +17,10 @@ from feilun.parts.features.category import in_order, unknown_label
 from feilun.parts.features.image_size import sizes
 from feilun.parts.ops.ragged import Ragged
 
+if TYPE_CHECKING:
+    import torch
+
+SEEN, LEAST = 0.25, 2.0  # share of a box that must stay in a moved picture, and pixels of its sides
 SLACK = 1.0  # pixels a box may reach over the edge before it is an error; annotators round
 
 
@@ -71,6 +75,27 @@ class Boxes:
             parts.append(np.concatenate([numbers, edges.clip(0, 1)], axis=1).astype(np.float32))
         lengths = [len(boxes) for boxes in found]
         return Ragged(np.concatenate(parts), np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64))
+
+    def moved(
+        self, values: torch.Tensor, length: torch.Tensor, matrices: torch.Tensor, height: int, width: int
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """(boxes, how many) after their pictures moved: (B, most, 5) and (B,); what is mostly gone is no box any more.
+
+        matrices: as `affine.draw` gives them.  height, width: of the encoded pictures.
+        """
+        import torch
+
+        from feilun.parts.ops import affine
+
+        whole = affine.boxes(values[..., 1:], matrices, height, width)
+        cut = whole.clamp(0, 1)
+        size, before = (cut[..., 2:] - cut[..., :2]), (whole[..., 2:] - whole[..., :2])
+        there = torch.arange(values.shape[1]) < length[:, None]
+        large = (size * torch.tensor([width, height]) >= LEAST).all(-1)
+        stays = there & large & (size.prod(-1) >= SEEN * before.prod(-1))
+        order = torch.argsort((~stays).to(torch.int8), dim=1, stable=True)
+        made = torch.cat([values[..., :1], cut], -1) * stays[..., None]
+        return made.gather(1, order[..., None].expand(made.shape)), stays.sum(1)
 
     def to_json(self) -> dict[str, Any]:
         """Columns and labels."""

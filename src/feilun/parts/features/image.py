@@ -16,46 +16,15 @@ import numpy as np
 
 from feilun.core.errors import DataError, RecipeError
 from feilun.core.task import Rows
+from feilun.parts.features import augmentation
+from feilun.parts.features.augmentation import Augmentation
 
 if TYPE_CHECKING:
-    import torch
     from PIL.Image import Image as Picture
 
 MOST_PIXELS = 50_000_000  # a picture that unpacks to more is refused before it is unpacked
 LARGEST_SIDE = 128  # of the size that is chosen when none is given
-FLIPS = ("horizontal", "vertical", "both")
 GREY = ("1", "L", "LA", "La", "I;16", "I;16B", "I", "F")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Augmentation:
-    """How far pictures may be changed while training, each drawn evenly from -x to x.
-
-    rotate, shear: degrees.  shift: share of width and height.  zoom: 0.1 is from 1/1.1 to 1.1 times as large.
-    flip: horizontal, vertical or both, each with probability a half.
-    """
-
-    rotate: float = 0.0
-    shift: float = 0.0
-    shear: float = 0.0
-    zoom: float = 0.0
-    flip: str | None = None
-
-    def __call__(self, batch: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        """float (B, C, H, W) -> the same shape, resampled once."""
-        from feilun.parts.ops import affine
-
-        matrices = affine.draw(
-            len(batch),
-            generator,
-            rotate=self.rotate,
-            shift=self.shift,
-            shear=self.shear,
-            zoom=self.zoom,
-            flip_x=self.flip in ("horizontal", "both"),
-            flip_y=self.flip in ("vertical", "both"),
-        )
-        return affine.resample(batch, matrices)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -242,20 +211,11 @@ def _pair(size: Any, column: str) -> tuple[int, int] | None:
     return pair
 
 
-# Degrees for angles, shares of the picture for the rest; beyond these nothing of the picture may be left.
-MOST_CHANGE = {"rotate": 180.0, "shift": 0.9, "shear": 60.0, "zoom": 0.9}
-
-
 def _augmentation(value: Any, column: str) -> Augmentation | None:
     if value is None or isinstance(value, Augmentation):
         return value
-    known = Augmentation.__slots__
-    if not isinstance(value, Mapping) or set(value) - set(known):
-        raise _option(column, "augment", f"a group of {', '.join(known)}", value)
-    if value.get("flip") not in (None, *FLIPS):
-        raise _option(column, "augment.flip", " or ".join(FLIPS), value["flip"])
-    for name, most in MOST_CHANGE.items():
-        given = value.get(name) or 0
-        if isinstance(given, bool) or not isinstance(given, int | float) or not 0 <= given <= most:
-            raise _option(column, f"augment.{name}", f"a number from 0 to {most:g}", given)
+    problem = augmentation.wrong(value)
+    if problem is not None:
+        key, expected = problem
+        raise _option(column, key, expected, value if key == "augment" else value[key.partition(".")[2]])
     return Augmentation(**value)

@@ -44,6 +44,17 @@ def draw(
     return torch.stack([first, second], dim=1)
 
 
+def cropped(matrices: torch.Tensor, most: float, generator: torch.Generator) -> torch.Tensor:
+    """The same of a window into what they show: each side is 1 - most to 1 of what it was, anywhere within."""
+    import torch
+
+    window = torch.rand((3, len(matrices)), generator=generator)
+    left = (1 - most * window[0])[:, None]
+    inside = (window[1:].T * 2 - 1) * (1 - left) / 2
+    turned, moved = matrices[:, :, :2] * left[..., None], matrices[:, :, 2] + inside
+    return torch.cat([turned, moved[..., None]], 2)
+
+
 def resample(pictures: torch.Tensor, matrices: torch.Tensor) -> torch.Tensor:
     """pictures: float (B, C, H, W); matrices: (B, 2, 3) from `draw`. Bilinear; the edge is continued outwards.
 
@@ -76,6 +87,31 @@ def plain(pictures: torch.Tensor, matrices: torch.Tensor) -> torch.Tensor:
     return functional.grid_sample(
         pictures, grid.to(pictures.dtype), mode="bilinear", padding_mode="border", align_corners=False
     )
+
+
+def nearest(maps: torch.Tensor, matrices: torch.Tensor) -> torch.Tensor:
+    """The same of maps of numbers that have no between, (B, ..., H, W) of any type; the edge is continued outwards."""
+    import torch
+
+    height, width = maps.shape[-2:]
+    m = in_pixels(matrices, height, width)
+    j, i = torch.arange(width, dtype=torch.float32), torch.arange(height, dtype=torch.float32)
+    x, y = (m[:, k, None, None] * j + m[:, k + 1, None, None] * i[:, None] + m[:, k + 2, None, None] for k in (0, 3))
+    places = y.round().long().clamp(0, height - 1) * width + x.round().long().clamp(0, width - 1)
+    flat = maps.reshape(len(maps), -1, height * width)
+    return flat.gather(2, places.reshape(len(maps), 1, -1).expand(flat.shape)).reshape(maps.shape)
+
+
+def boxes(edges: torch.Tensor, matrices: torch.Tensor, height: int, width: int) -> torch.Tensor:
+    """(B, N, 4) shares of the source -> what they are shares of in the outcome, not cut: the box around its corners."""
+    import torch
+
+    size = torch.tensor([width, height], dtype=edges.dtype)
+    corners = torch.stack([edges[..., place] for place in ([0, 1], [2, 1], [0, 3], [2, 3])], 2)  # (B, N, 4, 2)
+    away = (corners - 0.5 - matrices[:, None, None, :, 2]) * size
+    turned = torch.linalg.inv(matrices[:, None, None, :, :2]) @ away[..., None]
+    made = turned[..., 0] / size + 0.5
+    return torch.cat([made.amin(2), made.amax(2)], -1)
 
 
 def in_pixels(matrices: torch.Tensor, height: int, width: int) -> torch.Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,14 +29,52 @@ def with_share(examples: np.ndarray, from_feedback: np.ndarray, share: float) ->
 
 def augmentation(
     features: Mapping[str, Feature],
+    inputs: Sequence[str] | None = None,
 ) -> Callable[[dict[str, Tensor], torch.Generator], dict[str, Tensor]] | None:
-    """One function over whole batches from the features that have `augment(batch_tensor, generator)`, or None."""
-    found: dict[str, Any] = {name: getattr(feature, "augment", None) for name, feature in features.items()}
+    """One function over whole batches from the inputs that have `augment(batch_tensor, generator)`, or None.
+
+    What stands in pictures moves with them: features with `moved` whose first column is the picture's.
+    """
+    found: dict[str, Any] = {
+        name: getattr(features[name], "augment", None) for name in (features if inputs is None else inputs)
+    }
     changes = {name: change for name, change in found.items() if callable(change)}
     if not changes:
         return None
+    moving: dict[str, list[str]] = {
+        name: [
+            other
+            for other, feature in features.items()
+            if hasattr(feature, "moved") and feature.columns[0] == features[name].columns[0]
+        ]
+        for name in changes
+    }
 
     def augment(batch: dict[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
-        return batch | {name: change(batch[name], generator) for name, change in changes.items() if name in batch}
+        made = dict(batch)
+        for name, change in changes.items():
+            if name not in batch:
+                continue
+            if not hasattr(change, "drawn"):  # nothing leaves its place
+                made[name] = change(batch[name], generator)
+                continue
+            moves = change.drawn(len(batch[name]), generator)
+            made[name] = change(batch[name], generator, moves)
+            for other in moving[name]:
+                if other in batch:
+                    feature: Any = features[other]
+                    made |= _followed(feature, other, batch, moves, batch[name].shape[-2:])
+        return made
 
     return augment
+
+
+def _followed(
+    feature: Any, name: str, batch: Mapping[str, Tensor], moves: Tensor, size: Sequence[int]
+) -> dict[str, Tensor]:
+    """What moved with its picture, under the names of the batch."""
+    length = batch.get(f"{name}_length")
+    if length is None:
+        return {name: feature.moved(batch[name], moves)}
+    values, count = feature.moved(batch[name], length, moves, *size)
+    return {name: values, f"{name}_length": count}

@@ -25,7 +25,7 @@ def of(recipe: Recipe, task: Task, features: Mapping[str, Feature]) -> Learning:
         objective=_objective(recipe, task),
         turns=task.turns,
         noise=task.noise(recipe) if task.noise else {},
-        augment=augmentation(inputs),
+        augment=augmentation(features, tuple(inputs)),
         early_stop=task.early_stop,
         inputs=tuple(inputs),
         targets=task.targets,

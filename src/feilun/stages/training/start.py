@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,14 @@ from feilun.core.manifest import hash_file, read_json, write_bytes, write_json
 from feilun.core.protocols import Say
 from feilun.core.recipe import Model
 from feilun.parts.bundle import layout
-from feilun.parts.engine import transfer
-from feilun.parts.models import published_adapters, published_decoders, published_translators
+from feilun.parts.engine import transfer, weights
+from feilun.parts.models import published_adapters, published_decoders, published_pictures, published_translators
 from feilun.stages.training import tables
 from feilun.stages.training.tables import ENCODER
 
 FEATURES = "features"  # in the header of what is kept: features.json of the bundle
 PUBLISHED = "model.safetensors"  # in a Hugging Face folder
+PICKLED = (".pth", ".pt", ".bin", ".pkl", ".ckpt")
 INSIDE = re.compile(r"^[^/]*/encoder(s\.\d+)?\.network\.")
 
 
@@ -35,6 +36,15 @@ def keep(place: Path, folder: Path) -> str:
     verified first.
     Raises InputError for weights in another form, IntegrityError for damaged ones.
     """
+    if place.suffix in PICKLED:
+        raise InputError(
+            f"{place} is a pickle, and opening a pickle can run code. Where you trust it, turn it into safetensors once: "
+            "docs/models.md has the line.",
+            where="model.weights",
+            expected="a .safetensors file",
+            got=place.suffix,
+            fix="save its tensors with safetensors.torch.save_file",
+        )
     if place.is_file():
         content = place.read_bytes()
     elif (place / "config.json").is_file():
@@ -87,6 +97,7 @@ def begin(networks: Mapping[str, nn.Module], model: Model, features: Mapping[str
     tensors, theirs = _read(path)
     if published_decoders.is_decoder(tensors):
         tensors = published_decoders.renamed(tensors)
+    tensors = published_pictures.renamed(tensors)
     renumbered: dict[str, transfer.Vectors] = {}
     if published_translators.is_translator(tensors) and getattr(features.get("target"), "reserved", None):
         tensors = published_translators.renamed(tensors)
@@ -101,12 +112,25 @@ def begin(networks: Mapping[str, nn.Module], model: Model, features: Mapping[str
         inside = INSIDE.sub("", name)
         return () if inside == name else [f"{start}{inside}" for start in ("", f"{_outer(tensors)}.")]
 
+    tensors = _fitted(networks, tensors, called)
     matched = tables.matched(networks, features, theirs) if theirs else {}
     matched |= {**renumbered, **tables.fewer_places(networks, tensors)}
     taken = transfer.take(networks, tensors, where=str(model.weights), called=called, tables=matched)
     say.line(taken.words(str(model.weights)))
     if theirs and any(feature.kind == "dialogue" for feature in features.values()):
         say.line(f"Tokens are those of {model.weights}.")
+
+
+def _fitted(
+    networks: Mapping[str, nn.Module], tensors: Mapping[str, Tensor], called: Callable[[str], Sequence[str]]
+) -> dict[str, Tensor]:
+    """Tensors in the shapes that networks over pictures have here."""
+    made = dict(tensors)
+    for name, own in weights.named(networks).items():
+        for other in called(name):
+            if other in tensors:
+                made[other] = published_pictures.fitted(tensors[other], own, other)
+    return made
 
 
 def publish_adapter(folder: Path, model: Model) -> None:

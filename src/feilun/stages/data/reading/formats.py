@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -12,6 +12,7 @@ from feilun.core.errors import DataError
 from feilun.core.recipe import Data
 from feilun.parts.delimited import archive
 from feilun.stages.data.reading import (
+    coco_file,
     conll_file,
     csv_file,
     hub,
@@ -26,6 +27,8 @@ from feilun.stages.data.reading import (
     text_file,
     text_folder,
     together,
+    voc_folder,
+    yolo_folder,
 )
 from feilun.stages.data.reading.documents import folder
 
@@ -41,6 +44,7 @@ READERS: dict[str, Callable[[Path, Data, raw.Most], raw.Raw]] = {
     "text": text_file.read,
     "squad": squad_file.read,
     "documents": folder.read,
+    "coco": coco_file.read,
 }
 TABLES = {".csv": "csv", ".tsv": "csv", ".txt": "csv", ".data": "csv", ".parquet": "parquet", ".pq": "parquet"}
 TABLES |= dict.fromkeys((".conll", ".bio", ".iob", ".bioes"), "conll")
@@ -120,6 +124,9 @@ def _folder(path: Path, data: Data) -> dict[str, raw.Part]:
         return {split: partial(_idx, path, part) for split, part in (there or {"train": "train"}).items()}
     if hub.is_saved(path):
         return hub.saved_parts(path)
+    boxed = _boxed(path, entries)
+    if boxed:
+        return boxed
     named = _named(entries)
     if "train" in named:
         found = {split: parts_of(entry, data) for split, entry in named.items()}
@@ -135,6 +142,25 @@ def _folder(path: Path, data: Data) -> dict[str, raw.Part]:
     if alike:
         return {"train": partial(together.read, READERS[str(data.format)], alike)}
     raise _nothing_in(path, entries, tables)
+
+
+def _boxed(path: Path, entries: list[Path]) -> dict[str, raw.Part]:
+    """Pictures with boxes: COCO files, or a folder as Pascal VOC or YOLO have it; {} where it is none."""
+    files = [one for one in entries if one.suffix.lower() == ".json" and coco_file.is_coco(one)]
+    named = _named(files)
+    if "train" in named or len(files) == 1:
+        return {split: partial(_by, coco_file.read, file) for split, file in (named or {"train": files[0]}).items()}
+    if voc_folder.is_voc(path):
+        lists: Mapping[str, list[str] | None] = voc_folder.splits(path) or {"train": None}
+        return {split: partial(_by, voc_folder.read, path, names=names) for split, names in lists.items()}
+    if yolo_folder.is_yolo(path):
+        places = yolo_folder.splits(path)
+        return {split: partial(_by, yolo_folder.read, path, places=place) for split, place in places.items()}
+    return {}
+
+
+def _by(reader: Callable[..., raw.Raw], path: Path, data: Data, most: raw.Most, **more: Any) -> raw.Raw:
+    return reader(path, data, most, **more)
 
 
 def _kind_of_folder(path: Path) -> str:
@@ -183,7 +209,9 @@ def _format(path: Path, data: Data) -> str:
             got=suffix,
             fix=fix,
         )
-    return "squad" if suffix == ".json" and squad_file.is_squad(head) else TABLES.get(suffix, "csv")
+    if suffix == ".json" and squad_file.is_squad(head):
+        return "squad"
+    return "coco" if suffix == ".json" and coco_file.is_coco(path) else TABLES.get(suffix, "csv")
 
 
 def _packed(path: Path) -> bool:
