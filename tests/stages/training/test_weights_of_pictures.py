@@ -57,5 +57,5 @@ def test_torchvisions_names_are_taken(tmp_path: Path, channels: int, before: str
 @pytest.mark.parametrize("name", ["net.pth", "net.pt", "net.bin"])
 def test_pickles_are_refused_unopened(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"whatever")
-    with pytest.raises(InputError, match="is a pickle, and opening a pickle can run code"):
+    with pytest.raises(InputError, match="is a pickle, and opening one can run code"):
         start.keep(tmp_path / name, tmp_path / "models")

@@ -38,7 +38,7 @@ def keep(place: Path, folder: Path) -> str:
     """
     if place.suffix in PICKLED:
         raise InputError(
-            f"{place} is a pickle, and opening a pickle can run code. Where you trust it, turn it into safetensors once: "
+            f"{place} is a pickle, and opening one can run code. Where you trust it, turn it into safetensors once: "
             "docs/models.md has the line.",
             where="model.weights",
             expected="a .safetensors file",
