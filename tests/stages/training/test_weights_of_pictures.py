@@ -18,19 +18,19 @@ from feilun.parts.engine.randomness import initialised
 from feilun.parts.models import fused, resnet
 from feilun.stages.training import start
 
-OPTIONS = {"width": 0.125, "depth": 0.5}
+OPTIONS: dict[str, Any] = {"width": 0.125, "depth": 0.5}
 
 
 def network(channels: int, labels: int) -> nn.Module:
     feature: Any = SimpleNamespace(kind="image", shape=(channels, 32, 32), columns=("p",))
-    model = Model(name="resnet18", **OPTIONS)  # type: ignore[arg-type]
+    model = Model(name="resnet18", **OPTIONS)
     return fused.build(model, {"p": feature}, ("p",), labels)
 
 
 def published(path: Path, before: str) -> dict[str, torch.Tensor]:
     """A state dict under torchvision's names, a head of seven labels beside it."""
     with initialised(1):
-        body: Any = resnet.encoder(resnet.MODEL(**OPTIONS), SimpleNamespace(shape=(3, 32, 32)), "resnet18")  # type: ignore[arg-type]
+        body: Any = resnet.encoder(resnet.MODEL(**OPTIONS), SimpleNamespace(shape=(3, 32, 32)), "resnet18")
     tensors = {**body.network.state_dict(), "fc.weight": torch.ones(7, 64), "fc.bias": torch.ones(7)}
     safetensors.torch.save_file({f"{before}{name}": one for name, one in tensors.items()}, path)
     return tensors

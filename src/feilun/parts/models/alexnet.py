@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 from torch import Tensor, nn
@@ -49,10 +48,8 @@ class Network(pictures.Body):
         self.features, self.widths, self.ends = nn.Sequential(*layers), tuple(widths), tuple(ends)
         grid, self.width = 2 if small else GRID, pictures.scaled(HIDDEN, options.width)
         self.pool = pictures.Pooled(grid)
-        sizes, parts = (channels * grid**2, self.width, self.width), list[nn.Module]()
-        for inputs, outputs in pairwise(sizes):
-            parts += [nn.Dropout(options.dropout), nn.Linear(inputs, outputs), nn.ReLU()]
-        self.classifier = nn.Sequential(*parts)
+        sizes = (channels * grid**2, self.width, self.width)
+        self.classifier = pictures.hidden(sizes, options.dropout, dropped_first=True)
         pictures.start(self)
 
     def stages(self, picture: Tensor) -> list[Tensor]:

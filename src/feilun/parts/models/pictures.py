@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +19,7 @@ IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))  # mean and deviation 
 HALF = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 
 
-class Body(nn.Module):
+class Body(nn.Module, ABC):
     """A network over normed pictures, under published names.
 
     widths: channels of `stages`.  width: numbers of the answer's vector.
@@ -26,9 +28,9 @@ class Body(nn.Module):
     widths: Sequence[int]
     width: int
 
+    @abstractmethod
     def stages(self, picture: Tensor) -> list[Tensor]:
         """Maps (B, widths[i], h, w), from the finest to the last one, which the answer comes from."""
-        raise NotImplementedError
 
     def forward(self, picture: Tensor) -> Tensor:
         """(B, width): the mean of the last map over its places, where a network has nothing behind it."""
@@ -85,6 +87,16 @@ def passed(layers: nn.Sequential, ends: Sequence[int], maps: Tensor) -> list[Ten
         maps = layer(maps)
         found += [maps] if place in ends else []
     return found
+
+
+def hidden(sizes: Sequence[int], dropout: float, *, dropped_first: bool) -> nn.Sequential:
+    """Dense layers from each of these sizes to the next, with ReLU; numbers are left out before or behind each."""
+    parts = list[nn.Module]()
+    for inputs, outputs in pairwise(sizes):
+        left_out = [nn.Dropout(dropout)]
+        parts += [*left_out[: int(dropped_first)], nn.Linear(inputs, outputs), nn.ReLU()]
+        parts += left_out[int(dropped_first) :]
+    return nn.Sequential(*parts)
 
 
 def _shares(size: int, grid: int) -> Tensor:

@@ -93,8 +93,8 @@ def fitted(tensor: Tensor, own: Tensor, name: str) -> Tensor:
     side, ours = (round((count - 1) ** 0.5) for count in (tensor.shape[1], own.shape[1]))
     if side**2 + 1 != tensor.shape[1] or ours**2 + 1 != own.shape[1]:
         return tensor
-    map_ = rest.transpose(1, 2).unflatten(2, (side, side))  # type: ignore[no-untyped-call]
-    drawn = functional.interpolate(map_, size=(ours, ours), mode="bicubic", align_corners=False, antialias=True)
+    laid = rest.transpose(1, 2).reshape(len(rest), -1, side, side)
+    drawn = functional.interpolate(laid, size=(ours, ours), mode="bicubic", align_corners=False, antialias=True)
     return torch.cat([first, drawn.flatten(2).transpose(1, 2)], 1)
 
 

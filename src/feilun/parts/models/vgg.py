@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 from torch import Tensor, nn
@@ -57,10 +56,8 @@ class Network(pictures.Body):
         self.ends, self.widths = tuple(end for end, _ in ends), tuple(wide for _, wide in ends)
         grid = 1 if pictures.is_small(options.stem, shape) else GRID
         self.pool, self.width = pictures.Pooled(grid), pictures.scaled(HIDDEN, options.width)
-        sizes, parts = (channels * grid**2, self.width, self.width), list[nn.Module]()
-        for inputs, outputs in pairwise(sizes):
-            parts += [nn.Linear(inputs, outputs), nn.ReLU(), nn.Dropout(options.dropout)]
-        self.classifier = nn.Sequential(*parts)
+        sizes = (channels * grid**2, self.width, self.width)
+        self.classifier = pictures.hidden(sizes, options.dropout, dropped_first=False)
         pictures.start(self)
 
     def stages(self, picture: Tensor) -> list[Tensor]:
